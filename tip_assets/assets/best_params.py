@@ -1,0 +1,67 @@
+"""`best_params`: the month's hyperparameter search."""
+
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+
+from tip_assets.modelling.recipe import Recipe, recipe_for
+from tip_assets.modelling.search import Trial, best_of, search
+from tip_assets.modelling.split import PART, TRAIN
+from tip_assets.partitions import OWNERS, months, training_window, window_input
+from tip_assets.resources.mlflow_tracking import MlflowTracking
+from tip_assets.resources.month_run import log_trials, month_run
+from tip_assets.settings import TRAINING_EXPERIMENT, Settings
+
+
+@dg.asset(
+    ins={"splits": dg.AssetIn(partition_mapping=training_window, metadata=window_input)},
+    partitions_def=months,
+    group_name="training",
+    kinds={"hyperopt", "xgboost", "mlflow"},
+    owners=OWNERS,
+    io_manager_key="json_files",
+    code_version="1",
+)
+def best_params(
+    context: dg.AssetExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    mlflow_tracking: MlflowTracking,
+    splits: pd.DataFrame,
+) -> dg.MaterializeResult[dict[str, Any]]:
+    """Best hyperparameters of a seeded Hyperopt search over the training window.
+
+    Each trial is cross-validated on training rows only and becomes an MLflow run nested under the
+    month's. Fifty trials, because TPE draws its first twenty at random.
+    """
+    month = context.partition_key
+    recipe = recipe_for(splits, settings)
+    trials = search(splits[splits[PART] == TRAIN], recipe)
+    best = best_of(trials)
+    run_id = month_run(mlflow_tracking, month, recipe.fingerprint)
+    log_trials(mlflow_tracking, run_id, month, trials)
+    context.log.info("best of %d trials: %s", len(trials), best)
+    read, asked = len(recipe.months), settings.window_months
+    return dg.MaterializeResult(
+        value=search_result(recipe, trials),
+        metadata={
+            "summary": f"best of {len(trials)} trials: RMSE {best.rmse:.3f} USD cross-validated",
+            "cross_validated_rmse_usd": best.rmse,
+            "best_trial": best.number,
+            "rounds": best.rounds,
+            "parameters": dg.MetadataValue.json(best.parameters),
+            "months_read": read,
+            "window": f"{read} of at most {asked} months: {', '.join(recipe.months)}",
+            "training_rows": int((splits[PART] == TRAIN).sum()),
+            "mlflow_run": mlflow_tracking.run_link(TRAINING_EXPERIMENT, run_id),
+        },
+    )
+
+
+def search_result(recipe: Recipe, trials: list[Trial]) -> dict[str, Any]:
+    """What the search found, as plain data."""
+    return {
+        "fingerprint": recipe.fingerprint,
+        "best": best_of(trials).to_dict(),
+        "trials": [trial.to_dict() for trial in trials],
+    }

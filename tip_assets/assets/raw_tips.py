@@ -1,0 +1,94 @@
+"""`raw_tips`: the landing files of a month, sorted by the contract."""
+
+import hashlib
+
+import dagster as dg
+import pandas as pd
+
+from tip_assets import contract
+from tip_assets.io_managers import ParquetFiles
+from tip_assets.landing import MonthOfLanding, landing_folder, read_month
+from tip_assets.partitions import OWNERS, months
+from tip_assets.settings import Settings
+from tip_assets.storage import quarantine_file, write_atomically
+
+landing_tips = dg.AssetSpec(
+    "landing_tips",
+    description="Files that producers drop under `landing/<month>/`. The platform never changes "
+    "or deletes them.",
+    group_name="ingestion",
+    kinds={"csv", "parquet"},
+    owners=OWNERS,
+    partitions_def=months,
+)
+
+
+@dg.asset(
+    deps=[landing_tips],
+    partitions_def=months,
+    group_name="ingestion",
+    kinds={"pandas", "parquet"},
+    owners=OWNERS,
+    io_manager_key="parquet_files",
+    code_version=contract.VERSION,
+)
+def raw_tips(
+    context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings]
+) -> dg.MaterializeResult[pd.DataFrame]:
+    """Tip records of the month that satisfy the contract, with their source file and row.
+
+    Rows, lines and files that break it go to quarantine with the reason; what was good goes on.
+    """
+    month, storage = context.partition_key, settings.storage_root
+    landing = read_month(storage, month)
+    folder = landing_folder(storage, month)
+    if not landing.files:
+        raise dg.Failure(
+            f"No .csv or .parquet file for {month} under {folder}. Put the month's records there "
+            "and run the month again.",
+            allow_retries=False,
+        )
+    quarantine = quarantine_file(storage, month)
+    files = ParquetFiles(storage)
+    write_atomically(quarantine, files.to_bytes(landing.quarantine))
+    if landing.rows.empty:
+        raise dg.Failure(
+            f"None of the {landing.rows_refused} rows of {month} satisfies the contract; the "
+            f"reasons are in {quarantine}.",
+            allow_retries=False,
+        )
+    digest = hashlib.sha256(files.to_bytes(landing.rows)).hexdigest()[:16]
+    return dg.MaterializeResult(
+        value=landing.rows, metadata=_metadata(landing), data_version=dg.DataVersion(digest)
+    )
+
+
+def _metadata(landing: MonthOfLanding) -> dict[str, dg.MetadataValue]:
+    kept, refused, files = len(landing.rows), landing.rows_refused, len(landing.files)
+    unreadable = int(landing.quarantine["row"].isna().sum())
+    summary = f"{kept} rows kept, {refused} quarantined, from {files} file{'s' * (files != 1)}"
+    if unreadable:
+        summary += f" ({unreadable} unreadable)"
+    metadata = {
+        "summary": dg.MetadataValue.text(summary),
+        "dagster/row_count": dg.MetadataValue.int(kept),
+        "rows_quarantined": dg.MetadataValue.int(refused),
+        "files_unreadable": dg.MetadataValue.int(unreadable),
+        "quarantine_share": dg.MetadataValue.float(refused / max(1, kept + refused)),
+        "files": dg.MetadataValue.json(landing.files),
+        "preview": dg.MetadataValue.md(preview(landing.rows)),
+    }
+    if landing.ignored_columns:
+        metadata["ignored_columns"] = dg.MetadataValue.json(landing.ignored_columns)
+    if len(landing.quarantine):
+        reasons = landing.quarantine.groupby(["file", "reason"]).size().reset_index(name="count")
+        metadata["quarantine_reasons"] = dg.MetadataValue.md(preview(reasons, rows=20))
+    return metadata
+
+
+def preview(frame: pd.DataFrame, rows: int = 5) -> str:
+    """The first rows of a table as markdown."""
+    head = frame.head(rows).astype(str)
+    lines = [" | ".join(head.columns), " | ".join("---" for _ in head.columns)]
+    lines += [" | ".join(cell.replace("|", "\\|") for cell in row) for row in head.to_numpy()]
+    return "\n".join(f"| {line} |" for line in lines)

@@ -1,0 +1,168 @@
+"""`registered_model`: the month's challenger in the registry, held against the champion."""
+
+import hashlib
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+
+from tip_assets import contract
+from tip_assets.modelling.comparison import Comparison, compare
+from tip_assets.modelling.promotion import quality_faults
+from tip_assets.modelling.split import PART, TEST
+from tip_assets.modelling.training import (
+    TrainingReport,
+    load_booster,
+    predict_rows,
+    read_report,
+    tips_of,
+)
+from tip_assets.partitions import OWNERS, months, training_window, window_input
+from tip_assets.resources.metric_store import MetricStore
+from tip_assets.resources.mlflow_tracking import MlflowTracking
+from tip_assets.resources.model_registry import (
+    BOOSTER,
+    CHALLENGER,
+    CHAMPION,
+    INCUMBENT,
+    ModelRegistry,
+    ModelVersion,
+)
+from tip_assets.resources.month_run import logged_model, month_run, version_tags
+from tip_assets.settings import Settings
+
+
+@dg.asset(
+    ins={"splits": dg.AssetIn(partition_mapping=training_window, metadata=window_input)},
+    partitions_def=months,
+    group_name="training",
+    kinds={"mlflow"},
+    owners=OWNERS,
+    io_manager_key="json_files",
+    code_version="1",
+)
+def registered_model(
+    context: dg.AssetExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    mlflow_tracking: MlflowTracking,
+    metric_store: MetricStore,
+    trained_booster: bytes,
+    splits: pd.DataFrame,
+) -> dg.MaterializeResult[dict[str, Any]]:
+    """The month's model as a registry version, compared with the champion on the same test rows.
+
+    The alias `challenger` points to it. The same recipe is never registered twice.
+    """
+    report = read_report(trained_booster)
+    registry = ModelRegistry(mlflow_tracking.client)
+    version = _register(registry, mlflow_tracking, report, trained_booster)
+    registry.point(CHALLENGER, version.number)
+    incumbent = _incumbent(registry, version)
+    test = splits[splits[PART] == TEST]
+    comparison = _compare(registry, trained_booster, test, version, incumbent, settings)
+    served_by = metric_store.champion_before(context.partition_key)
+    value = {
+        "month": context.partition_key,
+        "version": version.number,
+        "fingerprint": report.fingerprint,
+        "incumbent": _facts(incumbent),
+        "served_by": _facts(registry.version(served_by) if served_by else None),
+        "comparison": comparison.to_dict() if comparison else None,
+        "quality_faults": quality_faults(report.baselines, report.against),
+        "cross_validated_rmse": report.cross_validated_rmse,
+        "train": report.train,
+        "test": report.test,
+        "baselines": report.baselines,
+        "against": report.against,
+    }
+    return dg.MaterializeResult(
+        value=value, metadata=_metadata(mlflow_tracking, version, incumbent, comparison)
+    )
+
+
+def _register(
+    registry: ModelRegistry, tracking: MlflowTracking, report: TrainingReport, ubj: bytes
+) -> ModelVersion:
+    existing = registry.by_fingerprint(report.month, report.fingerprint)
+    if existing:
+        return existing
+    run_id = month_run(tracking, report.month, report.fingerprint)
+    source, model_id = logged_model(tracking, run_id, report.fingerprint)
+    champion = registry.by_alias(CHAMPION)
+    tags = version_tags(report) | {
+        BOOSTER: hashlib.sha256(ubj).hexdigest(),
+        INCUMBENT: str(champion.number) if champion else "",
+    }
+    description = (
+        f"Trained for {report.month} on {report.train['rows']} rows of "
+        f"{', '.join(report.months)}; test RMSE {report.test['rmse']:.3f} USD on "
+        f"{report.test['rows']} rows."
+    )
+    return registry.register(source, run_id, model_id, tags, description)
+
+
+def _incumbent(registry: ModelRegistry, version: ModelVersion) -> ModelVersion | None:
+    """Who serves, or who did when this version was registered if it has been promoted since."""
+    champion = registry.by_alias(CHAMPION)
+    if champion is None or champion.number != version.number:
+        return champion
+    before = version.version_in_tag(INCUMBENT)
+    return registry.version(before) if before else None
+
+
+def _compare(
+    registry: ModelRegistry,
+    ubj: bytes,
+    test: pd.DataFrame,
+    version: ModelVersion,
+    incumbent: ModelVersion | None,
+    settings: Settings,
+) -> Comparison | None:
+    """Compare on the window's test rows; first prove that the registered model is the booster."""
+    records = contract.decode(test)[contract.FEATURE_NAMES]
+    predicted = predict_rows(load_booster(ubj), test)
+    gap = float(abs(registry.predict(version.number, records) - predicted).max())
+    if gap > 1e-6:
+        raise dg.Failure(
+            f"Version {version.number} in the registry predicts up to {gap:.6f} USD differently "
+            "from the booster it was made of.",
+            allow_retries=False,
+        )
+    if incumbent is None:
+        return None
+    rival = registry.predict(incumbent.number, records)
+    return compare(
+        tips_of(test), predicted, rival, confidence=settings.confidence, seed=settings.seed
+    )
+
+
+def _facts(version: ModelVersion | None) -> dict[str, Any] | None:
+    if version is None:
+        return None
+    return {"version": version.number, "month": version.month, "months": version.recipe.months}
+
+
+def _metadata(
+    tracking: MlflowTracking,
+    version: ModelVersion,
+    incumbent: ModelVersion | None,
+    comparison: Comparison | None,
+) -> dict[str, Any]:
+    metadata: dict[str, Any] = {
+        "version": version.number,
+        "mlflow_version": tracking.version_link(version.number),
+    }
+    if incumbent is None or comparison is None:
+        return metadata | {"summary": f"version {version.number}; no champion to compare with yet"}
+    interval = f"{comparison.low:+.3f} to {comparison.high:+.3f}"
+    return metadata | {
+        "summary": f"version {version.number}; {comparison.verdict} against champion version "
+        f"{incumbent.number} (RMSE difference {interval} USD)",
+        "verdict": comparison.verdict,
+        "rmse_usd": comparison.rmse,
+        "champion_rmse_usd": comparison.rival_rmse,
+        "rmse_difference_usd": comparison.difference,
+        "rmse_difference_low_usd": comparison.low,
+        "rmse_difference_high_usd": comparison.high,
+        "compared_rows": comparison.rows,
+    }

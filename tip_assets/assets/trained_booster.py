@@ -1,0 +1,106 @@
+"""`trained_booster`: the final fit."""
+
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+
+from tip_assets import plots
+from tip_assets.modelling.evaluation import LEAST_SQUARES
+from tip_assets.modelling.recipe import recipe_for
+from tip_assets.modelling.search import Trial
+from tip_assets.modelling.split import PART, TEST
+from tip_assets.modelling.training import (
+    TrainingReport,
+    load_booster,
+    predict_rows,
+    read_report,
+    tips_of,
+    train_booster,
+)
+from tip_assets.partitions import OWNERS, months, training_window, window_input
+from tip_assets.resources.mlflow_tracking import MlflowTracking
+from tip_assets.resources.month_run import is_trained, log_training, month_run
+from tip_assets.settings import TRAINING_EXPERIMENT, Settings
+
+
+@dg.asset(
+    ins={"splits": dg.AssetIn(partition_mapping=training_window, metadata=window_input)},
+    partitions_def=months,
+    group_name="training",
+    kinds={"xgboost", "mlflow"},
+    owners=OWNERS,
+    io_manager_key="booster_files",
+    code_version="1",
+)
+def trained_booster(
+    context: dg.AssetExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    mlflow_tracking: MlflowTracking,
+    splits: pd.DataFrame,
+    best_params: dict[str, Any],
+) -> dg.MaterializeResult[bytes]:
+    """The booster fitted with the best parameters to all training rows of the window.
+
+    It learns the tip rate weighted by the squared bill, so that squared error stays in dollars, and
+    is measured on the test rows beside three simple rules. Its report travels inside it.
+    """
+    month = context.partition_key
+    recipe = recipe_for(splits, settings)
+    if recipe.fingerprint != best_params["fingerprint"]:
+        raise dg.Failure(
+            f"The search of {month} was made from other data, settings or code than there are now. "
+            "Materialize best_params again.",
+            allow_retries=False,
+        )
+    ubj = train_booster(
+        month,
+        splits,
+        Trial(**best_params["best"]),
+        recipe,
+        fixed_share=settings.fixed_share,
+        confidence=settings.confidence,
+    )
+    report = read_report(ubj)
+    pictures = _pictures(ubj, splits, report)
+    run_id = month_run(mlflow_tracking, month, recipe.fingerprint)
+    if not is_trained(mlflow_tracking, run_id):
+        tags = {"model": "xgboost", "mlflow.runName": month}
+        with mlflow_tracking.run_within(context, TRAINING_EXPERIMENT, run_id, tags) as mlflow:
+            log_training(mlflow, report, ubj, pictures)
+    return dg.MaterializeResult(
+        value=ubj,
+        metadata={
+            **_metadata(report),
+            **{
+                name: dg.MetadataValue.md(plots.as_markdown(name.replace("_", " "), png))
+                for name, png in pictures.items()
+            },
+            "mlflow_run": mlflow_tracking.run_link(TRAINING_EXPERIMENT, run_id),
+        },
+    )
+
+
+def _pictures(ubj: bytes, window: pd.DataFrame, report: TrainingReport) -> dict[str, bytes]:
+    test = window[window[PART] == TEST]
+    predicted = predict_rows(load_booster(ubj), test)
+    return {
+        "predicted_against_actual": plots.predicted_against_actual(tips_of(test), predicted),
+        "importances": plots.importances(report.importances),
+    }
+
+
+def _metadata(report: TrainingReport) -> dict[str, Any]:
+    rules = ", ".join(f"{rule.replace('_', ' ')} {rmse:.3f}" for rule, rmse in report.baselines.items())
+    verdict = report.against[LEAST_SQUARES]["verdict"]
+    return {
+        "summary": f"test RMSE {report.test['rmse']:.3f} USD; {rules}",
+        "test_rmse_usd": report.test["rmse"],
+        "train_rmse_usd": report.train["rmse"],
+        "test_mean_absolute_error_usd": report.test["mean_absolute_error"],
+        "test_r2": report.test["r2"],
+        "test_rows": int(report.test["rows"]),
+        **{f"test_rmse_{rule}_usd": rmse for rule, rmse in report.baselines.items()},
+        "against_least_squares": verdict,
+        "rounds": report.rounds,
+    }

@@ -1,0 +1,47 @@
+"""`transformed_tips`: records as numbers."""
+
+import dagster as dg
+import pandas as pd
+
+from tip_assets import contract
+from tip_assets.assets.raw_tips import preview
+from tip_assets.partitions import OWNERS, months
+
+
+@dg.asset(
+    partitions_def=months,
+    group_name="ingestion",
+    kinds={"pandas", "parquet"},
+    owners=OWNERS,
+    io_manager_key="parquet_files",
+    code_version=contract.VERSION,
+)
+def transformed_tips(raw_tips: pd.DataFrame) -> dg.MaterializeResult[pd.DataFrame]:
+    """Features and label of every row, categories as the contract's codes.
+
+    The encoding is the served model's own function, so training and serving cannot disagree.
+    """
+    rows = transform(raw_tips)
+    return dg.MaterializeResult(
+        value=rows,
+        metadata={
+            "summary": f"{len(rows)} rows encoded",
+            "dagster/row_count": len(rows),
+            "mean_bill_usd": float(rows[contract.BILL].mean()),
+            "mean_tip_usd": float(rows[contract.LABEL.name].mean()),
+            "preview": dg.MetadataValue.md(preview(rows)),
+        },
+    )
+
+
+def transform(records: pd.DataFrame) -> pd.DataFrame:
+    """Encode valid records; money stays in full precision, codes and counts become small integers."""
+    from tip_assets.modelling.served_model import encode
+
+    encoded = encode(records, contract.document())
+    for column in contract.FEATURES:
+        whole = isinstance(column, contract.CategoryColumn) or column.integer
+        values = encoded[column.name] if whole else records[column.name]
+        encoded[column.name] = values.astype("int8" if whole else "float64")
+    encoded[contract.LABEL.name] = records[contract.LABEL.name].astype(float)
+    return encoded

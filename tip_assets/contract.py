@@ -1,0 +1,234 @@
+"""The data contract: the one truth about columns, types, categories, ranges, codes and spellings.
+
+Belongs here: what a valid record is, and the check that tells. Does not belong here: where records
+come from (`landing.py`) or how the served model encodes them (`modelling/served_model.py`, which
+gets `document()` handed into its artifact and so never depends on a later contract).
+"""
+
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pandera.pandas as pa
+
+# Major: records valid before are refused now, or codes change. Minor: more is accepted.
+VERSION = "1.0"
+
+
+@dataclass(frozen=True)
+class NumberColumn:
+    """A numeric column; `minimum` itself is valid only if `minimum_is_valid`."""
+
+    name: str
+    label: str
+    unit: str
+    minimum: float
+    maximum: float
+    minimum_is_valid: bool = True
+    integer: bool = False
+    kind: str = "number"
+
+    def reasons(self) -> list[pa.Check]:
+        """The checks of this column, each worded as the reason for refusing a value."""
+        low = pa.Check.ge if self.minimum_is_valid else pa.Check.gt
+        low_words = "at least" if self.minimum_is_valid else "more than"
+        checks = [
+            low(self.minimum, error=f"must be {low_words} {self.minimum:g} {self.unit}"),
+            pa.Check.le(self.maximum, error=f"must be at most {self.maximum:g} {self.unit}"),
+        ]
+        if self.integer:
+            whole = pa.Check(lambda values: values % 1 == 0, error="must be a whole number")
+            checks.append(whole)
+        return checks
+
+
+@dataclass(frozen=True)
+class CategoryColumn:
+    """A column of categories: the code of each, and other accepted spellings (any letter case)."""
+
+    name: str
+    label: str
+    codes: dict[str, int]
+    other_spellings: dict[str, str] = field(default_factory=dict)
+    kind: str = "category"
+
+    @property
+    def categories(self) -> list[str]:
+        return list(self.codes)
+
+    @property
+    def spellings(self) -> dict[str, str]:
+        """Every accepted spelling in lower case, mapped to its category."""
+        own = {category.casefold(): category for category in self.codes}
+        return own | self.other_spellings
+
+    def reasons(self) -> list[pa.Check]:
+        """The check of this column, worded as the reason for refusing a value."""
+        words = ", ".join(self.codes)
+        return [pa.Check.isin(self.categories, error=f"is not one of {words}")]
+
+
+Column = NumberColumn | CategoryColumn
+
+# The order is the feature order of the model. Codes are those of the original system, so that its
+# transformed files mean the same here. Upper bounds catch unit errors such as cents for dollars:
+# the dearest bill of the sample is 50.81 USD.
+FEATURES: tuple[Column, ...] = (
+    NumberColumn("total_bill", "Total bill", "USD", 0, 300, minimum_is_valid=False),
+    CategoryColumn("sex", "Sex of the payer", {"Female": 0, "Male": 1}),
+    CategoryColumn("smoker", "Smoking table", {"No": 0, "Yes": 1}),
+    CategoryColumn(
+        "day",
+        "Day of the week",
+        {"Thur": 0, "Fri": 1, "Sat": 2, "Sun": 3, "Mon": 4, "Tue": 5, "Wed": 6},
+        {
+            "thursday": "Thur",
+            "thu": "Thur",
+            "friday": "Fri",
+            "saturday": "Sat",
+            "sunday": "Sun",
+            "monday": "Mon",
+            "tuesday": "Tue",
+            "wednesday": "Wed",
+        },
+    ),
+    CategoryColumn("time", "Meal", {"Lunch": 0, "Dinner": 1}),
+    NumberColumn("size", "People at the table", "people", 1, 20, integer=True),
+)
+LABEL = NumberColumn("tip", "Tip", "USD", 0, 100)
+BILL = FEATURES[0].name
+
+FEATURE_NAMES = [column.name for column in FEATURES]
+COLUMNS = {column.name: column for column in (*FEATURES, LABEL)}
+NUMBERS = [column for column in COLUMNS.values() if isinstance(column, NumberColumn)]
+CATEGORIES = [column for column in COLUMNS.values() if isinstance(column, CategoryColumn)]
+
+
+@dataclass(frozen=True)
+class CheckedRecords:
+    """Records after the contract's check.
+
+    `accepted` keeps the index of the input and has the contract's columns, typed. `refused` has a
+    row for every broken value: `position` (index of the record), `column`, `value`, `reason`.
+    """
+
+    accepted: pd.DataFrame
+    refused: pd.DataFrame
+
+
+@lru_cache(maxsize=2)
+def schema(with_label: bool = True) -> pa.DataFrameSchema:
+    """The Pandera schema of clean records, with or without the tip."""
+    columns = [*FEATURES, LABEL] if with_label else FEATURES
+    return pa.DataFrameSchema(
+        {
+            column.name: pa.Column(
+                float if isinstance(column, NumberColumn) else object,
+                checks=column.reasons(),
+                nullable=False,
+                title=column.label,
+            )
+            for column in columns
+        },
+        name=f"waiter tips {VERSION}",
+    )
+
+
+def check(records: pd.DataFrame, with_label: bool = True) -> CheckedRecords:
+    """Sort records into those that satisfy the contract and those that do not.
+
+    `records` may hold text or typed values, in any column order, with extra columns (left out of
+    the answer); its index must be unique. A column that is missing refuses every record.
+    """
+    columns = [*FEATURES, LABEL] if with_label else list(FEATURES)
+    missing = [column.name for column in columns if column.name not in records]
+    if missing:
+        positions = records.index.repeat(len(missing))
+        names = missing * len(records)
+        refused = _refusals(positions, names, [None] * len(names), "the column is missing")
+        return CheckedRecords(pd.DataFrame(columns=[c.name for c in columns]), refused)
+
+    given = records[[column.name for column in columns]]
+    clean, words = given.copy(), []
+    for column in columns:
+        if isinstance(column, CategoryColumn):
+            clean[column.name] = _canonical(given[column.name], column)
+        else:
+            clean[column.name], not_numbers = _numbers(given[column.name])
+            words.append(_refusals(not_numbers, column.name, None, "is not a number"))
+
+    broken = _broken_values(clean, with_label)
+    # A text that is no number became null above: the reason to tell is the first one.
+    refused = pd.concat([*words, broken]).drop_duplicates(["position", "column"])
+    refused = refused.sort_values("position", kind="stable", ignore_index=True)
+    refused["value"] = [
+        _as_text(given.at[position, column])
+        for position, column in zip(refused["position"], refused["column"], strict=True)
+    ]
+    accepted = clean.drop(index=refused["position"].unique())
+    whole = {c.name: "int64" for c in columns if isinstance(c, NumberColumn) and c.integer}
+    return CheckedRecords(accepted.astype(whole), refused)
+
+
+def decode(encoded: pd.DataFrame) -> pd.DataFrame:
+    """Turn codes back into categories; columns that are not categories stay as they are."""
+    decoded = encoded.copy()
+    for column in CATEGORIES:
+        if column.name in decoded:
+            names = np.array(column.categories, dtype=object)
+            decoded[column.name] = names[decoded[column.name].to_numpy(dtype=int)]
+    return decoded
+
+
+def document() -> dict[str, Any]:
+    """The contract of the features as plain data: what a registered model carries with it."""
+    features = []
+    for column in FEATURES:
+        facts = asdict(column)
+        if isinstance(column, CategoryColumn):
+            facts["spellings"] = column.spellings
+        features.append(facts)
+    return {"version": VERSION, "bill": BILL, "features": features}
+
+
+def _canonical(values: pd.Series, column: CategoryColumn) -> pd.Series:
+    """Accepted spellings become their category; anything else stays, to be refused by name."""
+    text = values.astype(object).where(values.notna(), None)
+    known = text.astype("string").str.strip().str.casefold().map(column.spellings)
+    return known.astype(object).where(known.notna(), text)
+
+
+def _numbers(values: pd.Series) -> tuple[pd.Series, pd.Index]:
+    """Values as floats, and the index of those that say something else than a number."""
+    if values.dtype == object:
+        values = values.replace(r"^\s*$", None, regex=True)
+    numbers = pd.to_numeric(values, errors="coerce").astype(float)
+    return numbers, values.index[numbers.isna() & values.notna()]
+
+
+def _broken_values(clean: pd.DataFrame, with_label: bool) -> pd.DataFrame:
+    try:
+        schema(with_label).validate(clean, lazy=True)
+    except pa.errors.SchemaErrors as errors:
+        cases = errors.failure_cases
+        outside = cases[cases["index"].isna()]
+        if len(outside):  # a fault of the schema itself, not of a record
+            raise
+        reasons = cases["check"].replace("not_nullable", "is missing")
+        # Records are few and columns fewer: keep only the first reason for a value.
+        return _refusals(cases["index"], cases["column"], None, reasons)
+    return _refusals([], [], [], [])
+
+
+def _refusals(positions: Any, columns: Any, values: Any, reasons: Any) -> pd.DataFrame:
+    """A table of refused values; scalars are repeated for every position."""
+    table = pd.DataFrame({"position": list(positions)})
+    for name, column in (("column", columns), ("value", values), ("reason", reasons)):
+        table[name] = list(column) if isinstance(column, list | pd.Series) else column
+    return table.astype({"column": object, "value": object, "reason": object})
+
+
+def _as_text(value: Any) -> str | None:
+    return None if pd.isna(value) else str(value)

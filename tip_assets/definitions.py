@@ -1,0 +1,77 @@
+"""The only entry point of Dagster: assets, checks, jobs and resources put together.
+
+Belongs here: wiring. Loading this module imports none of mlflow, evidently, xgboost, hyperopt or
+matplotlib: assets import them when they run.
+"""
+
+import dagster as dg
+
+from tip_assets import checks, jobs
+from tip_assets.assets import (
+    best_params,
+    drift_metrics,
+    drift_report,
+    production_model,
+    raw_tips,
+    registered_model,
+    splits,
+    trained_booster,
+    transformed_tips,
+)
+from tip_assets.console import progress_logger
+from tip_assets.io_managers import BoosterFiles, JsonFiles, ParquetFiles, ReportFolders
+from tip_assets.resources.metric_store import MetricStore
+from tip_assets.resources.mlflow_tracking import MlflowTracking
+from tip_assets.settings import Settings, get_settings
+
+ASSET_MODULES = (
+    raw_tips,
+    transformed_tips,
+    splits,
+    best_params,
+    trained_booster,
+    registered_model,
+    drift_report,
+    drift_metrics,
+    production_model,
+)
+
+
+def resources(settings: Settings) -> dict[str, object]:
+    """Every resource by the name that assets ask for."""
+    storage = settings.storage_root
+    return {
+        "settings": settings,
+        "mlflow_tracking": mlflow_tracking(settings),
+        "metric_store": MetricStore(url=settings.metric_store_url),
+        "parquet_files": ParquetFiles(storage),
+        "json_files": JsonFiles(storage),
+        "booster_files": BoosterFiles(storage),
+        "report_folders": ReportFolders(storage),
+    }
+
+
+def mlflow_tracking(settings: Settings) -> MlflowTracking:
+    """The MLflow resource for these settings."""
+    return MlflowTracking(
+        tracking_uri=settings.tracking_uri,
+        artifact_root=str(settings.storage_root / "mlflow"),
+        ui_url=settings.mlflow_ui,
+    )
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """All definitions of the platform.
+
+    A month runs in one process: importing MLflow and Evidently afresh in every step costs more than
+    the work.
+    """
+    return dg.Definitions(
+        assets=dg.load_assets_from_modules(ASSET_MODULES),
+        asset_checks=dg.load_asset_checks_from_modules([checks]),
+        jobs=[jobs.monthly_retraining_job, jobs.release_job],
+        resources=resources(get_settings()),
+        executor=dg.in_process_executor,
+        loggers={"console": dg.colored_console_logger, "progress": progress_logger},
+    )

@@ -1,0 +1,109 @@
+"""The thin adapter around Evidently: four HTML reports of a month.
+
+Belongs here: everything that imports Evidently. Does not belong here: numbers that decide
+something; those are `rule.py`'s, and Evidently is told to draw the same tests.
+"""
+
+import os
+import re
+from typing import Any
+
+import pandas as pd
+
+from tip_assets import contract
+from tip_assets.drift.rule import PREDICTION, Thresholds
+from tip_assets.drift.sides import Sides
+
+REPORTS = {
+    "data_drift": "Data drift",
+    "target_drift": "Target drift",
+    "regression_performance": "Regression performance",
+    "data_quality": "Data quality",
+}
+_RANDOM_IDENTIFIER = re.compile(
+    r"\b[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}\b|(?<=metric_)[0-9a-f]{32}\b"
+)
+
+
+def draw_reports(
+    sides: Sides, thresholds: Thresholds, most_rows: int, seed: int
+) -> dict[str, str]:
+    """Draw the four reports as standalone HTML; the same sides give the same bytes.
+
+    Each side is drawn from at most `most_rows` rows, sampled with the seed. A column's test is
+    named explicitly and its threshold is Bonferroni's, the strictest step of the rule's Holm
+    correction: Evidently's own defaults flag a column in 27 % of months without drift.
+    """
+    # Read when Evidently is imported.
+    os.environ["DO_NOT_TRACK"] = "1"
+    from evidently import Dataset, Report
+
+    definition = _definition()
+    reference, current = (
+        Dataset.from_pandas(_sample(frame, most_rows, seed), definition)
+        for frame in (sides.reference, sides.current)
+    )
+    threshold = thresholds.significance / len(contract.COLUMNS)
+    return {
+        name: _stable(Report(metrics).run(current, reference).get_html_str(as_iframe=False))
+        for name, metrics in _metrics(threshold, thresholds.share).items()
+    }
+
+
+def _metrics(threshold: float, share: float) -> dict[str, list[Any]]:
+    from evidently.metrics import ValueDrift
+    from evidently.presets import DataDriftPreset, DataSummaryPreset, RegressionPreset
+
+    tests = {column.name: _test(column) for column in contract.FEATURES}
+    return {
+        "data_drift": [
+            DataDriftPreset(
+                columns=contract.FEATURE_NAMES,
+                per_column_method=tests,
+                per_column_threshold=dict.fromkeys(tests, threshold),
+                drift_share=share,
+            )
+        ],
+        "target_drift": [
+            ValueDrift(column=name, method="ks", threshold=threshold)
+            for name in (contract.LABEL.name, PREDICTION)
+        ],
+        "regression_performance": [RegressionPreset()],
+        "data_quality": [DataSummaryPreset()],
+    }
+
+
+def _test(column: contract.Column) -> str:
+    if isinstance(column, contract.NumberColumn):
+        return "ks"
+    return "z" if len(column.categories) == 2 else "chisquare"
+
+
+def _definition() -> Any:
+    from evidently import DataDefinition, Regression
+
+    return DataDefinition(
+        numerical_columns=[*(column.name for column in contract.NUMBERS), PREDICTION],
+        categorical_columns=[column.name for column in contract.CATEGORIES],
+        regression=[Regression(target=contract.LABEL.name, prediction=PREDICTION)],
+    )
+
+
+def _sample(frame: pd.DataFrame, most_rows: int, seed: int) -> pd.DataFrame:
+    if len(frame) <= most_rows:
+        return frame
+    return frame.sample(most_rows, random_state=seed).sort_index()
+
+
+def _stable(html: str) -> str:
+    """Number Evidently's random identifiers in order of appearance: same input, same bytes."""
+    numbers: dict[str, str] = {}
+
+    def number(match: re.Match[str]) -> str:
+        found = match.group()
+        digits = f"{len(numbers):032x}"
+        if "-" in found:
+            digits = "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+        return numbers.setdefault(found, digits)
+
+    return _RANDOM_IDENTIFIER.sub(number, html)

@@ -1,0 +1,84 @@
+"""All numbers of a month's drift, gathered from the two sides.
+
+Belongs here: the layout of the result. Does not belong here: where it is stored.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pandas as pd
+
+from tip_assets import contract
+from tip_assets.drift.rule import (
+    PREDICTION,
+    ColumnDrift,
+    DatasetDrift,
+    Thresholds,
+    column_drifts,
+    dataset_drift,
+)
+from tip_assets.drift.sides import Sides
+from tip_assets.drift.value_counts import ValueCounts, describe
+from tip_assets.modelling.evaluation import Quality, quality
+
+
+@dataclass(frozen=True)
+class DriftMetrics:
+    """Drift and quality of a month, by dataset (`reference`, `current`) where it has two sides.
+
+    `correlations` are Pearson's, of each number with the tip and with the prediction.
+    """
+
+    note: str
+    rows: dict[str, int]
+    columns: list[ColumnDrift]
+    dataset: DatasetDrift
+    correlations: dict[str, dict[str, dict[str, float]]]
+    regression_quality: dict[str, Quality]
+    column_quality: dict[str, dict[str, dict[str, float | str]]]
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def drift_metrics_of(sides: Sides, thresholds: Thresholds, seed: int) -> DriftMetrics:
+    """Measure everything about a month's two sides."""
+    frames = {"reference": sides.reference, "current": sides.current}
+    columns = column_drifts(sides.reference, sides.current, thresholds, seed)
+    return DriftMetrics(
+        note=sides.note,
+        rows={name: len(frame) for name, frame in frames.items()},
+        columns=columns,
+        dataset=dataset_drift(columns, thresholds),
+        correlations={name: correlations(frame) for name, frame in frames.items()},
+        regression_quality={
+            name: quality(frame[contract.LABEL.name].to_numpy(), frame[PREDICTION].to_numpy())
+            for name, frame in frames.items()
+        },
+        column_quality=_column_quality(sides.reference, sides.current),
+    )
+
+
+def correlations(records: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """Pearson's correlation of each numeric column with the tip and the prediction; 0 if constant."""
+    numbers = [column.name for column in contract.NUMBERS]
+    with_columns = [name for name in (contract.LABEL.name, PREDICTION) if name in records]
+    numbers += [PREDICTION] if PREDICTION in records else []
+    table = records[numbers].corr().fillna(0.0)
+    return {
+        other: {name: float(table.at[name, other]) for name in numbers} for other in with_columns
+    }
+
+
+def _column_quality(
+    reference: pd.DataFrame, current: pd.DataFrame
+) -> dict[str, dict[str, dict[str, float | str]]]:
+    columns = [*contract.COLUMNS, PREDICTION]
+    counts = {
+        side: {name: ValueCounts.of(frame[name]) for name in columns}
+        for side, frame in (("reference", reference), ("current", current))
+    }
+    return {
+        side: {name: describe(counts[side][name], counts[other][name]) for name in columns}
+        for side, other in (("reference", "current"), ("current", "reference"))
+    }

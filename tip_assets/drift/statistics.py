@@ -1,0 +1,111 @@
+"""Tests and effect sizes that compare a column of the reference with the same of the current month.
+
+Belongs here: numbers about two columns. Does not belong here: thresholds and what is called drift
+(`rule.py`). Each test is named, never chosen by a library's default.
+"""
+
+import numpy as np
+
+from tip_assets.drift.value_counts import ValueCounts
+
+# Up to here p-values are exact or resampled; beyond, the asymptotic ones agree with them.
+EXACT_ROWS = 10_000
+# Resolution of a resampled p-value is 1/10,000: fine enough for Holm over seven columns.
+RESAMPLES = 9_999
+
+
+def ks_p_value(reference: ValueCounts, current: ValueCounts) -> float:
+    """Two-sided Kolmogorov-Smirnov p-value; exact up to `EXACT_ROWS` rows a side.
+
+    With ties the exact p-value is conservative. Beyond, scipy's own asymptotic formula on the
+    statistic read off the counts.
+    """
+    from scipy import stats
+
+    if max(reference.total, current.total) <= EXACT_ROWS:
+        return float(stats.ks_2samp(reference.rows(), current.rows()).pvalue)
+    values = np.union1d(reference.values, current.values)
+    gap = np.abs(_share_up_to(reference, values) - _share_up_to(current, values)).max()
+    m, n = float(reference.total), float(current.total)
+    return float(stats.kstwo.sf(gap, np.round(m * n / (m + n))))
+
+
+def proportions_z_p_value(reference: ValueCounts, current: ValueCounts) -> float:
+    """Two-sided p-value of the pooled z-test for two proportions; 1 when one value is all there is.
+
+    Raises ValueError for more than two values.
+    """
+    from scipy import stats
+
+    table = contingency(reference, current)
+    if table.shape[1] > 2:
+        raise ValueError("the z-test of proportions compares at most two values")
+    sizes = table.sum(axis=1)
+    shares = table[:, 0] / sizes
+    pooled = table[:, 0].sum() / sizes.sum()
+    spread = np.sqrt(pooled * (1 - pooled) * (1 / sizes).sum())
+    return float(2 * stats.norm.sf(abs(shares[0] - shares[1]) / spread)) if spread else 1.0
+
+
+def one_sample_chi_square_p_value(reference: ValueCounts, current: ValueCounts) -> float:
+    """Chi-square p-value of the current counts, the reference's shares taken as the truth.
+
+    This is the test that Evidently calls `chisquare`. It ignores that the reference is a sample
+    too, and small counts: 10 % false alarms at a nominal 5 % on the sample's `day` (measured).
+    It is reported as a score and decides nothing. A value that the reference lacks gives 0.
+    """
+    from scipy import stats
+
+    expected_counts, observed = contingency(reference, current)
+    if (expected_counts == 0).any():
+        return 0.0
+    expected = expected_counts * (current.total / reference.total)
+    return float(stats.chisquare(observed, expected).pvalue)
+
+
+def homogeneity_p_value(reference: ValueCounts, current: ValueCounts, seed: int) -> float:
+    """Two-sample chi-square p-value: resampled with fixed margins up to `EXACT_ROWS` rows in all.
+
+    Resampling tables with both margins fixed makes no assumption about the size of counts.
+    """
+    from scipy import stats
+
+    table = contingency(reference, current)
+    if table.shape[1] < 2:
+        return 1.0
+    method = None
+    if table.sum() <= EXACT_ROWS:
+        method = stats.MonteCarloMethod(n_resamples=RESAMPLES, rng=np.random.default_rng(seed))
+    return float(stats.chi2_contingency(table, correction=False, method=method).pvalue)
+
+
+def normed_wasserstein(reference: ValueCounts, current: ValueCounts) -> float:
+    """First Wasserstein distance in standard deviations of the reference (at least 0.001)."""
+    from scipy import stats
+
+    distance = stats.wasserstein_distance(
+        reference.values, current.values, reference.counts, current.counts
+    )
+    return float(distance / max(reference.std(), 0.001))
+
+
+def jensen_shannon(reference: ValueCounts, current: ValueCounts) -> float:
+    """Jensen-Shannon distance (natural logarithm) between the shares of categories: 0 to 0.83."""
+    from scipy.spatial import distance
+
+    shares = contingency(reference, current).astype(float)
+    return float(distance.jensenshannon(shares[0], shares[1]))
+
+
+def contingency(reference: ValueCounts, current: ValueCounts) -> np.ndarray:
+    """Counts of every value that occurs on either side: a row for each side."""
+    values = np.union1d(reference.values, current.values)
+    table = np.zeros((2, len(values)), dtype=np.int64)
+    for row, counts in zip(table, (reference, current), strict=True):
+        row[np.searchsorted(values, counts.values)] = counts.counts
+    return table
+
+
+def _share_up_to(counts: ValueCounts, values: np.ndarray) -> np.ndarray:
+    reach = np.concatenate([[0], np.cumsum(counts.counts)]) / counts.total
+    return reach[np.searchsorted(counts.values, values, side="right")]

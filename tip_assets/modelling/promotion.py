@@ -1,0 +1,91 @@
+"""Whether a challenger may replace the champion: the rule, without carrying it out.
+
+Belongs here: the quality gate and the promotion decision as pure functions. Does not belong here:
+moving registry aliases (`assets/production_model.py`).
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from tip_assets.modelling.evaluation import FIXED_SHARE, MEAN_TIP
+
+Action = Literal["promoted", "kept", "held", "released"]
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What the decision is made from.
+
+    `verdict` is the paired comparison with the champion, None when there is none yet.
+    `drift_confirmed`: a column has drifted in this month and in the one before, or the dataset has.
+    """
+
+    month: str
+    champion_month: str | None
+    verdict: str | None
+    quality_faults: list[str]
+    dataset_drifted: bool
+    drift_confirmed: bool
+    champion_age_months: int
+    champion_max_age_months: int
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What is done with a challenger, and why, in a sentence."""
+
+    action: Action
+    reason: str
+
+    @property
+    def promotes(self) -> bool:
+        return self.action in ("promoted", "released")
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def quality_faults(baselines: dict[str, float], against: dict[str, dict[str, Any]]) -> list[str]:
+    """Why a model is too poor to serve; empty if it is not.
+
+    It must be better than the mean tip, and not be *shown* to be worse than the fixed share of the
+    bill: on 49 rows a sound model loses to that rule by chance every fourth time (measured).
+    """
+    faults = []
+    model = against[MEAN_TIP]["rmse"]
+    if model >= baselines[MEAN_TIP]:
+        faults.append(
+            f"test RMSE {model:.3f} USD is not below the mean tip's {baselines[MEAN_TIP]:.3f}"
+        )
+    if against[FIXED_SHARE]["verdict"] == "worse":
+        faults.append(
+            f"test RMSE {model:.3f} USD is worse than the fixed share of the bill, "
+            f"{baselines[FIXED_SHARE]:.3f}"
+        )
+    return faults
+
+
+def decide(situation: Situation, release_reason: str = "") -> Decision:
+    """Decide on a challenger; `release_reason` is an operator's word to let a held one through."""
+    s = situation
+    if s.champion_month is not None and s.champion_month > s.month:
+        return Decision("kept", f"the champion was trained on a newer month, {s.champion_month}")
+    if release_reason:
+        return Decision("released", f"released by a person: {release_reason}")
+    if s.quality_faults:
+        return Decision("held", "; ".join(s.quality_faults))
+    if s.dataset_drifted:
+        return Decision("held", "the dataset has drifted: a person has to look")
+    if s.verdict is None:
+        return Decision("promoted", "first model that passes the quality checks")
+    if s.verdict == "better":
+        return Decision("promoted", "better than the champion on the same held-out rows")
+    if s.verdict == "worse":
+        return Decision("kept", "worse than the champion on the same held-out rows")
+    if s.drift_confirmed:
+        return Decision("promoted", "not worse than the champion, and drift is confirmed")
+    if s.champion_age_months > s.champion_max_age_months:
+        return Decision(
+            "promoted", f"not worse than the champion, which is {s.champion_age_months} months old"
+        )
+    return Decision("kept", "not enough evidence that the challenger is better")

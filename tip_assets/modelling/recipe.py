@@ -1,0 +1,116 @@
+"""Everything that determines a model's bytes, as one value with a fingerprint.
+
+Belongs here: naming the inputs of a model and telling which of them differ. Does not belong here:
+training, or the registry in which a recipe is tagged.
+"""
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from tip_assets import contract
+from tip_assets.modelling.split import monthly_fingerprints
+from tip_assets.settings import Settings
+
+LIBRARIES = ("hyperopt", "numpy", "pandas", "scikit-learn", "scipy", "xgboost")
+FOLDS = 5
+# Below this, a second thread costs more than it brings (measured: harmless on idle cores, 34 times
+# slower on busy ones at 244 rows).
+ROWS_FOR_ALL_CORES = 50_000
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The inputs of search and training; equal recipes give equal boosters, byte for byte."""
+
+    data: dict[str, str]
+    trials: int
+    folds: int
+    seed: int
+    threads: int
+    target: str
+    search_space: str
+    contract: str
+    code: str
+    libraries: dict[str, str]
+
+    @property
+    def fingerprint(self) -> str:
+        """Sixteen hexadecimal digits that change with any input."""
+        text = json.dumps(asdict(self), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def months(self) -> list[str]:
+        return sorted(self.data)
+
+    def differences(self, other: "Recipe") -> list[str]:
+        """What differs in another recipe, in words: one line per input."""
+        return _differences("", asdict(self), asdict(other))
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @staticmethod
+    def from_json(text: str) -> "Recipe":
+        return Recipe(**json.loads(text))
+
+
+def recipe_for(window: pd.DataFrame, settings: Settings) -> Recipe:
+    """The recipe of a model trained today on a window of split rows."""
+    return Recipe(
+        data=monthly_fingerprints(window),
+        trials=settings.trials,
+        folds=FOLDS,
+        seed=settings.seed,
+        threads=threads_for(len(window)),
+        target=settings.target,
+        search_space=settings.search_space,
+        contract=contract.VERSION,
+        code=code_version(),
+        libraries={name: version(name) for name in LIBRARIES},
+    )
+
+
+def threads_for(rows: int) -> int:
+    """Threads of xgboost for a number of rows."""
+    return 1 if rows < ROWS_FOR_ALL_CORES else os.cpu_count() or 1
+
+
+@lru_cache(maxsize=1)
+def code_version() -> str:
+    """A digest of the source that decides a model: the contract and this package."""
+    here = Path(__file__).parent
+    digest = hashlib.sha256()
+    for path in [here.parent / "contract.py", *sorted(here.glob("*.py"))]:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+@lru_cache(maxsize=1)
+def lock_version() -> str:
+    """A digest of the dependency lock; `unlocked` when the package was installed without it."""
+    package = Path(__file__).parents[1]
+    for folder in (package, package.parent):
+        lock = folder / "requirements.lock"
+        if lock.is_file():
+            return hashlib.sha256(lock.read_bytes()).hexdigest()[:12]
+    return "unlocked"
+
+
+def _differences(prefix: str, mine: dict[str, Any], other: dict[str, Any]) -> list[str]:
+    lines = []
+    for key in sorted(mine.keys() | other.keys()):
+        a, b = mine.get(key), other.get(key)
+        if isinstance(a, dict) and isinstance(b, dict):
+            lines += _differences(f"{prefix}{key} ", a, b)
+        elif a != b:
+            lines.append(f"{prefix}{key}: {a} then, {b} now")
+    return lines

@@ -1,0 +1,179 @@
+"""Hyperparameter search: Hyperopt's TPE over cross-validated boosters.
+
+Belongs here: search spaces, the objective, the sequence of trials. Does not belong here: logging
+trials to MLflow (`resources/month_run.py`) or the final fit (`training.py`).
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tip_assets import contract
+from tip_assets.modelling.recipe import Recipe
+
+logger = logging.getLogger(__name__)
+
+MAX_ROUNDS = 600
+EARLY_STOPPING_ROUNDS = 50
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One point of the search: RMSE in dollars over the folds, and rounds at the best iteration."""
+
+    number: int
+    parameters: dict[str, float]
+    rmse: float
+    rmse_std: float
+    rounds: int
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def search(train: pd.DataFrame, recipe: Recipe) -> list[Trial]:
+    """Search hyperparameters on training rows; returns every trial, in order.
+
+    The same rows and recipe give the same trials. Raises ValueError when there are too few rows to
+    hold out a fold of two.
+    """
+    import hyperopt
+
+    if len(train) < 2 * recipe.folds:
+        raise ValueError(
+            f"{len(train)} training rows are too few for {recipe.folds} folds: "
+            f"at least {2 * recipe.folds} are needed"
+        )
+    trials: list[Trial] = []
+    cross_validate = _cross_validation(train, recipe)
+
+    def objective(point: dict[str, float]) -> float:
+        trials.append(cross_validate(len(trials) + 1, point))
+        best = best_of(trials)
+        logger.info(
+            "trial %d of %d, best RMSE %.4f USD (trial %d)",
+            len(trials),
+            recipe.trials,
+            best.rmse,
+            best.number,
+        )
+        return trials[-1].rmse
+
+    hyperopt.fmin(
+        objective,
+        _space(recipe.search_space),
+        algo=hyperopt.tpe.suggest,
+        max_evals=recipe.trials,
+        rstate=np.random.default_rng(recipe.seed),
+        show_progressbar=False,
+        verbose=False,
+    )
+    return trials
+
+
+def best_of(trials: list[Trial]) -> Trial:
+    """The trial with the lowest RMSE; the earlier one of two equals."""
+    return min(trials, key=lambda trial: (trial.rmse, trial.number))
+
+
+def booster_parameters(parameters: dict[str, float], recipe: Recipe) -> dict[str, Any]:
+    """xgboost's parameters for a point of the search space."""
+    return parameters | {
+        "max_depth": int(parameters["max_depth"]),
+        "objective": "reg:squarederror",
+        "tree_method": "hist",
+        "seed": recipe.seed,
+        "nthread": recipe.threads,
+    }
+
+
+def training_matrix(rows: pd.DataFrame, target: str) -> Any:
+    """Rows as an xgboost.DMatrix whose squared error is in dollars.
+
+    For the target `tip_rate` the label is tip / bill and the weight bill^2 (divided by its mean, so
+    that regularisation means the same for both targets): the weighted squared error of the rate is
+    the squared error of the tip.
+    """
+    import xgboost as xgb
+
+    features = rows[contract.FEATURE_NAMES].astype("float32")
+    tip, bill = rows[contract.LABEL.name].to_numpy(float), rows[contract.BILL].to_numpy(float)
+    if target == "tip":
+        return xgb.DMatrix(features, label=tip)
+    return xgb.DMatrix(features, label=tip / bill, weight=bill**2 / np.mean(bill**2))
+
+
+def _cross_validation(
+    train: pd.DataFrame, recipe: Recipe
+) -> Callable[[int, dict[str, float]], Trial]:
+    """A function that cross-validates a point on folds fixed for the whole search."""
+    import xgboost as xgb
+    from sklearn.model_selection import KFold
+
+    from tip_assets.modelling.served_model import predict_dollars
+
+    class KeepFolds(xgb.callback.TrainingCallback):
+        """Keeps the folds' boosters: xgb.cv itself only reports the mean of the weighted error."""
+
+        def after_training(self, model: Any) -> Any:
+            self.folds = model.cvfolds
+            return model
+
+    matrix = training_matrix(train, recipe.target)
+    splitter = KFold(recipe.folds, shuffle=True, random_state=recipe.seed)
+    folds = list(splitter.split(train))
+    held_out = [train.iloc[rows] for _, rows in folds]
+
+    def fold_rmse(booster: Any, rows: pd.DataFrame, rounds: int) -> float:
+        booster.set_attr(best_iteration=str(rounds - 1))
+        features = rows[contract.FEATURE_NAMES].astype("float32")
+        bill = rows[contract.BILL].to_numpy(float)
+        error = predict_dollars(booster, features, bill, recipe.target)
+        return float(np.sqrt(np.mean((error - rows[contract.LABEL.name].to_numpy(float)) ** 2)))
+
+    def cross_validate(number: int, point: dict[str, float]) -> Trial:
+        keep = KeepFolds()
+        history = xgb.cv(
+            booster_parameters(point, recipe),
+            matrix,
+            num_boost_round=MAX_ROUNDS,
+            folds=folds,
+            early_stopping_rounds=EARLY_STOPPING_ROUNDS,
+            callbacks=[keep],
+            as_pandas=False,
+        )
+        rounds = int(np.argmin(history["test-rmse-mean"])) + 1
+        errors = [
+            fold_rmse(fold.bst, rows, rounds)
+            for fold, rows in zip(keep.folds, held_out, strict=True)
+        ]
+        parameters = {name: float(value) for name, value in sorted(point.items())}
+        return Trial(number, parameters, float(np.mean(errors)), float(np.std(errors)), rounds)
+
+    return cross_validate
+
+
+def _space(name: str) -> dict[str, Any]:
+    from hyperopt import hp
+
+    if name == "original":
+        return {
+            "max_depth": hp.quniform("max_depth", 4, 100, 1),
+            "learning_rate": hp.loguniform("learning_rate", -3, 0),
+            "colsample_bytree": hp.choice("colsample_bytree", [0.3, 0.4, 0.5, 0.6, 0.7]),
+            "subsample": hp.uniform("subsample", 0.8, 1),
+            "reg_lambda": hp.loguniform("reg_lambda", -6, -1),
+            "min_child_weight": hp.loguniform("min_child_weight", -1, 3),
+        }
+    return {
+        "max_depth": hp.quniform("max_depth", 1, 4, 1),
+        "learning_rate": hp.loguniform("learning_rate", np.log(0.02), np.log(0.3)),
+        "colsample_bytree": hp.uniform("colsample_bytree", 0.4, 1),
+        "subsample": hp.uniform("subsample", 0.5, 1),
+        "reg_lambda": hp.loguniform("reg_lambda", -2, 4),
+        "min_child_weight": hp.loguniform("min_child_weight", 0, 3.5),
+    }

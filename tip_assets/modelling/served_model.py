@@ -1,0 +1,101 @@
+"""The model as it is served: raw records in, dollars out.
+
+MLflow copies this one file into every registered version (models-from-code) and runs that copy, so
+it imports nothing of this project: the contract of the day of training lies beside it as JSON.
+Training and ingestion call the same `encode` and `predict_dollars`, so there is one encoding.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+import xgboost as xgb
+
+
+class InvalidRecords(ValueError):
+    """Records that the model must not answer; the message names row, column and value."""
+
+
+def encode(records: pd.DataFrame, contract: dict[str, Any]) -> pd.DataFrame:
+    """Encode records as the feature matrix, float32, columns in the contract's order.
+
+    `contract` is the document made by `tip_assets.contract.document()`. Raises InvalidRecords for a
+    missing column, a missing or non-numeric number, a number out of range, an unknown category.
+    """
+    features = {}
+    for column in contract["features"]:
+        name = column["name"]
+        if name not in records:
+            raise InvalidRecords(f"the column {name!r} is missing")
+        convert = _codes if column["kind"] == "category" else _numbers
+        features[name] = convert(records[name], column)
+    return pd.DataFrame(features, index=records.index, dtype="float32")
+
+
+def predict_dollars(
+    booster: xgb.Booster, features: pd.DataFrame, bill: np.ndarray, target: str
+) -> np.ndarray:
+    """Predict tips in dollars for encoded features; `bill` is in dollars, one per row.
+
+    Uses the trees up to the best iteration. A booster whose target is `tip_rate` predicts tip /
+    bill. No tip is negative.
+    """
+    raw = booster.predict(
+        xgb.DMatrix(features), iteration_range=(0, int(booster.attr("best_iteration")) + 1)
+    )
+    dollars = raw.astype(float) * (bill if target == "tip_rate" else 1.0)
+    return np.maximum(dollars, 0.0)
+
+
+class WaiterTipModel(mlflow.pyfunc.PythonModel):
+    """Answers records of the contract's feature columns with the predicted tip in dollars."""
+
+    def load_context(self, context: mlflow.pyfunc.PythonModelContext) -> None:
+        self.contract = json.loads(Path(context.artifacts["contract"]).read_text("utf-8"))
+        self.booster = xgb.Booster(model_file=context.artifacts["booster"])
+        self.booster.set_param({"nthread": 1})
+        self.target = self.booster.attr("target")
+
+    def predict(
+        self,
+        context: mlflow.pyfunc.PythonModelContext,
+        model_input: pd.DataFrame,
+        params: dict[str, Any] | None = None,
+    ) -> np.ndarray:
+        features = encode(model_input, self.contract)
+        bill = model_input[self.contract["bill"]].to_numpy(dtype=float)
+        return predict_dollars(self.booster, features, bill, self.target)
+
+
+def _codes(values: pd.Series, column: dict[str, Any]) -> np.ndarray:
+    text = values.astype("string").str.strip().str.casefold()
+    codes = text.map(column["spellings"]).map(column["codes"])
+    _refuse(codes.isna(), values, column["name"], f"is not one of {', '.join(column['codes'])}")
+    return codes.to_numpy(dtype="float32")
+
+
+def _numbers(values: pd.Series, column: dict[str, Any]) -> np.ndarray:
+    numbers = pd.to_numeric(values, errors="coerce").astype(float)
+    low, high = column["minimum"], column["maximum"]
+    valid = numbers.between(low, high) & ((numbers > low) | column["minimum_is_valid"])
+    if column["integer"]:
+        valid &= numbers % 1 == 0
+    kind = "whole number" if column["integer"] else "number"
+    bound = "from" if column["minimum_is_valid"] else "above"
+    _refuse(~valid, values, column["name"], f"is not a {kind} {bound} {low:g} to {high:g}")
+    return numbers.to_numpy(dtype="float32")
+
+
+def _refuse(broken: pd.Series, values: pd.Series, name: str, reason: str) -> None:
+    rows = np.flatnonzero(broken)
+    if len(rows):
+        others = f" ({len(rows) - 1} more rows like it)" if len(rows) > 1 else ""
+        raise InvalidRecords(
+            f"row {rows[0] + 1}: {name} = {values.iloc[rows[0]]!r} {reason}{others}"
+        )
+
+
+mlflow.models.set_model(WaiterTipModel())

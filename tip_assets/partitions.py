@@ -1,0 +1,44 @@
+"""Months as partitions, and the window of months that a model is trained on.
+
+Belongs here: what a month key is and which months map to which. Nothing here reads data.
+"""
+
+from datetime import datetime
+
+import dagster as dg
+
+from tip_assets.settings import get_settings
+
+MONTH_FORMAT = "%Y-%m"
+
+months = dg.MonthlyPartitionsDefinition(
+    start_date=get_settings().first_month,
+    fmt=MONTH_FORMAT,
+    end_offset=1,  # the month in progress can already be looked at
+)
+
+training_window = dg.TimeWindowPartitionMapping(
+    start_offset=1 - get_settings().window_months,
+    end_offset=0,
+    # Before the platform is twelve months old the window reaches past the first month.
+    allow_nonexistent_upstream_partitions=True,
+)
+
+OWNERS = ["team:tip-platform"]
+
+# Months without data leave a gap in the window, not an error.
+window_input = {"allow_missing_partitions": True}
+
+
+def months_apart(earlier: str, later: str) -> int:
+    """Whole months from one month key to another; negative when `later` is the earlier one."""
+    a, b = (datetime.strptime(month, MONTH_FORMAT) for month in (earlier, later))
+    return (b.year - a.year) * 12 + b.month - a.month
+
+
+def is_month(text: str) -> bool:
+    """Whether a text is a month key such as `2024-01`."""
+    try:
+        return datetime.strptime(text, MONTH_FORMAT).strftime(MONTH_FORMAT) == text
+    except ValueError:
+        return False

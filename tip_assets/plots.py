@@ -1,0 +1,79 @@
+"""Small pictures for the Dagster UI and MLflow, drawn with matplotlib as PNG bytes.
+
+Belongs here: drawing. Does not belong here: computing what is drawn.
+"""
+
+import base64
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+INK, ACCENT, ALARM, FAINT = "#1f2933", "#2b6cb0", "#c53030", "#cbd2d9"
+
+
+def predicted_against_actual(actual: np.ndarray, predicted: np.ndarray) -> bytes:
+    """Scatter of predictions over actual tips, in dollars; the diagonal is a perfect model."""
+    figure, axes = _figure(3.6, 3.4)
+    top = float(max(actual.max(), predicted.max())) * 1.05
+    axes.plot([0, top], [0, top], color=FAINT, linewidth=1)
+    axes.scatter(actual, predicted, s=14, color=ACCENT, alpha=0.7, linewidths=0)
+    axes.set(xlabel="actual tip, USD", ylabel="predicted tip, USD", xlim=(0, top), ylim=(0, top))
+    return _png(figure)
+
+
+def importances(shares: dict[str, float]) -> bytes:
+    """Bars of each feature's share of the total gain."""
+    names = sorted(shares, key=lambda name: shares[name])
+    figure, axes = _figure(4.2, 2.4)
+    axes.barh(names, [100 * shares[name] for name in names], color=ACCENT)
+    axes.set(xlabel="share of total gain, %")
+    return _png(figure)
+
+
+def drift_overview(columns: Sequence[Any], significance: float, effect: float) -> bytes:
+    """Each column's corrected p-value over its effect size; drifted ones lie in the shaded corner.
+
+    `columns` are `ColumnDrift`s.
+    """
+    figure, axes = _figure(4.6, 3.2)
+    right = max([0.5, *(1.15 * column.effect_size for column in columns)])
+    floor = 1e-5
+    axes.fill_between([effect, right], floor, significance, color=ALARM, alpha=0.08, linewidth=0)
+    for column in columns:
+        point = column.effect_size, max(column.p_value_corrected, floor)
+        axes.scatter(*point, s=22, color=ALARM if column.drifted else ACCENT)
+        axes.annotate(
+            column.column, point, xytext=(4, 3), textcoords="offset points", fontsize=7, color=INK
+        )
+    axes.set(
+        xlabel="effect size", ylabel="p-value, corrected", yscale="log", xlim=(0, right), ylim=(floor, 2)
+    )
+    return _png(figure)
+
+
+def as_markdown(title: str, png: bytes) -> str:
+    """A picture as markdown that needs no file beside it."""
+    return f"![{title}](data:image/png;base64,{base64.b64encode(png).decode()})"
+
+
+def _figure(width: float, height: float) -> tuple[Any, Any]:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=96, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=8, colors=INK)
+    axes.xaxis.label.set(size=8, color=INK)
+    axes.yaxis.label.set(size=8, color=INK)
+    return figure, axes
+
+
+def _png(figure: Any) -> bytes:
+    buffer = io.BytesIO()
+    # Without the date and the version, the same numbers give the same bytes.
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()

@@ -1,0 +1,1 @@
+"""What the assets reach for outside the process: MLflow, its registry, the metric store."""

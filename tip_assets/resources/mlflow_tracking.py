@@ -1,0 +1,110 @@
+"""The MLflow server or database: its experiments, and runs opened within one asset.
+
+Belongs here: connecting, and starting and ending runs. Does not belong here: what is logged
+(`month_run.py`) or the registry (`model_registry.py`).
+
+dagster-mlflow is used inside a step only. Its resource opens a run that belongs to a whole Dagster
+run, and outside of that scope three things are unsound (dagster-mlflow 0.29): without its hook the
+run stays open, and the next Dagster run of the same process logs into it; its hook ends the run when
+any step fails; and importing it imports MLflow, which must not happen when the graph is loaded.
+"""
+
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from tip_assets.settings import REGISTERED_MODEL
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+
+class MlflowTracking(dg.ConfigurableResource):
+    """MLflow by its tracking URI; experiments keep their artifacts under `artifact_root`.
+
+    `ui_url` is where a person opens MLflow's pages.
+    """
+
+    tracking_uri: str
+    artifact_root: str
+    ui_url: str
+
+    @cached_property
+    def client(self) -> "MlflowClient":
+        """The MLflow client; MLflow is imported, and an SQLite database made, at first use."""
+        import mlflow
+
+        prepare_tracking_database(self.tracking_uri)
+        mlflow.set_tracking_uri(self.tracking_uri)
+        return mlflow.MlflowClient(self.tracking_uri, self.tracking_uri)
+
+    def experiment_id(self, name: str) -> str:
+        """The id of an experiment, made if it is not there."""
+        from mlflow.exceptions import MlflowException
+
+        found = self.client.get_experiment_by_name(name)
+        if found is not None:
+            return str(found.experiment_id)
+        try:
+            return self.client.create_experiment(name, f"{self.artifact_root}/{name}")
+        except MlflowException:
+            # Another process may have made it in the meantime.
+            found = self.client.get_experiment_by_name(name)
+            if found is None:
+                raise
+            return str(found.experiment_id)
+
+    def run_link(self, experiment: str, run_id: str) -> dg.MetadataValue:
+        """Where a person looks at a run."""
+        page = f"#/experiments/{self.experiment_id(experiment)}/runs/{run_id}"
+        return dg.MetadataValue.url(f"{self.ui_url}/{page}")
+
+    def version_link(self, number: int) -> dg.MetadataValue:
+        """Where a person looks at a registry version."""
+        return dg.MetadataValue.url(f"{self.ui_url}/#/models/{REGISTERED_MODEL}/versions/{number}")
+
+    @contextmanager
+    def run_within(
+        self, context: dg.AssetExecutionContext, experiment: str, run_id: str, tags: dict[str, str]
+    ) -> Iterator[Any]:
+        """Open an existing MLflow run for the time of a step; gives dagster-mlflow's resource.
+
+        The run is marked failed when the step raises, and finished otherwise.
+        """
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", dg.BetaWarning)
+            from dagster_mlflow import mlflow_tracking
+
+        config = {
+            "experiment_name": experiment,
+            "mlflow_tracking_uri": self.tracking_uri,
+            "mlflow_run_id": run_id,
+            "env": {},
+            "extra_tags": tags,
+        }
+        with dg.build_resources(
+            {"mlflow": mlflow_tracking},
+            instance=context.instance,
+            resource_config={"mlflow": {"config": config}},
+            dagster_run=context.run,
+        ) as resources:
+            status = "FAILED"
+            try:
+                yield resources.mlflow
+                status = "FINISHED"
+            finally:
+                resources.mlflow.end_run(status)
+
+
+def prepare_tracking_database(tracking_uri: str) -> None:
+    """Make the folder of an SQLite tracking database; other URIs are left alone."""
+    from pathlib import Path
+
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    if tracking_uri.startswith("sqlite:///"):
+        Path(tracking_uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)

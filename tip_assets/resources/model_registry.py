@@ -1,0 +1,124 @@
+"""The model registry: versions of `waiter-tips`, and the aliases that say which one serves.
+
+Belongs here: finding, registering, loading and re-pointing versions. Does not belong here: deciding
+which version should serve (`modelling/promotion.py`). Nothing here deletes a version.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from tip_assets.modelling.recipe import Recipe
+from tip_assets.settings import REGISTERED_MODEL
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
+FINGERPRINT, MONTH = "tips.fingerprint", "tips.month"
+RECIPE, BOOSTER = "tips.recipe", "tips.booster_sha256"
+INCUMBENT, SERVED_BY = "tips.incumbent", "tips.served_by"
+READY_WITHIN_SECONDS = 120
+
+MODEL_DESCRIPTION = (
+    "Predicts a waiter's tip in US dollars from the bill, the party and the time. Takes raw "
+    "records (strings and all); encoding and target transformation are inside. The alias "
+    "`champion` serves; `challenger` is the newest candidate; `previous` is where a rollback goes."
+)
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """A registry version and what its tags say of it."""
+
+    number: int
+    run_id: str
+    source: str
+    tags: dict[str, str]
+
+    @property
+    def month(self) -> str:
+        return self.tags[MONTH]
+
+    @property
+    def recipe(self) -> Recipe:
+        return Recipe.from_json(self.tags[RECIPE])
+
+    def version_in_tag(self, tag: str) -> int | None:
+        """A version number kept in a tag; None when the tag is empty or absent."""
+        return int(self.tags[tag]) if self.tags.get(tag) else None
+
+
+@dataclass(frozen=True)
+class ModelRegistry:
+    """The registered model `waiter-tips` on an MLflow client."""
+
+    client: "MlflowClient"
+
+    def by_alias(self, alias: str) -> ModelVersion | None:
+        """The version an alias points to, if any. Any other trouble raises: silence would promote."""
+        number = self._aliases.get(alias)
+        return self.version(int(number)) if number else None
+
+    def version(self, number: int) -> ModelVersion:
+        return _version(self.client.get_model_version(REGISTERED_MODEL, str(number)))
+
+    def versions(self) -> list[ModelVersion]:
+        """All versions, oldest first."""
+        found = self.client.search_model_versions(f"name = '{REGISTERED_MODEL}'", max_results=10_000)
+        return sorted((_version(v) for v in found), key=lambda v: v.number)
+
+    def by_fingerprint(self, month: str, fingerprint: str) -> ModelVersion | None:
+        """The month's version made by this recipe, if it is registered."""
+        for version in self.versions():
+            if version.tags.get(FINGERPRINT) == fingerprint and version.month == month:
+                return version
+        return None
+
+    def register(
+        self, source: str, run_id: str, model_id: str, tags: dict[str, str], description: str
+    ) -> ModelVersion:
+        """Register a logged model as a new version and wait until it is ready."""
+        self._make_model()
+        made = self.client.create_model_version(
+            REGISTERED_MODEL,
+            source,
+            run_id=run_id,
+            model_id=model_id,
+            tags=tags,
+            description=description,
+            await_creation_for=READY_WITHIN_SECONDS,
+        )
+        return self.version(int(made.version))
+
+    def point(self, alias: str, number: int) -> None:
+        """Point an alias to a version; pointing it where it points changes nothing."""
+        self.client.set_registered_model_alias(REGISTERED_MODEL, alias, str(number))
+
+    def predict(self, number: int, records: pd.DataFrame) -> np.ndarray:
+        """Predict raw records by a version, in dollars. Integers are taken as floats."""
+        import mlflow
+
+        model = mlflow.pyfunc.load_model(f"models:/{REGISTERED_MODEL}/{number}")
+        whole = {name: float for name in records.select_dtypes("integer")}
+        return np.asarray(model.predict(records.astype(whole)), dtype=float)
+
+    @property
+    def _aliases(self) -> dict[str, Any]:
+        found = self.client.search_registered_models(f"name = '{REGISTERED_MODEL}'")
+        return dict(found[0].aliases) if found else {}
+
+    def _make_model(self) -> None:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self.client.create_registered_model(REGISTERED_MODEL, description=MODEL_DESCRIPTION)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+
+
+def _version(found: Any) -> ModelVersion:
+    return ModelVersion(int(found.version), found.run_id, found.source, dict(found.tags))

@@ -1,0 +1,113 @@
+"""Every setting of the platform, typed and documented, read from the environment.
+
+Belongs here: knobs a person may turn. Does not belong here: facts about the data (`contract.py`)
+or anything that acts on a setting.
+"""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from upath import UPath
+
+REGISTERED_MODEL = "waiter-tips"
+TRAINING_EXPERIMENT = "waiter-tips"
+DRIFT_EXPERIMENT = "waiter-tips-drift"
+
+
+class Settings(BaseSettings):
+    """The platform's settings; each is the environment variable `TIPS_<NAME>` unless it says else."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="TIPS_", env_ignore_empty=True, frozen=True, populate_by_name=True
+    )
+
+    storage: str = Field("./data", description="Folder or s3:// URL that holds every file.")
+    metric_store: str = Field(
+        "", description="SQLAlchemy URL of the metric store; empty: SQLite in the state folder."
+    )
+    mlflow_tracking_uri: str = Field(
+        "",
+        validation_alias="MLFLOW_TRACKING_URI",
+        description="MLflow server or database; empty: SQLite in the state folder.",
+    )
+    mlflow_ui: str = Field(
+        "http://127.0.0.1:5000", description="Where a person opens MLflow's pages; for links."
+    )
+    dagster_home: str = Field(
+        "",
+        validation_alias="DAGSTER_HOME",
+        description="Folder of the Dagster instance; empty: `dagster` in the state folder.",
+    )
+    first_month: str = Field(
+        "2024-01", pattern=r"^\d{4}-(0[1-9]|1[0-2])$", description="First monthly partition."
+    )
+    window_months: int = Field(
+        12, ge=1, description="Months of data a model is trained on, the newest included."
+    )
+    trials: int = Field(
+        50,
+        ge=1,
+        description="Hyperopt trials a month. The first 20 of a TPE search are random draws.",
+    )
+    seed: int = Field(42, ge=0, description="Seed of the search, the training and the resampling.")
+    target: Literal["tip_rate", "tip"] = Field(
+        "tip_rate",
+        description="What the booster learns: tip / bill weighted by bill^2, or the tip itself.",
+    )
+    search_space: Literal["shallow", "original"] = Field(
+        "shallow", description="Shallow trees, or the space of the system this one replaces."
+    )
+    fixed_share: float = Field(
+        0.15, gt=0, lt=1, description="Share of the bill that the simplest rule tips."
+    )
+    confidence: float = Field(
+        0.95, gt=0.5, lt=1, description="Level of every interval around a difference of errors."
+    )
+    champion_max_age_months: int = Field(
+        6, ge=1, description="A champion older than this is replaced by any model not worse."
+    )
+    drift_significance: float = Field(
+        0.05, gt=0, lt=1, description="A column may drift when its Holm-corrected p is below this."
+    )
+    drift_effect: float = Field(
+        0.1, gt=0, description="... and its effect size is at least this."
+    )
+    drift_share: float = Field(
+        0.5, gt=0, le=1, description="Share of drifted columns at which the dataset has drifted."
+    )
+    report_rows: int = Field(
+        20_000, ge=100, description="Most rows of each side drawn into an HTML report."
+    )
+
+    @property
+    def storage_root(self) -> UPath:
+        """The storage as a path; a relative folder is resolved against the current directory."""
+        root = UPath(self.storage)
+        return UPath(Path(self.storage).resolve()) if root.protocol in ("", "file") else root
+
+    @property
+    def state_folder(self) -> Path:
+        """Folder for what must be local (SQLite files, logs): the storage if local, else `./data`."""
+        root = self.storage_root
+        return Path(root.path) if root.protocol in ("", "file") else Path("data").resolve()
+
+    @property
+    def metric_store_url(self) -> str:
+        return self.metric_store or f"sqlite:///{self.state_folder / 'metrics.db'}"
+
+    @property
+    def tracking_uri(self) -> str:
+        return self.mlflow_tracking_uri or f"sqlite:///{self.state_folder / 'mlflow.db'}"
+
+    @property
+    def dagster_folder(self) -> Path:
+        return Path(self.dagster_home or self.state_folder / "dagster").resolve()
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """The settings of this process; the environment is read once."""
+    return Settings()

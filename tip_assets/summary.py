@@ -1,0 +1,110 @@
+"""The end of a run in words: what was found, what was decided, what to do next.
+
+Belongs here: text for a person. Does not belong here: deciding or computing anything.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from tip_assets.drift.evidently_reports import REPORTS
+from tip_assets.run_month import Outcome
+from tip_assets.settings import Settings
+from tip_assets.storage import quarantine_file, report_folder
+
+
+def summary(outcome: Outcome, settings: Settings) -> str:
+    """The whole summary of a month's run."""
+    lines = [
+        "",
+        f"{outcome.month}: {_ending(outcome)} ({outcome.seconds:.0f} s)",
+        "",
+        *_facts(outcome, settings),
+        "",
+        *_next(outcome),
+    ]
+    return "\n".join(lines)
+
+
+def _ending(outcome: Outcome) -> str:
+    if outcome.failure:
+        return "FAILED"
+    return "HELD, the champion keeps serving" if outcome.held else "done"
+
+
+def _facts(outcome: Outcome, settings: Settings) -> Iterator[str]:
+    if outcome.failure:
+        yield f"  error        {outcome.failure}"
+        yield f"  full log     {outcome.log}"
+    if "raw_tips" in outcome.summaries:
+        yield f"  rows         {outcome.summaries['raw_tips']}"
+        if " 0 quarantined" not in outcome.summaries["raw_tips"]:
+            yield f"  quarantine   {quarantine_file(settings.storage_root, outcome.month)}"
+    registered = outcome.values.get("registered_model")
+    if registered:
+        yield from _model(registered)
+    for check, words in outcome.held.items():
+        yield f"  held by      {check}: {words}"
+    decided = outcome.values.get("production_model")
+    if decided:
+        yield f"  verdict      {decided['action']}: {decided['reason']}"
+        serving = decided["champion_after"]
+        yield f"  champion     {f'version {serving}' if serving else 'none yet'}"
+    elif registered and outcome.held:
+        incumbent = registered["incumbent"]
+        serving = f"version {incumbent['version']}" if incumbent else "none yet"
+        yield f"  champion     {serving}"
+    if "drift_metrics" in outcome.values:
+        yield from _drift(outcome.values["drift_metrics"])
+    if "drift_report" in outcome.values:
+        folder = report_folder(settings.storage_root, outcome.month)
+        yield f"  reports      {folder}/"
+        yield f"               {', '.join(f'{name}.html' for name in REPORTS)}"
+
+
+def _model(registered: dict[str, Any]) -> Iterator[str]:
+    yield f"  model        version {registered['version']}"
+    yield f"  search       best cross-validated RMSE {registered['cross_validated_rmse']:.3f} USD"
+    test = registered["test"]
+    yield f"  test RMSE    {test['rmse']:.3f} USD on {test['rows']} held-out rows; beside it:"
+    for rule, rmse in registered["baselines"].items():
+        verdict = registered["against"][rule]["verdict"]
+        yield f"                 {rule.replace('_', ' '):<14} {rmse:.3f}  (model: {verdict})"
+    comparison = registered["comparison"]
+    if comparison:
+        yield (
+            f"  comparison   against version {registered['incumbent']['version']}: "
+            f"{comparison['verdict']}; RMSE {comparison['rmse']:.3f} against "
+            f"{comparison['rival_rmse']:.3f} USD, difference {comparison['low']:+.3f} to "
+            f"{comparison['high']:+.3f}"
+        )
+
+
+def _drift(drift: dict[str, Any]) -> Iterator[str]:
+    dataset = drift["dataset"]
+    verdict = "DRIFTED" if dataset["drifted"] else "not drifted"
+    yield (
+        f"  drift        dataset {verdict}: {dataset['drifted_columns']} of "
+        f"{dataset['columns']} columns"
+    )
+    yield f"               {drift['note']}"
+    yield "                 column      test       score   p corrected  effect size  drifted"
+    for column in drift["columns"]:
+        yield (
+            f"                 {column['column']:<11} {column['test']:<9} {column['score']:7.4f}"
+            f"  {column['p_value_corrected']:11.4f}  {column['effect_size']:11.3f}"
+            f"  {'YES' if column['drifted'] else 'no'}"
+        )
+
+
+def _next(outcome: Outcome) -> Iterator[str]:
+    yield "  next         make up                           look at it in Dagster and MLflow"
+    if outcome.held:
+        month = outcome.month
+        yield (
+            f"               .venv/bin/tips release --month {month} --reason '...'"
+            "   let the model through"
+        )
+    elif outcome.succeeded:
+        yield "               make demo                         play three more months"
+        yield "               .venv/bin/tips predict FILE.csv   predict tips by the champion"
+        yield "               .venv/bin/tips history            who served when, and why"
