@@ -56,7 +56,7 @@ def mlflow_tracking(settings: Settings) -> MlflowTracking:
     return MlflowTracking(
         tracking_uri=settings.tracking_uri,
         artifact_root=str(settings.storage_root / "mlflow"),
-        ui_url=settings.mlflow_ui,
+        ui_url=settings.mlflow_ui_url,
     )
 
 

@@ -21,6 +21,7 @@ class Outcome:
 
     `values` are the values of the assets that were made. `held` are blocking checks that failed,
     by name, with their words; `failure` the words of a step that failed for another reason.
+    `champion` is the version that serves after the run.
     """
 
     month: str
@@ -30,6 +31,7 @@ class Outcome:
     summaries: dict[str, str]
     held: dict[str, str]
     failure: str | None
+    champion: int | None
     log: Path
 
     @property
@@ -90,6 +92,7 @@ def _execute(
                 summaries=summaries,
                 held=_held(result),
                 failure=_failure(result),
+                champion=_champion(settings) if summaries.keys() & {"registered_model", "production_model"} else None,
                 log=log,
             )
 
@@ -100,6 +103,14 @@ def _summaries(result: Any) -> dict[str, str]:
         summary = event.materialization.metadata.get("summary")
         made[event.asset_key.to_user_string()] = str(summary.value) if summary else ""
     return made
+
+
+def _champion(settings: Settings) -> int | None:
+    from tip_assets.definitions import mlflow_tracking
+    from tip_assets.resources.model_registry import CHAMPION, ModelRegistry
+
+    champion = ModelRegistry(mlflow_tracking(settings).client).by_alias(CHAMPION)
+    return champion.number if champion else None
 
 
 def _held(result: Any) -> dict[str, str]:

@@ -33,8 +33,10 @@ class Settings(BaseSettings):
         validation_alias="MLFLOW_TRACKING_URI",
         description="MLflow server or database; empty: SQLite in the state folder.",
     )
+    dagster_port: int = Field(3000, description="Port of the Dagster UI of `make up`.")
+    mlflow_port: int = Field(5000, description="Port of the MLflow UI of `make up`.")
     mlflow_ui: str = Field(
-        "http://127.0.0.1:5000", description="Where a person opens MLflow's pages; for links."
+        "", description="Where a person opens MLflow's pages, for links; empty: that of `make up`."
     )
     dagster_home: str = Field(
         "",
@@ -101,6 +103,14 @@ class Settings(BaseSettings):
     @property
     def tracking_uri(self) -> str:
         return self.mlflow_tracking_uri or f"sqlite:///{self.state_folder / 'mlflow.db'}"
+
+    @property
+    def mlflow_ui_url(self) -> str:
+        if self.mlflow_ui:
+            return self.mlflow_ui.rstrip("/")
+        if self.mlflow_tracking_uri.startswith("http"):
+            return self.mlflow_tracking_uri.rstrip("/")
+        return f"http://127.0.0.1:{self.mlflow_port}"
 
     @property
     def dagster_folder(self) -> Path:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tip_assets.drift.evidently_reports import REPORTS
+from tip_assets.drift.rule import p_words
 from tip_assets.run_month import Outcome
 from tip_assets.settings import Settings
 from tip_assets.storage import quarantine_file, report_folder
@@ -47,11 +48,8 @@ def _facts(outcome: Outcome, settings: Settings) -> Iterator[str]:
     decided = outcome.values.get("production_model")
     if decided:
         yield f"  verdict      {decided['action']}: {decided['reason']}"
-        serving = decided["champion_after"]
-        yield f"  champion     {f'version {serving}' if serving else 'none yet'}"
-    elif registered and outcome.held:
-        incumbent = registered["incumbent"]
-        serving = f"version {incumbent['version']}" if incumbent else "none yet"
+    if registered or decided:
+        serving = f"version {outcome.champion}" if outcome.champion else "none yet"
         yield f"  champion     {serving}"
     if "drift_metrics" in outcome.values:
         yield from _drift(outcome.values["drift_metrics"])
@@ -90,8 +88,8 @@ def _drift(drift: dict[str, Any]) -> Iterator[str]:
     yield "                 column      test       score   p corrected  effect size  drifted"
     for column in drift["columns"]:
         yield (
-            f"                 {column['column']:<11} {column['test']:<9} {column['score']:7.4f}"
-            f"  {column['p_value_corrected']:11.4f}  {column['effect_size']:11.3f}"
+            f"                 {column['column']:<11} {column['test']:<9} "
+            f"{p_words(column['score']):>7}  {p_words(column['p_value_corrected']):>11}  {column['effect_size']:11.3f}"
             f"  {'YES' if column['drifted'] else 'no'}"
         )
 

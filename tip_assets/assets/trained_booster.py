@@ -53,14 +53,7 @@ def trained_booster(
             "Materialize best_params again.",
             allow_retries=False,
         )
-    ubj = train_booster(
-        month,
-        splits,
-        Trial(**best_params["best"]),
-        recipe,
-        fixed_share=settings.fixed_share,
-        confidence=settings.confidence,
-    )
+    ubj = train_booster(month, splits, Trial(**best_params["best"]), recipe)
     report = read_report(ubj)
     pictures = _pictures(ubj, splits, report)
     run_id = month_run(mlflow_tracking, month, recipe.fingerprint)

@@ -165,6 +165,11 @@ def holm(p_values: list[float]) -> list[float]:
     return [float(p) for p in corrected]
 
 
+def p_words(p: float) -> str:
+    """A p-value for people: four digits, or that it is smaller."""
+    return "<0.0001" if p < 0.0001 else f"{p:.4f}"
+
+
 def _role(name: str) -> Role:
     if name == PREDICTION:
         return "prediction"

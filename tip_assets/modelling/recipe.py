@@ -28,7 +28,10 @@ ROWS_FOR_ALL_CORES = 50_000
 
 @dataclass(frozen=True)
 class Recipe:
-    """The inputs of search and training; equal recipes give equal boosters, byte for byte."""
+    """The inputs of search and training; equal recipes give equal boosters, byte for byte.
+
+    `fixed_share` and `confidence` shape the report inside the booster.
+    """
 
     data: dict[str, str]
     trials: int
@@ -37,6 +40,8 @@ class Recipe:
     threads: int
     target: str
     search_space: str
+    fixed_share: float
+    confidence: float
     contract: str
     code: str
     libraries: dict[str, str]
@@ -73,6 +78,8 @@ def recipe_for(window: pd.DataFrame, settings: Settings) -> Recipe:
         threads=threads_for(len(window)),
         target=settings.target,
         search_space=settings.search_space,
+        fixed_share=settings.fixed_share,
+        confidence=settings.confidence,
         contract=contract.VERSION,
         code=code_version(),
         libraries={name: version(name) for name in LIBRARIES},

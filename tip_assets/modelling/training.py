@@ -52,9 +52,6 @@ def train_booster(
     window: pd.DataFrame,
     best: Trial,
     recipe: Recipe,
-    *,
-    fixed_share: float,
-    confidence: float,
 ) -> bytes:
     """Fit the best trial on all training rows of the window; returns the booster as UBJSON.
 
@@ -80,7 +77,7 @@ def train_booster(
         cross_validated_rmse=best.rmse,
         train=_quality(booster, train).to_dict(),
         test=_quality(booster, test).to_dict(),
-        **_against_baselines(booster, train, test, fixed_share, confidence, recipe.seed),
+        **_against_baselines(booster, train, test, recipe),
         importances=_importances(booster),
     )
     booster.set_attr(report=json.dumps(asdict(report), sort_keys=True))
@@ -120,14 +117,14 @@ def _against_baselines(
     booster: Any,
     train: pd.DataFrame,
     test: pd.DataFrame,
-    fixed_share: float,
-    confidence: float,
-    seed: int,
+    recipe: Recipe,
 ) -> dict[str, dict[str, Any]]:
     actual, predicted = tips_of(test), predict_rows(booster, test)
-    rules = baselines(train, test, fixed_share)
+    rules = baselines(train, test, recipe.fixed_share)
     comparisons = {
-        name: compare(actual, predicted, rule, confidence=confidence, seed=seed).to_dict()
+        name: compare(
+            actual, predicted, rule, confidence=recipe.confidence, seed=recipe.seed
+        ).to_dict()
         for name, rule in rules.items()
     }
     return {

@@ -1,0 +1,72 @@
+# Every command of the project. `make run` and `make test` set up what they need.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+SAMPLE_MONTH := $(or $(TIPS_FIRST_MONTH),2024-01)
+PACKAGE := tip_assets tip_assets_tests benchmarks
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help run up demo test lint format bench setup setup-dev lock clean
+
+help:  ## Show these lines
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+run: setup  ## Set up, then run the month on the bundled sample: no server needed
+	@tips run --month $(SAMPLE_MONTH) --sample
+
+up: setup  ## Start the Dagster UI with its daemon and the MLflow UI
+	@tips up
+
+demo: setup  ## Play three more months, generated: quiet, changed, with broken files
+	@tips demo
+
+test: setup-dev lint  ## Set up, then pass every check and test
+	@pytest
+
+lint: setup-dev  ## Style, formatting and types
+	@ruff check $(PACKAGE)
+	@ruff format --check $(PACKAGE)
+	@mypy
+
+format: setup-dev  ## Apply the style
+	@ruff check --fix $(PACKAGE)
+	@ruff format $(PACKAGE)
+
+bench: setup-dev  ## Measure a month against the same library calls in a plain script
+	@python -m benchmarks.month
+
+setup:  ## Install what the platform needs into .venv
+	@$(call once,$(VENV)/.ready)
+
+setup-dev:  ## ... and what its tests need
+	@$(call once,$(VENV)/.ready-dev)
+
+lock: $(VENV)/.uv  ## Resolve and hash the dependencies again
+	@uv pip compile -q setup.in --generate-hashes --no-header -o requirements-setup.lock
+	@uv pip compile -q pyproject.toml --generate-hashes --no-header -o requirements.lock
+	@uv pip compile -q pyproject.toml --extra dev -c requirements.lock --generate-hashes --no-header -o requirements-dev.lock
+
+clean:  ## Remove the virtual environment; data stays
+	@rm -rf $(VENV)
+
+# Says so when there is nothing to do.
+once = if $(MAKE) -q --no-print-directory $(1) 2>/dev/null; then echo "Set-up: nothing to do."; \
+	else $(MAKE) --no-print-directory $(1); fi
+
+install = uv pip install -q --no-deps --compile-bytecode
+
+$(VENV)/.uv: requirements-setup.lock
+	@sh deploy/make-venv.sh "$(PYTHON)" $(VENV)
+	@touch $@
+
+$(VENV)/.ready: $(VENV)/.uv requirements.lock pyproject.toml
+	@echo "Set-up: installing the locked dependencies (about 1.5 GB on disk) ..."
+	@VIRTUAL_ENV=$(VENV) $(install) --require-hashes -r requirements.lock
+	@VIRTUAL_ENV=$(VENV) $(install) --no-build-isolation -e .
+	@$(BIN)/python -m compileall -q tip_assets
+	@touch $@
+
+$(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.lock
+	@echo "Set-up: installing what the tests need ..."
+	@VIRTUAL_ENV=$(VENV) $(install) --require-hashes -r requirements-dev.lock
+	@touch $@

@@ -1,0 +1,155 @@
+"""What a person does with models outside of the monthly run: roll back, rebuild, predict a file.
+
+Belongs here: these three, as functions on the registry, the metric store and the storage. Does not
+belong here: printing (`cli.py`) or the monthly decision (`modelling/promotion.py`).
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import pandas as pd
+from upath import UPath
+
+from tip_assets import contract
+from tip_assets.io_managers import ParquetFiles
+from tip_assets.landing import read_file
+from tip_assets.modelling.recipe import Recipe, recipe_for
+from tip_assets.modelling.split import PART, TRAIN
+from tip_assets.resources.metric_store import MetricStore
+from tip_assets.resources.model_registry import (
+    BOOSTER,
+    CHAMPION,
+    PREVIOUS,
+    ModelRegistry,
+    ModelVersion,
+)
+from tip_assets.settings import Settings
+
+PREDICTION, REFUSED = "predicted_tip_usd", "refused"
+
+
+class NothingToDo(LookupError):
+    """What was asked for cannot be done; the message says why and what to do instead."""
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """The result of building a version again: equal bytes, or the inputs that differ."""
+
+    version: int
+    identical: bool
+    differences: list[str]
+
+
+def serving_version(registry: ModelRegistry) -> ModelVersion:
+    """The champion. Raises NothingToDo when there is none yet."""
+    champion = registry.by_alias(CHAMPION)
+    if champion is None:
+        raise NothingToDo("there is no champion yet: run a month first (tips run --month 2024-01)")
+    return champion
+
+
+def roll_back(
+    registry: ModelRegistry, store: MetricStore, to: int | None, reason: str, person: str
+) -> tuple[ModelVersion, ModelVersion]:
+    """Let an earlier version serve again; returns who served before and who serves now.
+
+    Without `to`, the version that served before the champion. The champion becomes `previous`, so
+    that a rollback can be rolled back. Recorded in the champion's history.
+    """
+    before = serving_version(registry)
+    after = registry.version(to) if to is not None else registry.by_alias(PREVIOUS)
+    if after is None:
+        raise NothingToDo(f"version {before.number} is the first champion: there is none before it")
+    if after.number == before.number:
+        raise NothingToDo(f"version {before.number} serves already")
+    registry.point(PREVIOUS, before.number)
+    registry.point(CHAMPION, after.number)
+    now = datetime.now(UTC)
+    newest = max((row["month"] for row in store.history()), default=before.month)
+    store.record_decision(
+        {
+            "cause": f"rollback {now.isoformat(timespec='microseconds')}",
+            "month": max(newest, before.month),
+            "at": now,
+            "action": "rolled back",
+            "challenger": None,
+            "champion_before": before.number,
+            "champion_after": after.number,
+            "reason": reason,
+            "person": person,
+        }
+    )
+    return before, after
+
+
+def rebuild(registry: ModelRegistry, settings: Settings, number: int) -> Rebuilt:
+    """Build a version again from its tagged recipe and the stored data, and compare the bytes.
+
+    When an input differs (a month's data, the code, a library) it is named and nothing is built:
+    other inputs are expected to give other bytes.
+    """
+    from tip_assets.modelling.search import best_of, search
+    from tip_assets.modelling.training import train_booster
+
+    version = registry.version(number)
+    recipe = version.recipe
+    window = _window(settings.storage_root, recipe)
+    differences = recipe.differences(_today(recipe, window, settings))
+    if differences:
+        return Rebuilt(number, identical=False, differences=differences)
+    trials = search(window[window[PART] == TRAIN], recipe)
+    ubj = train_booster(version.month, window, best_of(trials), recipe)
+    same = hashlib.sha256(ubj).hexdigest() == version.tags[BOOSTER]
+    words = [] if same else ["the bytes, although every recorded input is the same"]
+    return Rebuilt(number, identical=same, differences=words)
+
+
+def predict_file(registry: ModelRegistry, path: UPath) -> pd.DataFrame:
+    """Predict every valid row of a CSV or Parquet file by the champion.
+
+    The answer has the file's rows in order, by row number: the contract's features, the predicted
+    tip in dollars, and for refused rows the reason instead. Raises UnreadableFile.
+    """
+    champion = serving_version(registry)
+    raw = read_file(path)
+    checked = contract.check(raw.records, with_label=False)
+    answer = raw.records.reindex(columns=contract.FEATURE_NAMES)
+    answer[PREDICTION] = pd.Series(dtype=float)
+    answer[REFUSED] = _reasons(checked.refused)
+    if len(checked.accepted):
+        features = checked.accepted[contract.FEATURE_NAMES]
+        answer.loc[features.index, PREDICTION] = registry.predict(champion.number, features)
+    broken = pd.Series(f"the line does not have {raw.width} fields", index=list(raw.broken_lines))
+    if len(broken):
+        answer = pd.concat([answer, broken.to_frame(REFUSED)]).sort_index()
+    answer.index.name = "row"
+    return answer
+
+
+def _reasons(refused: pd.DataFrame) -> pd.Series:
+    words = refused["column"] + " " + refused["reason"]
+    return words.groupby(refused["position"]).agg("; ".join)
+
+
+def _window(storage: UPath, recipe: Recipe) -> pd.DataFrame:
+    files = ParquetFiles(storage)
+    months = []
+    for month in recipe.months:
+        path = storage / "assets" / "splits" / f"{month}.parquet"
+        if not path.exists():
+            raise NothingToDo(f"the data of {month} is gone: {path}")
+        months.append(files.from_bytes(path.read_bytes()))
+    return pd.concat(months, ignore_index=True)
+
+
+def _today(recipe: Recipe, window: pd.DataFrame, settings: Settings) -> Recipe:
+    """The recipe with today's data, code and libraries; its settings are the recorded ones."""
+    recorded = settings.model_copy(
+        update={
+            name: getattr(recipe, name)
+            for name in ("trials", "seed", "target", "search_space", "fixed_share", "confidence")
+        }
+    )
+    return recipe_for(window, recorded)

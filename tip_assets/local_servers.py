@@ -1,0 +1,116 @@
+"""`tips up`: the Dagster UI with its daemon and the MLflow UI, on this machine's state.
+
+Belongs here: which servers there are and how a person learns that they answer. Honcho runs them and
+stops all when one ends.
+"""
+
+import os
+import socket
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from honcho.manager import Manager
+from honcho.printer import Printer
+
+from tip_assets.instance import prepare_instance
+from tip_assets.resources.mlflow_tracking import prepare_tracking_database
+from tip_assets.settings import Settings
+
+HOST = "127.0.0.1"
+READY_WITHIN_SECONDS = 180
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server to start: its command, and the page that answers when it is ready."""
+
+    name: str
+    title: str
+    command: str
+    port: int
+    ready: str
+
+    @property
+    def address(self) -> str:
+        return f"http://{HOST}:{self.port}"
+
+
+def servers(settings: Settings) -> list[Server]:
+    """The servers of one machine."""
+    binaries = Path(sys.executable).parent
+    dagster = f"{binaries}/dagster dev -w workspace.yaml -h {HOST} -p {settings.dagster_port}"
+    mlflow = (
+        f"{binaries}/mlflow server --workers 1 --host {HOST} --port {settings.mlflow_port} "
+        f"--backend-store-uri '{settings.tracking_uri}' "
+        f"--default-artifact-root '{settings.storage_root / 'mlflow'}'"
+    )
+    return [
+        Server("dagster", "Dagster", dagster, settings.dagster_port, "/server_info"),
+        Server("mlflow", "MLflow", mlflow, settings.mlflow_port, "/health"),
+    ]
+
+
+def busy(server: Server) -> bool:
+    """Whether another process listens on the server's port."""
+    with socket.socket() as probe:
+        return probe.connect_ex((HOST, server.port)) == 0
+
+
+def up(settings: Settings, terminal: TextIO) -> int:
+    """Run the servers until one ends or a person stops them; returns the exit code."""
+    prepare_instance(settings)
+    prepare_tracking_database(settings.tracking_uri)
+    log = settings.state_folder / "logs" / "up.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    environment = os.environ | {
+        # Left on, the server starts fifteen processes and takes 1.9 GB.
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "PYTHONUNBUFFERED": "1",
+    }
+    with log.open("w") as output:
+        manager = Manager(Printer(output))
+        chosen = servers(settings)
+        for server in chosen:
+            manager.add_process(server.name, server.command, env=environment)
+        stopped = threading.Event()
+        announcer = threading.Thread(target=_announce, args=(chosen, log, terminal, stopped))
+        announcer.start()
+        manager.loop()
+        stopped.set()
+        announcer.join()
+    code = int(manager.returncode or 0)
+    if code not in (0, 130, 143):
+        tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+        terminal.write(f"A server ended with code {code}. The end of {log}:\n{tail}\n")
+    return 0 if code in (130, 143) else code
+
+
+def _announce(chosen: list[Server], log: Path, terminal: TextIO, stopped: threading.Event) -> None:
+    terminal.write(f"Starting {' and '.join(s.title for s in chosen)}; output goes to {log}\n")
+    deadline = time.monotonic() + READY_WITHIN_SECONDS
+    for server in chosen:
+        while not stopped.is_set() and not _answers(server):
+            if time.monotonic() > deadline:
+                terminal.write(f"{server.title} does not answer yet; see {log}\n")
+                return
+            stopped.wait(0.5)
+        if stopped.is_set():
+            return
+        terminal.write(f"  {server.title:<8} {server.address}\n")
+        terminal.flush()
+    terminal.write("Press Ctrl-C to stop.\n")
+    terminal.flush()
+
+
+def _answers(server: Server) -> bool:
+    try:
+        with urllib.request.urlopen(server.address + server.ready, timeout=5) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
