@@ -34,9 +34,7 @@ def dataset_has_not_drifted(drift_metrics: dict[str, Any]) -> dg.AssetCheckResul
     """Fewer columns have drifted than would stop a promotion."""
     dataset = drift_metrics["dataset"]
     names = [
-        c["column"]
-        for c in drift_metrics["columns"]
-        if c["drifted"] and c["role"] != "prediction"
+        c["column"] for c in drift_metrics["columns"] if c["drifted"] and c["role"] != "prediction"
     ]
     found = f"{dataset['drifted_columns']} of {dataset['columns']} columns have drifted"
     return dg.AssetCheckResult(
@@ -72,7 +70,7 @@ def least_squares_is_not_better(trained_booster: bytes) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         passed=against["verdict"] != "worse",
         severity=dg.AssetCheckSeverity.WARN,
-        description=f"booster {against['rmse']:.3f} USD, least squares {against['rival_rmse']:.3f}: "
-        f"{against['verdict']}",
+        description=f"booster {against['rmse']:.3f} USD, least squares "
+        f"{against['rival_rmse']:.3f}: {against['verdict']}",
         metadata={"difference_low_usd": against["low"], "difference_high_usd": against["high"]},
     )

@@ -42,7 +42,8 @@ Reason = Annotated[str, typer.Option(help="Why; kept in the champion's history."
 def run(
     month: Month,
     sample: Annotated[
-        bool, typer.Option("--sample", help="First put the bundled 244 tips into its landing folder.")
+        bool,
+        typer.Option("--sample", help="First put the bundled 244 tips into its landing folder."),
     ] = False,
 ) -> None:
     """Run a month: ingestion, search, training, comparison, drift, promotion.
@@ -73,7 +74,7 @@ def champion() -> None:
     """Show the model that serves."""
     from tip_assets.champion import serving_version
 
-    with _registry() as (settings, registry):
+    with _registry() as (_settings, registry):
         version = serving_version(registry)
         run = registry.client.get_run(version.run_id).data
     metrics = run.metrics
@@ -110,7 +111,9 @@ def history() -> None:
 @app.command()
 def rollback(
     reason: Reason,
-    to: Annotated[int | None, typer.Option(help="Version to serve; default: the previous one.")] = None,
+    to: Annotated[
+        int | None, typer.Option(help="Version to serve; default: the previous one.")
+    ] = None,
 ) -> None:
     """Let an earlier model serve again; takes effect at once."""
     from tip_assets.champion import roll_back
@@ -141,7 +144,9 @@ def rebuild(version: Annotated[int, typer.Argument(help="A registry version.")])
 @app.command()
 def predict(
     file: Annotated[Path, typer.Argument(help="A .csv or .parquet file of bills.", exists=True)],
-    output: Annotated[Path | None, typer.Option(help="Write CSV here; default: to the terminal.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Write CSV here; default: to the terminal.")
+    ] = None,
 ) -> None:
     """Predict the tips of a file by the champion; refused rows are listed with the reason."""
     from upath import UPath

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 import dagster as dg
 
@@ -19,7 +19,10 @@ EVENTS = "tip_assets.events"
 _LINE_EVERY_TRIALS = 10
 
 
-@dg.logger(description="Hands Dagster's events to Python's logging, for progress on a terminal.")
+@dg.logger(
+    config_schema=None,
+    description="Hands Dagster's events to Python's logging, for progress on a terminal.",
+)
 def progress_logger(_context: dg.InitLoggerContext) -> logging.Logger:
     """Dagster's logger for runs started from the command line."""
     logger = logging.getLogger(EVENTS)
@@ -62,10 +65,10 @@ class Progress(logging.Handler):
                 self._line(f"      {word}: {check.check_name}: {check.description}")
 
     def _on_trial(self, record: logging.LogRecord) -> None:
-        number, total = record.args[:2] if isinstance(record.args, tuple) else (0, 0)
+        number, total = cast("tuple[int, int]", cast("tuple[object, ...]", record.args)[:2])
         if self.live:
             self._overwrite(f"  best_params: {record.getMessage()}")
-        elif number == total or int(str(number)) % _LINE_EVERY_TRIALS == 0:
+        elif number == total or number % _LINE_EVERY_TRIALS == 0:
             self._line(f"      {record.getMessage()}")
 
     def _overwrite(self, text: str) -> None:
@@ -95,7 +98,7 @@ def progress(assets: int) -> Iterator[Progress]:
 
 @contextmanager
 def noise_to(log: Path) -> Iterator[None]:
-    """Send what libraries print while the block runs to a log file, of this process and its children."""
+    """Send what libraries and child processes print while the block runs to a log file."""
     log.parent.mkdir(parents=True, exist_ok=True)
     sys.stdout.flush()
     sys.stderr.flush()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from tip_assets.run_month import Outcome, run_month
 from tip_assets.settings import Settings
-from tip_assets.simulate import Change, land_generated, land_sample
+from tip_assets.simulate import UNCHANGED, Change, land_generated, land_sample
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Scene:
     title: str
     expect: str
     seed: int
-    change: Change = Change()
+    change: Change = UNCHANGED
     broken: bool = False
 
 

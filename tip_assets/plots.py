@@ -48,7 +48,11 @@ def drift_overview(columns: Sequence[Any], significance: float, effect: float) -
             column.column, point, xytext=(4, 3), textcoords="offset points", fontsize=7, color=INK
         )
     axes.set(
-        xlabel="effect size", ylabel="p-value, corrected", yscale="log", xlim=(0, right), ylim=(floor, 2)
+        xlabel="effect size",
+        ylabel="p-value, corrected",
+        yscale="log",
+        xlim=(0, right),
+        ylim=(floor, 2),
     )
     return _png(figure)
 

@@ -92,7 +92,9 @@ def _execute(
                 summaries=summaries,
                 held=_held(result),
                 failure=_failure(result),
-                champion=_champion(settings) if summaries.keys() & {"registered_model", "production_model"} else None,
+                champion=_champion(settings)
+                if summaries.keys() & {"registered_model", "production_model"}
+                else None,
                 log=log,
             )
 

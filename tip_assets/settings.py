@@ -18,7 +18,7 @@ DRIFT_EXPERIMENT = "waiter-tips-drift"
 
 
 class Settings(BaseSettings):
-    """The platform's settings; each is the environment variable `TIPS_<NAME>` unless it says else."""
+    """The platform's settings; each is the environment variable `TIPS_<NAME>` unless stated."""
 
     model_config = SettingsConfigDict(
         env_prefix="TIPS_", env_ignore_empty=True, frozen=True, populate_by_name=True
@@ -74,9 +74,7 @@ class Settings(BaseSettings):
     drift_significance: float = Field(
         0.05, gt=0, lt=1, description="A column may drift when its Holm-corrected p is below this."
     )
-    drift_effect: float = Field(
-        0.1, gt=0, description="... and its effect size is at least this."
-    )
+    drift_effect: float = Field(0.1, gt=0, description="... and its effect size is at least this.")
     drift_share: float = Field(
         0.5, gt=0, le=1, description="Share of drifted columns at which the dataset has drifted."
     )
@@ -92,7 +90,7 @@ class Settings(BaseSettings):
 
     @property
     def state_folder(self) -> Path:
-        """Folder for what must be local (SQLite files, logs): the storage if local, else `./data`."""
+        """Folder for what must be local (SQLite, logs): the storage if local, else `./data`."""
         root = self.storage_root
         return Path(root.path) if root.protocol in ("", "file") else Path("data").resolve()
 

@@ -33,6 +33,9 @@ class Change:
     larger_parties: float = 0.0
 
 
+UNCHANGED = Change()
+
+
 def sample_bytes() -> bytes:
     """The bundled sample: 244 tips (Bryant & Smith, 1995), as CSV."""
     return files("tip_assets").joinpath("data", SAMPLE_FILE).read_bytes()

@@ -87,9 +87,10 @@ def _drift(drift: dict[str, Any]) -> Iterator[str]:
     yield f"               {drift['note']}"
     yield "                 column      test       score   p corrected  effect size  drifted"
     for column in drift["columns"]:
+        score, corrected = p_words(column["score"]), p_words(column["p_value_corrected"])
         yield (
             f"                 {column['column']:<11} {column['test']:<9} "
-            f"{p_words(column['score']):>7}  {p_words(column['p_value_corrected']):>11}  {column['effect_size']:11.3f}"
+            f"{score:>7}  {corrected:>11}  {column['effect_size']:11.3f}"
             f"  {'YES' if column['drifted'] else 'no'}"
         )
 

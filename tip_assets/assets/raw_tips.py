@@ -1,6 +1,7 @@
 """`raw_tips`: the landing files of a month, sorted by the contract."""
 
 import hashlib
+from collections.abc import Mapping
 
 import dagster as dg
 import pandas as pd
@@ -63,13 +64,13 @@ def raw_tips(
     )
 
 
-def _metadata(landing: MonthOfLanding) -> dict[str, dg.MetadataValue]:
+def _metadata(landing: MonthOfLanding) -> Mapping[str, dg.MetadataValue]:
     kept, refused, files = len(landing.rows), landing.rows_refused, len(landing.files)
     unreadable = int(landing.quarantine["row"].isna().sum())
     summary = f"{kept} rows kept, {refused} quarantined, from {files} file{'s' * (files != 1)}"
     if unreadable:
         summary += f" ({unreadable} unreadable)"
-    metadata = {
+    metadata: dict[str, dg.MetadataValue] = {
         "summary": dg.MetadataValue.text(summary),
         "dagster/row_count": dg.MetadataValue.int(kept),
         "rows_quarantined": dg.MetadataValue.int(refused),

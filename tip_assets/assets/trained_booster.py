@@ -84,7 +84,9 @@ def _pictures(ubj: bytes, window: pd.DataFrame, report: TrainingReport) -> dict[
 
 
 def _metadata(report: TrainingReport) -> dict[str, Any]:
-    rules = ", ".join(f"{rule.replace('_', ' ')} {rmse:.3f}" for rule, rmse in report.baselines.items())
+    rules = ", ".join(
+        f"{rule.replace('_', ' ')} {rmse:.3f}" for rule, rmse in report.baselines.items()
+    )
     verdict = report.against[LEAST_SQUARES]["verdict"]
     return {
         "summary": f"test RMSE {report.test['rmse']:.3f} USD; {rules}",

@@ -35,7 +35,7 @@ def transformed_tips(raw_tips: pd.DataFrame) -> dg.MaterializeResult[pd.DataFram
 
 
 def transform(records: pd.DataFrame) -> pd.DataFrame:
-    """Encode valid records; money stays in full precision, codes and counts become small integers."""
+    """Encode valid records; money keeps its precision, codes and counts become small integers."""
     from tip_assets.modelling.served_model import encode
 
     encoded = encode(records, contract.document())

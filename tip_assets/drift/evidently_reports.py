@@ -25,9 +25,7 @@ _RANDOM_IDENTIFIER = re.compile(
 )
 
 
-def draw_reports(
-    sides: Sides, thresholds: Thresholds, most_rows: int, seed: int
-) -> dict[str, str]:
+def draw_reports(sides: Sides, thresholds: Thresholds, most_rows: int, seed: int) -> dict[str, str]:
     """Draw the four reports as standalone HTML; the same sides give the same bytes.
 
     Each side is drawn from at most `most_rows` rows, sampled with the seed. A column's test is

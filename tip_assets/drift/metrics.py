@@ -60,7 +60,7 @@ def drift_metrics_of(sides: Sides, thresholds: Thresholds, seed: int) -> DriftMe
 
 
 def correlations(records: pd.DataFrame) -> dict[str, dict[str, float]]:
-    """Pearson's correlation of each numeric column with the tip and the prediction; 0 if constant."""
+    """Pearson's correlation of each number with the tip and the prediction; 0 if constant."""
     numbers = [column.name for column in contract.NUMBERS]
     with_columns = [name for name in (contract.LABEL.name, PREDICTION) if name in records]
     numbers += [PREDICTION] if PREDICTION in records else []

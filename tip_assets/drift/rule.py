@@ -116,15 +116,11 @@ def column_drifts(
     if PREDICTION in reference:
         columns[PREDICTION] = None
     measured = {
-        name: measure(
-            column, ValueCounts.of(reference[name]), ValueCounts.of(current[name]), seed
-        )
+        name: measure(column, ValueCounts.of(reference[name]), ValueCounts.of(current[name]), seed)
         for name, column in columns.items()
     }
     family = list(contract.COLUMNS)
-    corrected = dict(
-        zip(family, holm([measured[name].p_value for name in family]), strict=True)
-    )
+    corrected = dict(zip(family, holm([measured[name].p_value for name in family]), strict=True))
     drifts = []
     for name, m in measured.items():
         p = corrected.get(name, m.p_value)
@@ -157,7 +153,7 @@ def dataset_drift(drifts: list[ColumnDrift], thresholds: Thresholds) -> DatasetD
 
 
 def holm(p_values: list[float]) -> list[float]:
-    """Holm's step-down correction (Holm, 1979): p-values valid for all tests of a family at once."""
+    """Holm's step-down correction (1979): p-values valid for all tests of a family at once."""
     order = np.argsort(p_values, kind="stable")
     steps = np.array(p_values)[order] * np.arange(len(p_values), 0, -1)
     corrected = np.empty(len(p_values))

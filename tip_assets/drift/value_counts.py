@@ -32,9 +32,7 @@ class ValueCounts:
 
     def merge(self, other: "ValueCounts") -> "ValueCounts":
         """The counts of both columns taken together."""
-        values, places = np.unique(
-            np.concatenate([self.values, other.values]), return_inverse=True
-        )
+        values, places = np.unique(np.concatenate([self.values, other.values]), return_inverse=True)
         counts = np.zeros(len(values), dtype=np.int64)
         np.add.at(counts, places, np.concatenate([self.counts, other.counts]))
         return ValueCounts(values, counts, self.missing + other.missing)

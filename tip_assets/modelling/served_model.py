@@ -13,6 +13,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 import xgboost as xgb
+from mlflow.pyfunc import PythonModel, PythonModelContext
 
 
 class InvalidRecords(ValueError):
@@ -50,10 +51,10 @@ def predict_dollars(
     return np.maximum(dollars, 0.0)
 
 
-class WaiterTipModel(mlflow.pyfunc.PythonModel):
+class WaiterTipModel(PythonModel):
     """Answers records of the contract's feature columns with the predicted tip in dollars."""
 
-    def load_context(self, context: mlflow.pyfunc.PythonModelContext) -> None:
+    def load_context(self, context: PythonModelContext) -> None:
         self.contract = json.loads(Path(context.artifacts["contract"]).read_text("utf-8"))
         self.booster = xgb.Booster(model_file=context.artifacts["booster"])
         self.booster.set_param({"nthread": 1})
@@ -61,7 +62,7 @@ class WaiterTipModel(mlflow.pyfunc.PythonModel):
 
     def predict(
         self,
-        context: mlflow.pyfunc.PythonModelContext,
+        context: PythonModelContext,
         model_input: pd.DataFrame,
         params: dict[str, Any] | None = None,
     ) -> np.ndarray:

@@ -52,7 +52,9 @@ def fingerprint(rows: pd.DataFrame) -> str:
 def monthly_fingerprints(rows: pd.DataFrame) -> dict[str, str]:
     """The fingerprint of each month in a window of split rows."""
     return {
-        str(month): fingerprint(group) for month, group in rows.groupby(MONTH, sort=True) if len(group)
+        str(month): fingerprint(group)
+        for month, group in rows.groupby(MONTH, sort=True)
+        if len(group)
     }
 
 

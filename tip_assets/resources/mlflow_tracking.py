@@ -5,8 +5,8 @@ Belongs here: connecting, and starting and ending runs. Does not belong here: wh
 
 dagster-mlflow is used inside a step only. Its resource opens a run that belongs to a whole Dagster
 run, and outside of that scope three things are unsound (dagster-mlflow 0.29): without its hook the
-run stays open, and the next Dagster run of the same process logs into it; its hook ends the run when
-any step fails; and importing it imports MLflow, which must not happen when the graph is loaded.
+run stays open, and the next Dagster run of the same process logs into it; its hook ends the run
+when any step fails; and importing it imports MLflow, which must not happen when the graph loads.
 """
 
 import os

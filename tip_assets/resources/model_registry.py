@@ -58,7 +58,7 @@ class ModelRegistry:
     client: "MlflowClient"
 
     def by_alias(self, alias: str) -> ModelVersion | None:
-        """The version an alias points to, if any. Any other trouble raises: silence would promote."""
+        """The version an alias points to, if any; trouble raises, since silence would promote."""
         number = self._aliases.get(alias)
         return self.version(int(number)) if number else None
 
@@ -67,7 +67,9 @@ class ModelRegistry:
 
     def versions(self) -> list[ModelVersion]:
         """All versions, oldest first."""
-        found = self.client.search_model_versions(f"name = '{REGISTERED_MODEL}'", max_results=10_000)
+        found = self.client.search_model_versions(
+            f"name = '{REGISTERED_MODEL}'", max_results=10_000
+        )
         return sorted((_version(v) for v in found), key=lambda v: v.number)
 
     def by_fingerprint(self, month: str, fingerprint: str) -> ModelVersion | None:
@@ -102,7 +104,7 @@ class ModelRegistry:
         import mlflow
 
         model = mlflow.pyfunc.load_model(f"models:/{REGISTERED_MODEL}/{number}")
-        whole = {name: float for name in records.select_dtypes("integer")}
+        whole = dict.fromkeys(records.select_dtypes("integer"), float)
         return np.asarray(model.predict(records.astype(whole)), dtype=float)
 
     @property
