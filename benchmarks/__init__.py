@@ -1,0 +1,1 @@
+"""What the project claims about time, memory and alarms, measured: `make bench`."""

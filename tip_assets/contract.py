@@ -202,10 +202,9 @@ def _canonical(values: pd.Series, column: CategoryColumn) -> pd.Series:
 
 def _numbers(values: pd.Series) -> tuple[pd.Series, pd.Index]:
     """Values as floats, and the index of those that say something else than a number."""
-    if values.dtype == object:
-        values = values.replace(r"^\s*$", None, regex=True)
     numbers = pd.to_numeric(values, errors="coerce").astype(float)
-    return numbers, values.index[numbers.isna() & values.notna()]
+    others = values[numbers.isna() & values.notna()]
+    return numbers, others.index[others.astype(str).str.strip() != ""]
 
 
 def _broken_values(clean: pd.DataFrame, with_label: bool) -> pd.DataFrame:

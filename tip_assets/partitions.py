@@ -3,6 +3,7 @@
 Belongs here: what a month key is and which months map to which. Nothing here reads data.
 """
 
+import warnings
 from datetime import datetime
 
 import dagster as dg
@@ -17,6 +18,10 @@ months = dg.MonthlyPartitionsDefinition(
     end_offset=1,  # the month in progress can already be looked at
 )
 
+# Beta in Dagster 1.13, and the only way to say this; drop the filter when it is stable.
+warnings.filterwarnings(
+    "ignore", message=".*allow_nonexistent_upstream_partitions", category=dg.BetaWarning
+)
 training_window = dg.TimeWindowPartitionMapping(
     start_offset=1 - get_settings().window_months,
     end_offset=0,

@@ -4,6 +4,7 @@ Belongs here: everything that imports Evidently. Does not belong here: numbers t
 something; those are `rule.py`'s, and Evidently is told to draw the same tests.
 """
 
+import json
 import os
 import re
 from typing import Any
@@ -23,6 +24,8 @@ REPORTS = {
 _RANDOM_IDENTIFIER = re.compile(
     r"\b[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}\b|(?<=metric_)[0-9a-f]{32}\b"
 )
+# Shares of categories, which Evidently lists in the random order of a set.
+_CATEGORY_SHARES = re.compile(r'("description": "cat".*?"metrics": )(\[.*?\])(?=, "graph")')
 
 
 def draw_reports(sides: Sides, thresholds: Thresholds, most_rows: int, seed: int) -> dict[str, str]:
@@ -94,7 +97,7 @@ def _sample(frame: pd.DataFrame, most_rows: int, seed: int) -> pd.DataFrame:
 
 
 def _stable(html: str) -> str:
-    """Number Evidently's random identifiers in order of appearance: same input, same bytes."""
+    """Take out what is random: identifiers become numbers, categories get an order."""
     numbers: dict[str, str] = {}
 
     def number(match: re.Match[str]) -> str:
@@ -104,4 +107,9 @@ def _stable(html: str) -> str:
             digits = "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
         return numbers.setdefault(found, digits)
 
-    return _RANDOM_IDENTIFIER.sub(number, html)
+    def sort(match: re.Match[str]) -> str:
+        count, missing, *shares = json.loads(match[2])
+        by_name = sorted(shares, key=lambda share: share["label"])
+        return match[1] + json.dumps([count, missing, *by_name])
+
+    return _CATEGORY_SHARES.sub(sort, _RANDOM_IDENTIFIER.sub(number, html))

@@ -1,0 +1,31 @@
+"""Data that several test modules start from: the sample, raw and split."""
+
+import io
+
+import pandas as pd
+import pytest
+
+from tip_assets import contract
+from tip_assets.assets.splits import split
+from tip_assets.assets.transformed_tips import transform
+from tip_assets.modelling.recipe import Recipe, recipe_for
+from tip_assets.settings import Settings
+from tip_assets.simulate import sample_bytes
+
+
+@pytest.fixture(scope="session")
+def sample() -> pd.DataFrame:
+    """The bundled 244 tips as they stand in the file."""
+    return pd.read_csv(io.BytesIO(sample_bytes()))
+
+
+@pytest.fixture(scope="session")
+def rows(sample: pd.DataFrame) -> pd.DataFrame:
+    """The sample as the asset `splits` holds it."""
+    return split(transform(contract.check(sample).accepted), "2024-01")
+
+
+@pytest.fixture(scope="session")
+def recipe(rows: pd.DataFrame) -> Recipe:
+    """A recipe of a short search."""
+    return recipe_for(rows, Settings(trials=4))

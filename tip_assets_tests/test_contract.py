@@ -1,0 +1,100 @@
+"""The contract accepts what is valid in any spelling, and refuses the rest by row and column."""
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tip_assets import contract
+from tip_assets.modelling.served_model import InvalidRecords, encode
+
+
+def valid_value(column: contract.Column) -> st.SearchStrategy[object]:
+    """Valid values of a column as producers write them: text or typed, any accepted spelling."""
+    if isinstance(column, contract.CategoryColumn):
+        spellings = st.sampled_from(sorted(column.spellings))
+        return spellings.flatmap(lambda s: st.sampled_from([s, s.upper(), s.title(), f" {s} "]))
+    if column.integer:
+        numbers = st.integers(int(column.minimum), int(column.maximum))
+    else:
+        low = round(column.minimum * 100) + (0 if column.minimum_is_valid else 1)
+        numbers = st.integers(low, round(column.maximum * 100)).map(lambda cents: cents / 100)
+    return numbers | numbers.map(str)
+
+
+RECORD = st.fixed_dictionaries({name: valid_value(c) for name, c in contract.COLUMNS.items()})
+BROKEN_VALUES = {
+    "number": [None, "", "abc", -1, "-0.5", float("nan"), float("inf"), 1e9, "12,5"],
+    "category": [None, "", "maybe", 3, "Thurs day"],
+}
+
+
+@given(st.lists(RECORD, min_size=1, max_size=8), st.randoms())
+def test_valid_records_are_accepted_in_any_spelling_and_column_order(records, random):
+    frame = pd.DataFrame(records)
+    columns = list(frame)
+    random.shuffle(columns)
+    checked = contract.check(frame[columns])
+    assert checked.refused.empty
+    assert list(checked.accepted) == list(contract.COLUMNS)
+    for column in contract.CATEGORIES:
+        assert set(checked.accepted[column.name]) <= set(column.categories)
+
+
+@given(st.lists(RECORD, min_size=1, max_size=8), st.data())
+def test_a_broken_value_refuses_its_row_and_names_the_column(records, data):
+    frame = pd.DataFrame(records, index=range(1, len(records) + 1)).astype(object)
+    column = data.draw(st.sampled_from(list(contract.COLUMNS.values())))
+    row = data.draw(st.sampled_from(list(frame.index)))
+    frame.at[row, column.name] = data.draw(st.sampled_from(BROKEN_VALUES[column.kind]))
+    checked = contract.check(frame)
+    assert list(zip(checked.refused["position"], checked.refused["column"], strict=True)) == [
+        (row, column.name)
+    ]
+    assert list(checked.accepted.index) == [i for i in frame.index if i != row]
+
+
+@given(RECORD)
+def test_encoding_and_decoding_a_record_gives_the_record(record):
+    accepted = contract.check(pd.DataFrame([record])).accepted
+    encoded = encode(accepted, contract.document())
+    assert list(encoded) == contract.FEATURE_NAMES
+    decoded = contract.decode(encoded)
+    for column in contract.CATEGORIES:
+        assert list(decoded[column.name]) == list(accepted[column.name])
+
+
+@pytest.mark.parametrize("column", contract.FEATURES, ids=lambda column: column.name)
+def test_the_model_refuses_what_the_contract_refuses(column, sample):
+    """In the original system an unknown category silently became NaN."""
+    for value in BROKEN_VALUES[column.kind]:
+        record = sample.head(3).astype(object)
+        record.loc[1, column.name] = value
+        with pytest.raises(InvalidRecords, match=f"row 2: {column.name} = "):
+            encode(record, contract.document())
+    with pytest.raises(InvalidRecords, match=f"'{column.name}' is missing"):
+        encode(sample.drop(columns=column.name), contract.document())
+
+
+def test_codes_are_those_of_the_original_system():
+    codes = {column.name: column.codes for column in contract.CATEGORIES}
+    assert codes == {
+        "sex": {"Female": 0, "Male": 1},
+        "smoker": {"No": 0, "Yes": 1},
+        "day": {"Thur": 0, "Fri": 1, "Sat": 2, "Sun": 3, "Mon": 4, "Tue": 5, "Wed": 6},
+        "time": {"Lunch": 0, "Dinner": 1},
+    }
+
+
+def test_cents_for_dollars_are_refused(sample):
+    cents = sample.assign(total_bill=sample.total_bill * 100)
+    assert len(contract.check(cents).accepted) == 0
+
+
+def test_the_sample_is_the_published_table(sample):
+    """plotly carries the same 244 rows in the same order."""
+    import plotly.express as px
+
+    published = px.data.tips()
+    assert len(sample) == 244
+    pd.testing.assert_frame_equal(sample[list(published)], published, check_dtype=False)

@@ -1,0 +1,74 @@
+"""The graph loads fast, validates, and maps months as the design says."""
+
+import subprocess
+import sys
+import time
+
+import dagster as dg
+import pytest
+
+from tip_assets.definitions import ASSET_MODULES, defs
+from tip_assets.partitions import is_month, months, months_apart, training_window
+
+LOAD = """
+import sys, time
+started = time.process_time()
+from tip_assets.definitions import defs
+defs()
+heavy = {"mlflow", "evidently", "xgboost", "hyperopt", "matplotlib"} & set(sys.modules)
+print(time.process_time() - started, *sorted(heavy))
+"""
+
+
+def test_loading_imports_no_heavy_library_and_takes_under_three_seconds():
+    printed = subprocess.run(
+        [sys.executable, "-c", LOAD], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert printed[1:] == []
+    assert float(printed[0]) < 3
+
+
+def test_the_definitions_validate_and_hold_the_nine_assets():
+    dg.Definitions.validate_loadable(defs())
+    graph = defs().resolve_asset_graph()
+    made = {key.to_user_string() for key in graph.materializable_asset_keys}
+    assert made == {module.__name__.rpartition(".")[2] for module in ASSET_MODULES}
+    assert len(made) == 9
+    for key in graph.materializable_asset_keys:
+        node = graph.get(key)
+        assert node.partitions_def == months
+        assert node.description
+        assert node.owners
+        assert node.kinds
+        assert node.group_name != "default"
+
+
+def test_every_check_is_per_partition():
+    """Without partitions a check on a partitioned asset loads all months."""
+    graph = defs().resolve_asset_graph()
+    assert graph.asset_check_keys
+    for key in graph.asset_check_keys:
+        assert graph.get(key).partitions_def == months
+
+
+@pytest.mark.parametrize(
+    ("month", "first", "count"), [("2024-01", "2024-01", 1), ("2025-06", "2024-07", 12)]
+)
+def test_the_training_window_ends_with_its_month(month, first, count):
+    subset = months.subset_with_partition_keys([month])
+    mapped = training_window.get_upstream_mapped_partitions_result_for_partitions(
+        subset, months, months
+    ).partitions_subset
+    keys = sorted(mapped.get_partition_keys())
+    assert (keys[0], keys[-1], len(keys)) == (first, month, count)
+
+
+def test_the_month_in_progress_can_be_looked_at():
+    assert months.has_partition_key(time.strftime("%Y-%m", time.gmtime()))
+
+
+def test_months_are_counted_over_years():
+    assert months_apart("2024-11", "2025-02") == 3
+    assert months_apart("2025-02", "2024-11") == -3
+    assert is_month("2024-01")
+    assert not any(is_month(text) for text in ("2024-1", "2024-13", "January", "2024-01-01"))

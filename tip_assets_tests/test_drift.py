@@ -1,0 +1,199 @@
+"""Drift numbers equal the published ones and Evidently's, and the rule believes only both parts."""
+
+import os
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from sklearn.model_selection import train_test_split
+
+from tip_assets import contract
+from tip_assets.drift import statistics
+from tip_assets.drift.evidently_reports import REPORTS, draw_reports
+from tip_assets.drift.metrics import correlations, drift_metrics_of
+from tip_assets.drift.rule import Thresholds, column_drifts, dataset_drift, holm
+from tip_assets.drift.sides import Sides, first_month_sides, serving_sides
+from tip_assets.drift.value_counts import ValueCounts, describe
+
+THRESHOLDS = Thresholds(significance=0.05, effect=0.1, share=0.5)
+# Published with the original system (194/48: first row of each part lost), and what is correct.
+GOLDEN = {
+    "total_bill": ("ks", 0.1637753195870989, 0.15224779225692237),
+    "size": ("ks", 0.9999999999560322, 0.9999999999196367),
+    "sex": ("z", 0.6100442460367355, 0.5579883407675066),
+    "smoker": ("z", 0.8239232582061038, 0.8824197605105635),
+    "day": ("chisquare", 0.552628538633188, 0.5314874902340183),
+    "time": ("z", 0.631854580152353, 0.5875270459230384),
+    "tip": ("ks", 0.09632810530517867, 0.0717575921409452),
+}
+
+
+@pytest.fixture(scope="module")
+def parts(sample):
+    reference, current = train_test_split(sample, test_size=0.2, random_state=42)
+    return [part.assign(prediction=0.15 * part["total_bill"]) for part in (reference, current)]
+
+
+@pytest.mark.parametrize(("lost", "place"), [(0, 1), (1, 2)], ids=["195/49", "194/48"])
+def test_scores_equal_the_golden_table(parts, lost, place):
+    reference, current = (part.iloc[lost:] for part in parts)
+    drifts = {d.column: d for d in column_drifts(reference, current, THRESHOLDS, seed=0)}
+    for column, golden in GOLDEN.items():
+        assert drifts[column].test == golden[0]
+        assert drifts[column].score == pytest.approx(golden[place], rel=1e-12)
+
+
+def test_correlations_with_the_tip_equal_the_published_ones(parts):
+    reference, current = (correlations(part.iloc[1:])["tip"] for part in parts)
+    assert reference["size"] == pytest.approx(0.48977362420792425, rel=1e-12)
+    assert reference["total_bill"] == pytest.approx(0.656591531992239, rel=1e-12)
+    assert current["size"] == pytest.approx(0.5291799405888153, rel=1e-12)
+    assert current["total_bill"] == pytest.approx(0.77115420517272, rel=1e-12)
+
+
+def test_evidently_gives_the_same_scores_and_effect_sizes(parts):
+    os.environ["DO_NOT_TRACK"] = "1"
+    from evidently import DataDefinition, Dataset, Report
+    from evidently.metrics import ValueDrift
+
+    definition = DataDefinition(
+        numerical_columns=[c.name for c in contract.NUMBERS],
+        categorical_columns=[c.name for c in contract.CATEGORIES],
+    )
+    columns = [*contract.COLUMNS]
+    reference, current = (Dataset.from_pandas(part[columns], definition) for part in parts)
+    drifts = [d for d in column_drifts(*parts, THRESHOLDS, seed=0) if d.column in columns]
+    for method, mine in (("test", "score"), ("effect", "effect_size")):
+        metrics = [ValueDrift(column=d.column, method=getattr(d, method)) for d in drifts]
+        result = Report(metrics).run(current, reference).dict()["metrics"]
+        theirs = {m["config"]["column"]: float(m["value"]) for m in result}
+        assert theirs == pytest.approx({d.column: getattr(d, mine) for d in drifts}, rel=1e-9)
+
+
+def test_regression_quality_equals_evidently(parts):
+    from evidently import DataDefinition, Dataset, Regression, Report
+    from evidently.metrics import MAE, RMSE, MeanError, R2Score
+
+    metrics = drift_metrics_of(Sides(*parts, note=""), THRESHOLDS, seed=0)
+    definition = DataDefinition(
+        numerical_columns=["tip", "prediction"],
+        regression=[Regression(target="tip", prediction="prediction")],
+    )
+    for side, part in zip(("reference", "current"), parts, strict=True):
+        data = Dataset.from_pandas(part[["tip", "prediction"]], definition)
+        error, mae, rmse, r2 = (
+            metric["value"]
+            for metric in Report([MeanError(), MAE(), RMSE(), R2Score()])
+            .run(data, None)
+            .dict()["metrics"]
+        )
+        mine = metrics.regression_quality[side]
+        # Evidently's mean error is actual minus predicted; here a positive one means too high.
+        assert abs(mine.mean_error) == pytest.approx(abs(error["mean"]))
+        assert mine.mean_error_std == pytest.approx(error["std"], rel=0.02)
+        assert mine.mean_absolute_error == pytest.approx(mae["mean"])
+        assert mine.rmse == pytest.approx(rmse)
+        assert mine.r2 == pytest.approx(r2)
+
+
+def test_a_changed_month_drifts_and_a_quiet_one_does_not(parts):
+    reference, current = parts
+    quiet = dataset_drift(column_drifts(reference, current, THRESHOLDS, 0), THRESHOLDS)
+    assert (quiet.drifted_columns, quiet.drifted, quiet.columns) == (0, False, 7)
+    changed = current.assign(
+        total_bill=current.total_bill * 1.6, tip=current.tip * 1.6, size=6, time="Lunch"
+    )
+    drifts = column_drifts(reference, changed, THRESHOLDS, 0)
+    assert {d.column for d in drifts if d.drifted} >= {"total_bill", "tip", "size", "time"}
+    assert dataset_drift(drifts, THRESHOLDS).drifted
+
+
+def test_a_small_effect_on_many_rows_is_no_drift():
+    """A p-value alone calls a 1 % shift of a million bills drift every time."""
+    rng = np.random.default_rng(0)
+    bills = rng.gamma(4, 5, 60_000).round(2) + 3
+    a, b = ValueCounts.of(pd.Series(bills)), ValueCounts.of(pd.Series((bills * 1.02).round(2)))
+    assert statistics.ks_p_value(a, b) < 0.001
+    assert statistics.normed_wasserstein(a, b) < 0.1
+
+
+def test_holm_corrects_as_published():
+    """Worked by hand: 4 x 0.01, 3 x 0.02, 2 x 0.03, then never less than the one before."""
+    assert holm([0.03, 0.01, 0.04, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
+
+
+def test_large_columns_use_the_asymptotic_test_of_scipy():
+    rng = np.random.default_rng(3)
+    a, b = rng.normal(0, 1, 12_000).round(2), rng.normal(0.02, 1, 11_000).round(2)
+    mine = statistics.ks_p_value(ValueCounts.of(pd.Series(a)), ValueCounts.of(pd.Series(b)))
+    assert mine == pytest.approx(stats.ks_2samp(a, b, method="asymp").pvalue, rel=1e-9)
+
+
+def test_resampled_p_values_agree_with_the_asymptotic_ones_where_counts_are_large():
+    rng = np.random.default_rng(4)
+    a, b = (pd.Series(rng.choice(["x", "y", "z"], 3_000, p=p)) for p in ([0.3, 0.3, 0.4],) * 2)
+    table = statistics.contingency(ValueCounts.of(a), ValueCounts.of(b))
+    mine = statistics.homogeneity_p_value(ValueCounts.of(a), ValueCounts.of(b), seed=1)
+    expected = stats.chi2_contingency(table, correction=False).pvalue
+    assert mine == pytest.approx(expected, abs=0.03)
+
+
+def test_a_new_category_is_drift_not_a_crash(parts):
+    reference, current = parts
+    drifts = {
+        d.column: d for d in column_drifts(reference, current.assign(day="Mon"), THRESHOLDS, seed=0)
+    }
+    assert drifts["day"].score == 0
+    assert drifts["day"].drifted
+
+
+def test_counts_merge_and_describe_like_the_rows(sample):
+    bills = sample["total_bill"]
+    counts = ValueCounts.of(bills.iloc[:100]).merge(ValueCounts.of(bills.iloc[100:]))
+    facts, expected = describe(counts, counts), bills.describe()
+    assert list(counts.rows()) == sorted(bills)
+    for name, theirs in (
+        ("count", "count"),
+        ("mean", "mean"),
+        ("std", "std"),
+        ("minimum", "min"),
+        ("percentile_25", "25%"),
+        ("percentile_50", "50%"),
+        ("percentile_75", "75%"),
+        ("maximum", "max"),
+    ):
+        assert facts[name] == pytest.approx(expected[theirs])
+    assert facts["most_common_value"] == bills.mode()[0]
+
+
+def test_categories_tell_new_and_unused_values():
+    here = ValueCounts.of(pd.Series(["Sat", "Sat", "Mon", None], dtype=object))
+    there = ValueCounts.of(pd.Series(["Sat", "Fri", "Sun"], dtype=object))
+    facts = describe(here, there)
+    assert (facts["new_values"], facts["unused_values"]) == (1, 2)
+    assert (facts["missing_count"], facts["missing_percentage"]) == (1, 25.0)
+    assert facts["most_common_value"] == "Sat"
+
+
+def test_the_reference_is_what_the_serving_model_was_trained_on(rows):
+    half = len(rows) // 2
+    months = [rows.iloc[:half], rows.iloc[half:]]
+    sides = serving_sides(rows, months, "version 3", lambda records: records["total_bill"] * 0.15)
+    assert len(sides.reference) == (rows["part"] == "train").sum()
+    assert len(sides.current) == len(rows)
+    assert "version 3" in sides.note
+    first = first_month_sides(rows, lambda records: 3.0)
+    assert (len(first.reference), len(first.current)) == (203, 41)
+    assert "no model served this month" in first.note
+
+
+def test_four_reports_are_drawn_with_the_same_bytes_each_time(parts):
+    sides = Sides(*parts, note="")
+    reports = draw_reports(sides, THRESHOLDS, most_rows=20_000, seed=1)
+    assert list(reports) == list(REPORTS)
+    assert all(re.search(r"<html.*</html>", html, re.DOTALL) for html in reports.values())
+    assert draw_reports(sides, THRESHOLDS, most_rows=20_000, seed=1) == reports
+    assert draw_reports(sides, THRESHOLDS, most_rows=100, seed=1) != reports

@@ -1,0 +1,211 @@
+"""Search, training, comparison and promotion: reproducible, and honest about evidence."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from tip_assets import contract
+from tip_assets.modelling import search as search_module
+from tip_assets.modelling.comparison import compare
+from tip_assets.modelling.evaluation import baselines, quality
+from tip_assets.modelling.promotion import Situation, decide, quality_faults
+from tip_assets.modelling.recipe import Recipe, recipe_for
+from tip_assets.modelling.search import Trial, best_of, search, training_matrix
+from tip_assets.modelling.served_model import predict_dollars
+from tip_assets.modelling.split import PART, TEST, TRAIN
+from tip_assets.modelling.training import (
+    load_booster,
+    predict_rows,
+    read_report,
+    tips_of,
+    train_booster,
+)
+from tip_assets.settings import Settings
+
+FIRST = Situation("2024-02", "2024-01", "not enough evidence", [], False, False, 1, 6)
+
+
+@pytest.fixture(scope="module")
+def trials(rows, recipe):
+    return search(rows[rows[PART] == TRAIN], recipe)
+
+
+@pytest.fixture(scope="module")
+def ubj(rows, recipe, trials):
+    return train_booster("2024-01", rows, best_of(trials), recipe)
+
+
+def test_the_same_recipe_gives_the_same_trials_and_the_same_bytes(rows, recipe, trials, ubj):
+    """The original search was unseeded."""
+    again = search(rows[rows[PART] == TRAIN], recipe)
+    assert again == trials
+    assert train_booster("2024-01", rows, best_of(again), recipe) == ubj
+
+
+def test_another_seed_searches_elsewhere(rows, recipe, trials):
+    other = dataclasses.replace(recipe, seed=recipe.seed + 1)
+    assert search(rows[rows[PART] == TRAIN], other)[0].parameters != trials[0].parameters
+
+
+@pytest.mark.parametrize("space", ["shallow", "original"])
+@pytest.mark.parametrize("target", ["tip_rate", "tip"])
+def test_every_space_and_target_trains_a_model_in_dollars(rows, recipe, space, target):
+    chosen = dataclasses.replace(recipe, search_space=space, target=target, trials=2)
+    trials = search(rows[rows[PART] == TRAIN], chosen)
+    low, high = (4, 100) if space == "original" else (1, 4)
+    assert all(low <= trial.parameters["max_depth"] <= high for trial in trials)
+    report = read_report(train_booster("2024-01", rows, best_of(trials), chosen))
+    assert 0.5 < report.test["rmse"] < 1.6
+
+
+def test_trials_beyond_the_random_start_differ_from_random_search(rows, recipe):
+    """Hyperopt's TPE draws twenty points at random first: ten trials never leave that."""
+    import hyperopt
+
+    train = rows[rows[PART] == TRAIN]
+    guided = search(train, dataclasses.replace(recipe, trials=22))
+    drawn = []
+    hyperopt.fmin(
+        lambda point: drawn.append(dict(point)) or float(len(drawn)),
+        search_module._space("shallow"),
+        algo=hyperopt.tpe.suggest,
+        max_evals=22,
+        rstate=np.random.default_rng(recipe.seed),
+        show_progressbar=False,
+        verbose=False,
+    )
+    same = [trial.parameters == point for trial, point in zip(guided, drawn, strict=True)]
+    assert same[:20] == [True] * 20
+    assert same[20:] == [False] * 2
+
+
+def test_the_weighted_error_of_the_rate_is_the_error_of_the_tip(rows):
+    matrix = training_matrix(rows, "tip_rate")
+    bill = rows[contract.BILL].to_numpy()
+    rate = 0.15
+    in_rate = matrix.get_weight() * (matrix.get_label() - rate) ** 2
+    in_dollars = (rows["tip"] - rate * bill) ** 2 / np.mean(bill**2)
+    np.testing.assert_allclose(in_rate, in_dollars, rtol=1e-3, atol=1e-6)
+
+
+def test_prediction_stops_at_the_best_iteration(rows, recipe):
+    """The original system stopped early and then used all trees."""
+    best = Trial(1, {"max_depth": 2.0, "learning_rate": 0.3}, 1.0, 0.0, 30)
+    booster = load_booster(train_booster("2024-01", rows, best, recipe))
+    all_trees = predict_rows(booster, rows)
+    booster.set_attr(best_iteration="4")
+    features = rows[contract.FEATURE_NAMES].astype("float32")
+    bill = rows[contract.BILL].to_numpy(float)
+    expected = booster[:5]
+    expected.set_attr(best_iteration="4")
+    five_trees = predict_dollars(expected, features, bill, "tip_rate")
+    np.testing.assert_allclose(predict_rows(booster, rows), five_trees, rtol=1e-6)
+    assert np.abs(five_trees - all_trees).max() > 0.01
+
+
+def test_the_report_in_the_booster_is_true(rows, ubj, recipe, trials):
+    report = read_report(ubj)
+    test = rows[rows[PART] == TEST]
+    error = predict_rows(load_booster(ubj), test) - tips_of(test)
+    assert report.test["rmse"] == pytest.approx(np.sqrt(np.mean(error**2)))
+    assert report.test["mean_error"] == pytest.approx(error.mean())
+    assert report.baselines["mean_tip"] == pytest.approx(
+        np.sqrt(np.mean((tips_of(test) - rows[rows[PART] == TRAIN]["tip"].mean()) ** 2))
+    )
+    assert report.rounds == best_of(trials).rounds
+    assert Recipe(**report.recipe) == recipe
+    assert sum(report.importances.values()) == pytest.approx(1)
+
+
+def test_too_few_rows_are_told_in_words(rows, recipe):
+    with pytest.raises(ValueError, match="3 training rows are too few"):
+        search(rows.head(3), recipe)
+
+
+def test_a_recipe_names_what_differs(rows):
+    mine = recipe_for(rows, Settings(trials=4))
+    changed = rows.copy()
+    changed.loc[0, "tip"] += 0.01
+    other = recipe_for(changed, Settings(trials=5))
+    names = [line.split(":")[0] for line in mine.differences(other)]
+    assert names == ["data 2024-01", "trials"]
+    assert mine.fingerprint != other.fingerprint
+
+
+def test_quality_equals_its_definitions():
+    actual, predicted = np.array([2.0, 4.0, 0.0]), np.array([3.0, 3.0, 0.0])
+    found = quality(actual, predicted)
+    assert found.mean_error == 0
+    assert found.mean_absolute_error == pytest.approx(2 / 3)
+    assert found.rmse == pytest.approx(np.sqrt(2 / 3))
+    assert found.mape == pytest.approx((0.5 + 0.25) / 2)
+    assert found.mean_error_std == pytest.approx(1.0)
+    assert found.r2 == pytest.approx(1 - 2 / 8)
+
+
+def test_baselines_are_the_simple_rules(rows):
+    train, test = rows[rows[PART] == TRAIN], rows[rows[PART] == TEST]
+    rules = baselines(train, test, 0.15)
+    design = np.column_stack([np.ones(len(train)), train["total_bill"], train["size"]])
+    line = np.linalg.lstsq(design, train["tip"], rcond=None)[0]
+    expected = line[0] + line[1] * test["total_bill"] + line[2] * test["size"]
+    np.testing.assert_allclose(rules["least_squares"], expected, rtol=1e-9)
+    np.testing.assert_allclose(rules["fixed_share"], 0.15 * test["total_bill"])
+
+
+def test_an_identical_model_is_never_better():
+    """The rule `promote if RMSE <=` promotes an identical recipe every second time."""
+    rng = np.random.default_rng(1)
+    actual = rng.gamma(4, 1, 49)
+    predicted = actual + rng.normal(0, 1, 49)
+    same = compare(actual, predicted, predicted.copy(), confidence=0.95, seed=1)
+    assert (same.difference, same.verdict) == (0.0, "not enough evidence")
+
+
+def test_a_clear_difference_is_seen_both_ways():
+    rng = np.random.default_rng(2)
+    actual = rng.gamma(4, 1, 200)
+    good, poor = actual + rng.normal(0, 0.5, 200), actual + rng.normal(0, 1.5, 200)
+    assert compare(actual, good, poor, confidence=0.95, seed=1).verdict == "better"
+    assert compare(actual, poor, good, confidence=0.95, seed=1).verdict == "worse"
+
+
+@pytest.mark.parametrize(
+    ("change", "action"),
+    [
+        ({"champion_month": None, "verdict": None}, "promoted"),
+        ({"champion_month": None, "verdict": None, "quality_faults": ["poor"]}, "held"),
+        ({}, "kept"),
+        ({"verdict": "better"}, "promoted"),
+        ({"verdict": "worse"}, "kept"),
+        ({"verdict": "worse", "drift_confirmed": True}, "kept"),
+        ({"drift_confirmed": True}, "promoted"),
+        ({"champion_age_months": 7}, "promoted"),
+        ({"champion_age_months": 6}, "kept"),
+        ({"verdict": "better", "dataset_drifted": True}, "held"),
+        ({"verdict": "better", "champion_month": "2024-03"}, "kept"),
+    ],
+)
+def test_promotion_follows_the_rule(change, action):
+    assert decide(dataclasses.replace(FIRST, **change)).action == action
+
+
+def test_a_person_releases_a_held_model_but_never_an_older_one():
+    held = dataclasses.replace(FIRST, dataset_drifted=True)
+    decision = decide(held, "prices rose on purpose")
+    assert (decision.action, decision.promotes) == ("released", True)
+    assert "prices rose on purpose" in decision.reason
+    older = dataclasses.replace(held, champion_month="2024-03")
+    assert not decide(older, "anyway").promotes
+
+
+def test_a_model_no_better_than_the_mean_tip_is_too_poor():
+    rules = {"mean_tip": 1.2, "fixed_share": 1.0}
+    against = {
+        "mean_tip": {"rmse": 1.3, "verdict": "not enough evidence"},
+        "fixed_share": {"rmse": 1.3, "verdict": "worse"},
+    }
+    assert len(quality_faults(rules, against)) == 2
+    sound = {name: facts | {"rmse": 1.1, "verdict": "better"} for name, facts in against.items()}
+    assert quality_faults(rules, sound) == []
