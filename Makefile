@@ -64,6 +64,7 @@ $(VENV)/.ready: $(VENV)/.uv requirements.lock pyproject.toml
 	@VIRTUAL_ENV=$(VENV) $(install) --require-hashes -r requirements.lock
 	@VIRTUAL_ENV=$(VENV) $(install) --no-build-isolation -e .
 	@$(BIN)/python -m compileall -q tip_assets
+	@$(BIN)/python -c "from tip_assets.resources import mlflow_tracking as m; m.migrated_template()"
 	@touch $@
 
 $(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.lock

@@ -22,6 +22,7 @@ from tip_assets.console import progress_logger
 from tip_assets.io_managers import BoosterFiles, JsonFiles, ParquetFiles, ReportFolders
 from tip_assets.resources.metric_store import MetricStore
 from tip_assets.resources.mlflow_tracking import MlflowTracking
+from tip_assets.resources.report_process import ReportProcess
 from tip_assets.settings import Settings, get_settings
 
 ASSET_MODULES = (
@@ -44,6 +45,7 @@ def resources(settings: Settings) -> dict[str, object]:
         "settings": settings,
         "mlflow_tracking": mlflow_tracking(settings),
         "metric_store": MetricStore(url=settings.metric_store_url),
+        "report_process": ReportProcess(),
         "parquet_files": ParquetFiles(storage),
         "json_files": JsonFiles(storage),
         "booster_files": BoosterFiles(storage),

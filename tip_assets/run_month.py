@@ -3,6 +3,8 @@
 Belongs here: executing Dagster's jobs and telling how they ended. Does not belong here: printing.
 """
 
+import gc
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +68,10 @@ def _execute(
     log = log_file(settings, month)
     assets = MONTH_ASSETS if job_name == "monthly_retraining_job" else 1
     prepare_instance(settings)
+    # Read when MLflow is imported, which an asset may do before any resource.
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    # Importing the libraries makes millions of objects that stay: collecting them costs 1 s.
+    gc.set_threshold(200_000, 50, 50)
     with progress(assets), noise_to(log):
         import dagster as dg
 

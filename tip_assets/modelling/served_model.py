@@ -37,7 +37,7 @@ def encode(records: pd.DataFrame, contract: dict[str, Any]) -> pd.DataFrame:
 
 
 def predict_dollars(
-    booster: xgb.Booster, features: pd.DataFrame, bill: np.ndarray, target: str
+    booster: xgb.Booster, features: pd.DataFrame | np.ndarray, bill: np.ndarray, target: str
 ) -> np.ndarray:
     """Predict tips in dollars for encoded features; `bill` is in dollars, one per row.
 

@@ -63,11 +63,10 @@ def train_booster(
     train, test = (window[window[PART] == part] for part in (TRAIN, TEST))
     if len(test) < 2:
         raise ValueError(f"{len(test)} test rows in the window of {month}: at least 2 are needed")
-    booster = xgb.train(
-        booster_parameters(best.parameters, recipe),
-        training_matrix(train, recipe.target),
-        num_boost_round=best.rounds,
-    )
+    matrix = training_matrix(train, recipe.target)
+    matrix.feature_names = contract.FEATURE_NAMES
+    parameters = booster_parameters(best.parameters, recipe)
+    booster = xgb.train(parameters, matrix, num_boost_round=best.rounds)
     booster.set_attr(best_iteration=str(best.rounds - 1), target=recipe.target)
     report = TrainingReport(
         month=month,
