@@ -135,8 +135,10 @@ def main(folder: Path) -> None:
         a, b = reference[name], current[name]
         drift[name] = stats.ks_2samp(a, b).pvalue, stats.wasserstein_distance(a, b) / a.std(ddof=0)
     for name in CODES:
-        counts = pd.crosstab(np.r_[np.zeros(len(reference)), np.ones(len(current))],
-                             np.r_[reference[name], current[name]]).to_numpy()
+        counts = pd.crosstab(
+            np.r_[np.zeros(len(reference)), np.ones(len(current))],
+            np.r_[reference[name], current[name]],
+        ).to_numpy()
         resampled = stats.MonteCarloMethod(n_resamples=9_999, rng=np.random.default_rng(42))
         p = stats.chi2_contingency(counts, correction=False, method=resampled).pvalue
         drift[name] = p, distance.jensenshannon(*counts)

@@ -53,7 +53,7 @@ def dataset_has_not_drifted(drift_metrics: dict[str, Any]) -> dg.AssetCheckResul
 
 @dg.asset_check(asset="drift_metrics", partitions_def=months)
 def no_column_has_drifted(drift_metrics: dict[str, Any]) -> dg.AssetCheckResult:
-    """No single column has drifted: a warning, since one in twenty-five quiet months has one."""
+    """No single column has drifted: a warning, since one in thirty quiet months has one."""
     drifted = [c for c in drift_metrics["columns"] if c["drifted"]]
     words = [
         f"{c['column']} (p {p_words(c['p_value_corrected'])}, {c['effect']} {c['effect_size']:.2f})"

@@ -26,7 +26,7 @@ def predicted_against_actual(actual: np.ndarray, predicted: np.ndarray) -> bytes
 def importances(shares: dict[str, float]) -> bytes:
     """Bars of each feature's share of the total gain."""
     names = sorted(shares, key=lambda name: shares[name])
-    figure, axes = _figure(4.2, 2.4)
+    figure, axes = _figure(4.2, 2.4, left=0.85)
     axes.barh(names, [100 * shares[name] for name in names], color=ACCENT)
     axes.set(xlabel="share of total gain, %")
     return _png(figure)
@@ -62,13 +62,14 @@ def as_markdown(title: str, png: bytes) -> str:
     return f"![{title}](data:image/png;base64,{base64.b64encode(png).decode()})"
 
 
-def _figure(width: float, height: float) -> tuple[Any, Any]:
+def _figure(width: float, height: float, left: float = 0.6) -> tuple[Any, Any]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), dpi=96, layout="constrained")
+    figure = Figure(figsize=(width, height), dpi=96)
     FigureCanvasAgg(figure)
-    axes = figure.subplots()
+    # Margins in inches; an automatic layout draws every picture twice.
+    axes = figure.add_axes((left / width, 0.5 / height, 1 - (left + 0.1) / width, 1 - 0.6 / height))
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=8, colors=INK)
     axes.xaxis.label.set(size=8, color=INK)

@@ -3,6 +3,7 @@
 Belongs here: executing Dagster's jobs and telling how they ended. Does not belong here: printing.
 """
 
+import atexit
 import gc
 import os
 import time
@@ -70,8 +71,7 @@ def _execute(
     prepare_instance(settings)
     # Read when MLflow is imported, which an asset may do before any resource.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    # Importing the libraries makes millions of objects that stay: collecting them costs 1 s.
-    gc.set_threshold(200_000, 50, 50)
+    _collect_less_garbage()
     with progress(assets), noise_to(log):
         import dagster as dg
 
@@ -103,6 +103,15 @@ def _execute(
                 else None,
                 log=log,
             )
+
+
+def _collect_less_garbage() -> None:
+    """Importing the libraries makes millions of objects that stay.
+
+    Looking through them again and again costs 1 s of a month, and once more at exit another.
+    """
+    gc.set_threshold(200_000, 50, 50)
+    atexit.register(gc.freeze)
 
 
 def _summaries(result: Any) -> dict[str, str]:

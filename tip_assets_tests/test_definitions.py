@@ -3,12 +3,14 @@
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import dagster as dg
 import pytest
 
 from tip_assets.definitions import ASSET_MODULES, defs
 from tip_assets.partitions import is_month, months, months_apart, training_window
+from tip_assets.settings import Settings
 
 LOAD = """
 import sys, time
@@ -72,3 +74,10 @@ def test_months_are_counted_over_years():
     assert months_apart("2025-02", "2024-11") == -3
     assert is_month("2024-01")
     assert not any(is_month(text) for text in ("2024-1", "2024-13", "January", "2024-01-01"))
+
+
+def test_every_setting_is_in_the_readme():
+    readme = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
+    for name, field in Settings.model_fields.items():
+        variable = field.validation_alias or f"TIPS_{name.upper()}"
+        assert f"`{variable}`" in readme

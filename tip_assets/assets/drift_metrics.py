@@ -37,8 +37,8 @@ def drift_metrics(
     """Drift and quality of the month, per column and for the dataset, from all of its rows.
 
     A column has drifted when its Holm-corrected p-value and its effect size both cross their
-    thresholds: with no drift at all that happens in 3 to 5 % of months, where the usual defaults
-    cry in 27 to 99 %. Written to the metric store and to MLflow; a rerun replaces.
+    thresholds: with no drift at all that happens in 2 to 4 % of small months, where the usual
+    defaults cry in 27 to 99 %. Written to the metric store and to MLflow; a rerun replaces.
     """
     month = context.partition_key
     sides = sides_of(context, mlflow_tracking, splits, registered_model)

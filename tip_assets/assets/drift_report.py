@@ -38,9 +38,7 @@ def drift_report(
     of the month. Large months are drawn from a stated sample; no number is read from a report.
     """
     sides = sides_of(context, mlflow_tracking, splits, registered_model)
-    reports = report_process.draw(
-        sides, thresholds(settings), settings.report_rows, settings.seed
-    )
+    reports = report_process.draw(sides, thresholds(settings), settings.report_rows, settings.seed)
     folder = report_folder(settings.storage_root, context.partition_key)
     drawn = min(settings.report_rows, len(sides.current))
     return dg.MaterializeResult(

@@ -4,6 +4,7 @@ Belongs here: everything that imports Evidently. Does not belong here: numbers t
 something; those are `rule.py`'s, and Evidently is told to draw the same tests.
 """
 
+import html
 import json
 import os
 import re
@@ -21,6 +22,7 @@ REPORTS = {
     "regression_performance": "Regression performance",
     "data_quality": "Data quality",
 }
+_NOTE_STYLE = 'style="font: 15px/1.5 sans-serif; margin: 1rem 1.6rem"'
 _RANDOM_IDENTIFIER = re.compile(
     r"\b[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}\b|(?<=metric_)[0-9a-f]{32}\b"
 )
@@ -51,10 +53,24 @@ def draw_reports(sides: Sides, thresholds: Thresholds, most_rows: int, seed: int
         for frame in (sides.reference, sides.current)
     )
     threshold = thresholds.significance / len(contract.COLUMNS)
+    note = _note(sides, most_rows)
     return {
-        name: _stable(Report(metrics).run(current, reference).get_html_str(as_iframe=False))
+        name: _stable(
+            Report(metrics)
+            .run(current, reference)
+            .get_html_str(as_iframe=False)
+            .replace("<body>", f"<body><p {_NOTE_STYLE}>{REPORTS[name]}. {note}</p>", 1)
+        )
         for name, metrics in _metrics(threshold, thresholds.share).items()
     }
+
+
+def _note(sides: Sides, most_rows: int) -> str:
+    """What is compared, and that the verdict is the metrics' own, as a line above the report."""
+    most = max(len(sides.reference), len(sides.current))
+    sample = f" Drawn from a sample of {most_rows} rows a side." if most > most_rows else ""
+    verdict = " What counts as drift is decided in drift_metrics, from all rows."
+    return html.escape(f"{sides.note[0].upper()}{sides.note[1:]}.{sample}{verdict}")
 
 
 def _metrics(threshold: float, share: float) -> dict[str, list[Any]]:
@@ -102,7 +118,7 @@ def _sample(frame: pd.DataFrame, most_rows: int, seed: int) -> pd.DataFrame:
     return frame.sample(most_rows, random_state=seed).sort_index()
 
 
-def _stable(html: str) -> str:
+def _stable(page: str) -> str:
     """Take out what is random: identifiers become numbers, categories get an order."""
     numbers: dict[str, str] = {}
 
@@ -118,4 +134,4 @@ def _stable(html: str) -> str:
         by_name = sorted(shares, key=lambda share: share["label"])
         return match[1] + json.dumps([count, missing, *by_name])
 
-    return _CATEGORY_SHARES.sub(sort, _RANDOM_IDENTIFIER.sub(number, html))
+    return _CATEGORY_SHARES.sub(sort, _RANDOM_IDENTIFIER.sub(number, page))

@@ -24,9 +24,9 @@ class Thresholds:
     """A column has drifted when p (corrected) < `significance` and effect >= `effect`.
 
     The dataset has when at least `share` of its columns have. With no drift at all this rule calls
-    some column drifted in 3 to 5 % of months at 50 rows, and never the dataset; either part alone
-    is no rule: p-values call any shift real on a million rows, and distances call noise drift on
-    fifty.
+    some column drifted in 2 to 4 % of small months and the dataset in none (measured by
+    `benchmarks/drift_rule.py`). Either part alone is no rule: p-values call any shift real on a
+    million rows, and distances call noise drift on fifty.
     """
 
     significance: float

@@ -13,11 +13,18 @@ import mlflow
 import numpy as np
 import pandas as pd
 import xgboost as xgb
+from mlflow.exceptions import INVALID_PARAMETER_VALUE, MlflowException
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
 
-class InvalidRecords(ValueError):
-    """Records that the model must not answer; the message names row, column and value."""
+class InvalidRecords(MlflowException):
+    """Records that the model must not answer; the message names row, column and value.
+
+    MLflow's server hands an exception of its own kind to the client as it is, with status 400.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, error_code=INVALID_PARAMETER_VALUE)
 
 
 def encode(records: pd.DataFrame, contract: dict[str, Any]) -> pd.DataFrame:
@@ -86,7 +93,8 @@ def _numbers(values: pd.Series, column: dict[str, Any]) -> np.ndarray:
         valid &= numbers % 1 == 0
     kind = "whole number" if column["integer"] else "number"
     bound = "from" if column["minimum_is_valid"] else "above"
-    _refuse(~valid, values, column["name"], f"is not a {kind} {bound} {low:g} to {high:g}")
+    reason = f"is not a {kind} {bound} {low:g} up to {high:g}"
+    _refuse(~valid, values, column["name"], reason)
     return numbers.to_numpy(dtype="float32")
 
 
@@ -94,9 +102,9 @@ def _refuse(broken: pd.Series, values: pd.Series, name: str, reason: str) -> Non
     rows = np.flatnonzero(broken)
     if len(rows):
         others = f" ({len(rows) - 1} more rows like it)" if len(rows) > 1 else ""
-        raise InvalidRecords(
-            f"row {rows[0] + 1}: {name} = {values.iloc[rows[0]]!r} {reason}{others}"
-        )
+        value = values.iloc[rows[0]]
+        shown = value.item() if isinstance(value, np.generic) else value
+        raise InvalidRecords(f"row {rows[0] + 1}: {name} = {shown!r} {reason}{others}")
 
 
 mlflow.models.set_model(WaiterTipModel())

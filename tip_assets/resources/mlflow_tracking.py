@@ -58,7 +58,9 @@ class MlflowTracking(dg.ConfigurableResource):
         if found is not None:
             return str(found.experiment_id)
         try:
-            return self.client.create_experiment(name, f"{self.artifact_root}/{name}")
+            # Without its kind, MLflow's pages open an experiment as one of language models.
+            kind = {"mlflow.experimentKind": "custom_model_development"}
+            return self.client.create_experiment(name, f"{self.artifact_root}/{name}", tags=kind)
         except MlflowException:
             # Another process may have made it in the meantime.
             found = self.client.get_experiment_by_name(name)

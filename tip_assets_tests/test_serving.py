@@ -1,0 +1,122 @@
+"""The registered model answers raw records over HTTP, from nothing but its own artifact."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import mlflow
+import pytest
+
+from tip_assets import contract
+from tip_assets.modelling.search import best_of, search
+from tip_assets.modelling.split import PART, TRAIN
+from tip_assets.modelling.training import load_booster, predict_rows, read_report, train_booster
+from tip_assets.resources.month_run import log_model
+
+BINARIES = Path(sys.executable).parent
+
+
+@pytest.fixture(scope="module")
+def ubj(rows, recipe):
+    return train_booster(
+        "2024-01", rows, best_of(search(rows[rows[PART] == TRAIN], recipe)), recipe
+    )
+
+
+@pytest.fixture(scope="module")
+def model_path(ubj, tmp_path_factory):
+    """The folder of a logged model."""
+    folder = tmp_path_factory.mktemp("mlflow")
+    mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+    mlflow.set_experiment(
+        experiment_id=mlflow.create_experiment("serving", str(folder / "artifacts"))
+    )
+    with mlflow.start_run():
+        log_model(mlflow, read_report(ubj), ubj)
+    (model,) = mlflow.search_logged_models(output_format="list")
+    return Path(model.artifact_location)
+
+
+@pytest.fixture(scope="module")
+def invocations(model_path):
+    """The address of `mlflow models serve` on the model."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [BINARIES / "mlflow", "models", "serve", "-m", model_path, "--env-manager", "local"]
+    environment = os.environ | {"PATH": f"{BINARIES}:{os.environ['PATH']}"}
+    server = subprocess.Popen(
+        [*map(str, command), "--host", "127.0.0.1", "--port", str(port)],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=2)
+            break
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.3)
+    assert server.poll() is None, "mlflow models serve ended"
+    yield f"http://127.0.0.1:{port}/invocations"
+    os.killpg(server.pid, 15)
+    server.wait(20)
+
+
+def ask(address: str, records: list[dict]) -> tuple[int, dict]:
+    request = urllib.request.Request(
+        address,
+        json.dumps({"dataframe_records": records}).encode(),
+        {"Content-Type": "application/json"},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+
+
+@pytest.mark.services
+def test_raw_records_are_answered_in_dollars(invocations, sample, rows, ubj):
+    records = sample[contract.FEATURE_NAMES].to_dict("records")
+    status, answer = ask(invocations, records)
+    assert status == 200
+    assert answer["predictions"] == pytest.approx(predict_rows(load_booster(ubj), rows).tolist())
+
+
+@pytest.mark.services
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"day": "Someday"}, "day = 'Someday' is not one of Thur, Fri"),
+        ({"total_bill": -3}, "total_bill = -3.0 is not a number above 0 up to 300"),
+        ({"sex": None}, "sex"),
+        ({"time": ...}, "missing inputs ['time']"),
+    ],
+)
+def test_what_the_contract_refuses_is_a_clear_error(invocations, sample, change, words):
+    record = sample[contract.FEATURE_NAMES].iloc[0].to_dict() | change
+    record = {name: value for name, value in record.items() if value is not ...}
+    status, answer = ask(invocations, [record])
+    assert status == 400
+    assert words in answer["message"]
+
+
+def test_the_artifact_needs_neither_this_project_nor_pickle(model_path):
+    files = {path.name for path in model_path.rglob("*") if path.is_file()}
+    assert {"booster.ubj", "contract.json", "served_model.py", "input_example.json"} <= files
+    assert not [name for name in files if name.endswith((".pkl", ".pickle", ".cloudpickle"))]
+    code = (model_path / "served_model.py").read_text()
+    assert "import tip_assets" not in code
+    assert "from tip_assets" not in code
+    required = (model_path / "requirements.txt").read_text().split()
+    assert all("==" in line for line in required)
+    assert not any(line.startswith(("hyperopt", "evidently", "dagster")) for line in required)
