@@ -73,10 +73,13 @@ def release(month: Month, reason: Reason) -> None:
 def champion() -> None:
     """Show the model that serves."""
     from tip_assets.champion import serving_version
+    from tip_assets.definitions import mlflow_tracking
+    from tip_assets.resources.month_run import top_run
 
-    with _registry() as (_settings, registry):
+    with _registry() as (settings, registry):
         version = serving_version(registry)
         run = registry.client.get_run(version.run_id).data
+        top = top_run(mlflow_tracking(settings))
     metrics = run.metrics
     typer.echo(f"version     {version.number}, trained for {version.month}")
     typer.echo(f"data        {', '.join(version.recipe.months)}")
@@ -86,6 +89,7 @@ def champion() -> None:
         typer.echo(f"  {words:<13} {metrics[rule]:.3f}")
     typer.echo(f"recipe      {version.recipe.fingerprint}, seed {version.recipe.seed}")
     typer.echo(f"MLflow run  {version.run_id}")
+    typer.echo(f"top run     {top}")
 
 
 @app.command()

@@ -5,7 +5,6 @@ Belongs here: executing Dagster's jobs and telling how they ended. Does not belo
 
 import atexit
 import gc
-import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,8 +68,6 @@ def _execute(
     log = log_file(settings, month)
     assets = MONTH_ASSETS if job_name == "monthly_retraining_job" else 1
     prepare_instance(settings)
-    # Read when MLflow is imported, which an asset may do before any resource.
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     _collect_less_garbage()
     with progress(assets), noise_to(log):
         import dagster as dg

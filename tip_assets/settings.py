@@ -71,6 +71,9 @@ class Settings(BaseSettings):
     champion_max_age_months: int = Field(
         6, ge=1, description="A champion older than this is replaced by any model not worse."
     )
+    versions_kept: int = Field(
+        24, ge=2, description="Newest registry versions that are not tagged as archived."
+    )
     drift_significance: float = Field(
         0.05, gt=0, lt=1, description="A column may drift when its Holm-corrected p is below this."
     )

@@ -16,6 +16,7 @@ from tip_assets.resources.model_registry import (
     ModelRegistry,
     ModelVersion,
 )
+from tip_assets.resources.month_run import top_run
 from tip_assets.settings import Settings
 
 PERSON_TAG = "user"
@@ -68,11 +69,13 @@ def production_model(
         metric_store.record_decision(
             row | {"cause": cause, "at": datetime.now(UTC), "person": person}
         )
+    registry.archive_beyond(settings.versions_kept)
     value = {
         name: row[name]
         for name in ("month", "action", "reason", "challenger", "champion_before", "champion_after")
     }
-    return dg.MaterializeResult(value=value, metadata=_metadata(mlflow_tracking, value))
+    metadata = _metadata(mlflow_tracking, value) | {"top_run": top_run(mlflow_tracking)}
+    return dg.MaterializeResult(value=value, metadata=metadata)
 
 
 def decision_cause(month: str, version: int) -> str:

@@ -30,6 +30,9 @@ from tip_assets.settings import REGISTERED_MODEL
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+# Read when MLflow is imported, which an asset may do before this resource is asked for anything.
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+
 
 class MlflowTracking(dg.ConfigurableResource):
     """MLflow by its tracking URI; experiments keep their artifacts under `artifact_root`.
@@ -115,7 +118,6 @@ def prepare_tracking_database(tracking_uri: str) -> None:
 
     The copy of the template appears whole or not at all, whoever else starts at the same moment.
     """
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     database = Path(tracking_uri.removeprefix("sqlite:///"))
     if not tracking_uri.startswith("sqlite:///") or database.exists():
         return

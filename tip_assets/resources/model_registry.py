@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 FINGERPRINT, MONTH = "tips.fingerprint", "tips.month"
 RECIPE, BOOSTER = "tips.recipe", "tips.booster_sha256"
-INCUMBENT, SERVED_BY = "tips.incumbent", "tips.served_by"
+INCUMBENT, ARCHIVED = "tips.incumbent", "tips.archived"
 READY_WITHIN_SECONDS = 120
 
 MODEL_DESCRIPTION = (
@@ -98,6 +98,15 @@ class ModelRegistry:
     def point(self, alias: str, number: int) -> None:
         """Point an alias to a version; pointing it where it points changes nothing."""
         self.client.set_registered_model_alias(REGISTERED_MODEL, alias, str(number))
+
+    def archive_beyond(self, kept: int) -> None:
+        """Tag all but the newest versions as archived, those with an alias excepted."""
+        aliased = {int(number) for number in self._aliases.values()}
+        for version in self.versions()[:-kept]:
+            if version.number not in aliased and ARCHIVED not in version.tags:
+                self.client.set_model_version_tag(
+                    REGISTERED_MODEL, str(version.number), ARCHIVED, "yes"
+                )
 
     def predict(self, number: int, records: pd.DataFrame) -> np.ndarray:
         """Predict raw records by a version, in dollars. Integers are taken as floats."""

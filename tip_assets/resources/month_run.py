@@ -78,6 +78,27 @@ def log_trials(tracking: MlflowTracking, run_id: str, month: str, trials: Sequen
     return len(new)
 
 
+def top_run(tracking: MlflowTracking) -> str:
+    """The month's run with the lowest test RMSE of all, and its data, in words.
+
+    It is reported, never served: errors on different rows say little about which model is better.
+    """
+    found = tracking.client.search_runs(
+        [tracking.experiment_id(TRAINING_EXPERIMENT)],
+        f"tags.`{KIND}` = 'month' and tags.`{TRAINED}` = 'yes'",
+        order_by=["metrics.test_rmse ASC"],
+        max_results=1,
+    )
+    if not found:
+        return "no finished run yet"
+    run = found[0]
+    metrics = run.data.metrics
+    return (
+        f"{run.data.tags[MONTH]}: test RMSE {metrics['test_rmse']:.3f} USD on "
+        f"{metrics['test_rows']:.0f} rows of {run.data.params['months']} (run {run.info.run_id})"
+    )
+
+
 def is_trained(tracking: MlflowTracking, run_id: str) -> bool:
     """Whether the month's run already holds its final model."""
     return tracking.client.get_run(run_id).data.tags.get(TRAINED) == "yes"

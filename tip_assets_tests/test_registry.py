@@ -1,0 +1,59 @@
+"""Aliases move, versions stay; a new tracking database is whole or not there."""
+
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tip_assets.resources.mlflow_tracking import MlflowTracking, prepare_tracking_database
+from tip_assets.resources.model_registry import (
+    ARCHIVED,
+    CHAMPION,
+    FINGERPRINT,
+    MONTH,
+    ModelRegistry,
+)
+
+
+@pytest.fixture
+def registry(tmp_path):
+    """A registry with four versions."""
+    tracking = MlflowTracking(
+        tracking_uri=f"sqlite:///{tmp_path}/mlflow.db", artifact_root=str(tmp_path), ui_url=""
+    )
+    made = ModelRegistry(tracking.client)
+    made._make_model()
+    for number in range(1, 5):
+        tags = {MONTH: f"2024-0{number}", FINGERPRINT: f"recipe {number}"}
+        made.client.create_model_version("waiter-tips", str(tmp_path), tags=tags)
+    return made
+
+
+def test_no_champion_is_none_and_trouble_is_an_error(registry, tmp_path):
+    """Any error while loading Production meant promotion in the original system."""
+    assert registry.by_alias(CHAMPION) is None
+    (tmp_path / "mlflow.db").write_bytes(b"not a database")
+    with pytest.raises(Exception, match="not a database"):
+        registry.by_alias(CHAMPION)
+
+
+def test_a_version_is_found_by_month_and_recipe(registry):
+    assert registry.by_fingerprint("2024-03", "recipe 3").number == 3
+    assert registry.by_fingerprint("2024-03", "recipe 2") is None
+
+
+def test_old_versions_are_archived_never_deleted_and_never_the_champion(registry):
+    registry.point(CHAMPION, 1)
+    registry.archive_beyond(2)
+    archived = [version.number for version in registry.versions() if ARCHIVED in version.tags]
+    assert archived == [2]
+    assert len(registry.versions()) == 4
+
+
+def test_databases_made_at_the_same_moment_are_one(tmp_path):
+    uri = f"sqlite:///{tmp_path}/new/mlflow.db"
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(prepare_tracking_database, [uri] * 8))
+    with sqlite3.connect(tmp_path / "new" / "mlflow.db") as connection:
+        assert connection.execute("select count(*) from alembic_version").fetchone() == (1,)
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["mlflow.db"]
