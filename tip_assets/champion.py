@@ -8,12 +8,13 @@ import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import numpy as np
 import pandas as pd
 from upath import UPath
 
 from tip_assets import contract
 from tip_assets.io_managers import ParquetFiles
-from tip_assets.landing import read_file
+from tip_assets.landing import BROKEN_LINE
 from tip_assets.modelling.recipe import Recipe, recipe_for
 from tip_assets.modelling.split import PART, TRAIN
 from tip_assets.resources.metric_store import MetricStore
@@ -25,6 +26,7 @@ from tip_assets.resources.model_registry import (
     ModelVersion,
 )
 from tip_assets.settings import Settings
+from tip_assets.table_files import Piece, read_pieces
 
 PREDICTION, REFUSED = "predicted_tip_usd", "refused"
 
@@ -113,19 +115,24 @@ def predict_file(registry: ModelRegistry, path: UPath) -> pd.DataFrame:
     tip in dollars, and for refused rows the reason instead. Raises UnreadableFile.
     """
     champion = serving_version(registry)
-    raw = read_file(path)
-    checked = contract.check(raw.records, with_label=False)
-    answer = raw.records.reindex(columns=contract.FEATURE_NAMES)
-    answer[PREDICTION] = pd.Series(dtype=float)
+    answers = [
+        _answer(registry, champion, piece) for piece in read_pieces(path, contract.FEATURE_NAMES)
+    ]
+    filled = [answer for answer in answers if len(answer)] or answers[:1]
+    return pd.concat(filled).rename_axis("row")
+
+
+def _answer(registry: ModelRegistry, champion: ModelVersion, piece: Piece) -> pd.DataFrame:
+    checked = contract.check(piece.records, with_label=False)
+    answer = piece.records.reindex(columns=contract.FEATURE_NAMES).astype(object)
+    answer[PREDICTION] = np.nan
     answer[REFUSED] = _reasons(checked.refused)
     if len(checked.accepted):
         features = checked.accepted[contract.FEATURE_NAMES]
         answer.loc[features.index, PREDICTION] = registry.predict(champion.number, features)
-    broken = pd.Series(f"the line does not have {raw.width} fields", index=list(raw.broken_lines))
-    if len(broken):
-        answer = pd.concat([answer, broken.to_frame(REFUSED)]).sort_index()
-    answer.index.name = "row"
-    return answer
+    for row in piece.broken_lines:
+        answer.loc[row, REFUSED] = BROKEN_LINE
+    return answer.sort_index()
 
 
 def _reasons(refused: pd.DataFrame) -> pd.Series:

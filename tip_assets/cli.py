@@ -258,8 +258,8 @@ def _registry() -> Iterator[tuple[Settings, "ModelRegistry"]]:
     from tip_assets.champion import NothingToDo
     from tip_assets.console import noise_to
     from tip_assets.definitions import mlflow_tracking
-    from tip_assets.landing import UnreadableFile
     from tip_assets.resources.model_registry import ModelRegistry
+    from tip_assets.table_files import UnreadableFile
 
     settings = get_settings()
     try:

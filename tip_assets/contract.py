@@ -195,13 +195,16 @@ def document() -> dict[str, Any]:
 
 def _canonical(values: pd.Series, column: CategoryColumn) -> pd.Series:
     """Accepted spellings become their category; anything else stays, to be refused by name."""
-    text = values.astype(object).where(values.notna(), None)
-    known = text.astype("string").str.strip().str.casefold().map(column.spellings)
-    return known.astype(object).where(known.notna(), text)
+    text = values.astype("string")
+    known = text.str.strip().str.casefold().map(column.spellings)
+    return known.astype(object).where(known.notna(), text.astype(object).where(text.notna(), None))
 
 
 def _numbers(values: pd.Series) -> tuple[pd.Series, pd.Index]:
     """Values as floats, and the index of those that say something else than a number."""
+    if not (values.dtype == object or pd.api.types.is_numeric_dtype(values)) or _is_bool(values):
+        # Dates and truth values would be counted as numbers of nanoseconds, ones and zeros.
+        values = values.astype("string").astype(object)
     numbers = pd.to_numeric(values, errors="coerce").astype(float)
     others = values[numbers.isna() & values.notna()]
     return numbers, others.index[others.astype(str).str.strip() != ""]
@@ -229,5 +232,9 @@ def _refusals(positions: Any, columns: Any, values: Any, reasons: Any) -> pd.Dat
     return table.astype({"column": object, "value": object, "reason": object})
 
 
+def _is_bool(values: pd.Series) -> bool:
+    return bool(pd.api.types.is_bool_dtype(values))
+
+
 def _as_text(value: Any) -> str | None:
-    return None if pd.isna(value) else str(value)
+    return None if pd.api.types.is_scalar(value) and pd.isna(value) else str(value)

@@ -2,6 +2,7 @@
 
 import io
 
+import hypothesis
 import pandas as pd
 import pytest
 
@@ -11,6 +12,10 @@ from tip_assets.assets.transformed_tips import transform
 from tip_assets.modelling.recipe import Recipe, recipe_for
 from tip_assets.settings import Settings
 from tip_assets.simulate import sample_bytes
+
+# Machines are busy: how long an example takes says nothing about the code.
+hypothesis.settings.register_profile("calm", deadline=None)
+hypothesis.settings.load_profile("calm")
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,19 @@
 """Landing files are read as they are; nothing good is lost and nothing bad gets through."""
 
+import csv
+import io
+import tempfile
+
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from upath import UPath
 
+from tip_assets import contract
 from tip_assets.landing import landing_folder, read_month
 from tip_assets.simulate import Change, land_generated, sample_bytes
+from tip_assets_tests.test_contract import BROKEN_VALUES, RECORD
 
 HEADER = "total_bill,tip,sex,smoker,day,time,size"
 
@@ -56,7 +64,7 @@ def test_bad_rows_are_quarantined_by_file_row_column_and_reason(land):
     assert sorted(found, key=str) == sorted(
         [
             ["dirty.csv", 2, "total_bill", "must be more than 0 USD"],
-            ["dirty.csv", 3, None, "the line does not have 8 fields"],
+            ["dirty.csv", 3, None, "the line does not have as many fields as the header"],
             ["dirty.csv", 4, "sex", "is not one of Female, Male"],
             ["dirty.csv", 4, "size", "must be a whole number"],
         ],
@@ -68,8 +76,8 @@ def test_bad_rows_are_quarantined_by_file_row_column_and_reason(land):
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"", "Empty CSV"),
-        (bytes(range(256)), "not UTF-8"),
+        (b"", "is empty"),
+        (bytes(range(256)), "binary, not text"),
         (f"{HEADER},tip\n1,1,Male,No,Sun,Dinner,2,1\n".encode(), "more than one column named tip"),
     ],
 )
@@ -89,3 +97,97 @@ def test_generated_broken_files_lose_no_row(tmp_path):
     assert (len(month.rows), month.rows_refused) == (101, 11)
     assert "generated-seed1-cut-off.parquet" in set(month.quarantine["file"])
     assert all(name.startswith("generated") for name in month.files)
+
+
+FAULT = st.sampled_from(
+    [(name, value) for name, c in contract.COLUMNS.items() for value in BROKEN_VALUES[c.kind]]
+)
+NAME = st.text(st.characters(codec="utf-8", exclude_characters="/\0\r\n"), max_size=12).map(
+    lambda text: f"x{text}.csv"
+)
+
+
+@st.composite
+def dirty_csv(draw):
+    """A CSV file as bytes, and for each of its rows the column that is broken, if any."""
+    records = draw(st.lists(RECORD, max_size=8))
+    faults = [draw(st.none() | FAULT) for _ in records]
+    columns = draw(st.permutations([*contract.COLUMNS, *draw(st.sampled_from([[], ["é"], [""]]))]))
+    text = io.StringIO()
+    separator = draw(st.sampled_from(",;"))
+    if separator == ";" and len(columns) < 2:
+        separator = ","
+    table = csv.writer(
+        text, delimiter=separator, lineterminator=draw(st.sampled_from(["\n", "\r\n"]))
+    )
+    table.writerow(columns)
+    for record, fault in zip(records, faults, strict=True):
+        values = {"é": "two\nlines, ü", "": "7"} | record
+        if fault:
+            values[fault[0]] = "" if fault[1] is None else fault[1]
+        table.writerow([values[column] for column in columns])
+    encoding = draw(st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "latin-1"]))
+    return text.getvalue().encode(encoding), [fault and fault[0] for fault in faults]
+
+
+@given(dirty_csv(), NAME, st.sampled_from(["", "a b/", "ünï/c/"]))
+def test_every_row_of_a_dirty_file_is_kept_or_refused_with_its_column(dirty, name, folder):
+    content, broken = dirty
+    with tempfile.TemporaryDirectory() as storage:
+        path = landing_folder(UPath(storage), "2024-01") / folder / name
+        path.parent.mkdir(parents=True)
+        path.write_bytes(content)
+        month = read_month(UPath(storage), "2024-01")
+        assert path.read_bytes() == content
+    expected = {row: column for row, column in enumerate(broken, start=1) if column}
+    found = dict(zip(month.quarantine["row"], month.quarantine["column"], strict=True))
+    assert found == expected
+    assert list(month.rows["source_row"]) == [
+        row for row in range(1, len(broken) + 1) if row not in expected
+    ]
+    assert set(month.files) == {f"{folder}{name}"}
+
+
+@given(st.binary(max_size=400), st.sampled_from([".csv", ".parquet"]))
+def test_any_bytes_are_rows_or_a_reason(content, ending):
+    with tempfile.TemporaryDirectory() as storage:
+        path = landing_folder(UPath(storage), "2024-01") / f"bytes{ending}"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(content)
+        month = read_month(UPath(storage), "2024-01")
+    assert len(month.rows) == 0
+    assert month.quarantine["reason"].str.len().min() > 0 if len(month.quarantine) else True
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.99])
+def test_a_parquet_file_that_was_cut_off_is_a_reason(land, sample, share):
+    whole = sample.to_parquet(index=False)
+    month = land(cut_parquet=whole[: int(len(whole) * share)], good_csv=sample_bytes())
+    assert len(month.rows) == 244
+    assert list(month.quarantine["file"]) == ["cut.parquet"]
+
+
+def test_a_parquet_file_of_another_schema_is_refused_by_row(land):
+    other = pd.DataFrame(
+        {
+            "total_bill": pd.to_datetime(["2024-01-01", "2024-01-02"]),
+            "tip": [True, False],
+            "sex": [["Male"], ["Female"]],
+            "smoker": [0, 1],
+            "day": ["Sun", None],
+            "time": pd.Categorical(["Dinner", "Lunch"]),
+            "size": ["2", "3"],
+        }
+    )
+    month = land(other_parquet=other.to_parquet(index=False))
+    assert len(month.rows) == 0
+    refused = month.quarantine.groupby("row")["column"].agg(set)
+    assert refused[1] == {"total_bill", "tip", "sex", "smoker"}
+    assert refused[2] == {"total_bill", "tip", "sex", "smoker", "day"}
+
+
+def test_a_quote_that_is_never_closed_costs_the_rows_inside_it_and_no_more(land):
+    good = "10,2,Male,No,Sun,Dinner,2\n"
+    month = land(quote_csv=f'{HEADER}\n{good * 3}10,2,"Male,No,Sun,Dinner,2\n{good}')
+    assert len(month.rows) == 3
+    assert len(month.quarantine) > 0

@@ -268,7 +268,7 @@ def test_errors_are_told_in_words(platform, tmp_path):
     assert "outside of the platform's months" in platform.tips("run", "--month", "1999-01", code=1)
     binary = tmp_path / "binary.csv"
     binary.write_bytes(bytes(range(256)))
-    assert "not UTF-8" in platform.tips("predict", str(binary), code=1)
+    assert "binary, not text" in platform.tips("predict", str(binary), code=1)
     assert "serves already" in platform.tips(
         "rollback", "--to", str(platform.aliases()["champion"]), "--reason", "x", code=1
     )
