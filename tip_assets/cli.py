@@ -171,6 +171,28 @@ def predict(
 
 
 @app.command()
+def quarantine(month: Month) -> None:
+    """List what was refused of a month, and why. Drop corrected files and run the month again."""
+    import io
+
+    import pandas as pd
+
+    from tip_assets.landing import rows_in
+    from tip_assets.storage import quarantine_file
+
+    path = quarantine_file(_settings_for(month).storage_root, month)
+    if not path.exists():
+        _fail(f"{month} has not been run yet: there is no {path}")
+    refused = pd.read_parquet(io.BytesIO(path.read_bytes()))
+    for entry in refused.itertuples(index=False):
+        where = entry.file if pd.isna(entry.row) else f"{entry.file}, row {entry.row}"
+        what = f"{entry.column} = {entry.value!r} " if entry.column else ""
+        typer.echo(f"{where}: {what}{entry.reason}")
+    unreadable = int(refused["row"].isna().sum())
+    typer.echo(f"{month}: {rows_in(refused)} rows and {unreadable} whole files are quarantined")
+
+
+@app.command()
 def simulate(
     month: Month,
     rows: Annotated[int, typer.Option(min=1, help="Rows to generate.")] = 244,

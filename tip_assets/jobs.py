@@ -11,8 +11,11 @@ monthly_retraining_job = dg.define_asset_job(
     description="The whole month: ingestion, search, training, comparison, drift, promotion.",
 )
 
+RELEASED = dg.AssetSelection.assets("drift_report", "drift_metrics", "production_model")
+
 release_job = dg.define_asset_job(
     "release_job",
-    selection=dg.AssetSelection.assets("production_model"),
-    description="The promotion alone: releases a model that was held, with a reason.",
+    selection=RELEASED.without_checks(),
+    description="Releases a model that was held, with a reason: the promotion without its checks. "
+    "Drift comes with it, because a model held for its quality has not been measured for it.",
 )

@@ -34,9 +34,14 @@ class MonthOfLanding:
 
     @property
     def rows_refused(self) -> int:
-        """Number of refused rows; a file that cannot be read counts no row."""
-        rows = self.quarantine.dropna(subset="row")
-        return len(rows.drop_duplicates(["file", "row"]))
+        """Number of refused rows; a file that cannot be read counts none."""
+        return rows_in(self.quarantine)
+
+
+def rows_in(quarantine: pd.DataFrame) -> int:
+    """Number of rows in a quarantine table, which has an entry for each of their broken values."""
+    rows = quarantine.dropna(subset="row")
+    return len(rows.drop_duplicates(["file", "row"]))
 
 
 def landing_folder(storage: UPath, month: str) -> UPath:

@@ -14,7 +14,7 @@ from tip_assets.console import noise_to, progress
 from tip_assets.instance import prepare_instance
 from tip_assets.settings import Settings
 
-MONTH_ASSETS = 9
+MONTH_ASSETS, RELEASE_ASSETS = 9, 3
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def _execute(
 ) -> Outcome:
     started = time.monotonic()
     log = log_file(settings, month)
-    assets = MONTH_ASSETS if job_name == "monthly_retraining_job" else 1
+    assets = MONTH_ASSETS if job_name == "monthly_retraining_job" else RELEASE_ASSETS
     prepare_instance(settings)
     _collect_less_garbage()
     with progress(assets), noise_to(log):

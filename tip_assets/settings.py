@@ -68,6 +68,12 @@ class Settings(BaseSettings):
     confidence: float = Field(
         0.95, gt=0.5, lt=1, description="Level of every interval around a difference of errors."
     )
+    least_rows: int = Field(
+        30, ge=2, description="A month with fewer valid rows stops before training."
+    )
+    most_quarantined: float = Field(
+        0.2, ge=0, le=1, description="A month with a larger share of refused rows stops."
+    )
     champion_max_age_months: int = Field(
         6, ge=1, description="A champion older than this is replaced by any model not worse."
     )

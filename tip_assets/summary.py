@@ -29,7 +29,7 @@ def summary(outcome: Outcome, settings: Settings) -> str:
 def _ending(outcome: Outcome) -> str:
     if outcome.failure:
         return "FAILED"
-    return "HELD, the champion keeps serving" if outcome.held else "done"
+    return "HELD by a check, no model was changed" if outcome.held else "done"
 
 
 def _facts(outcome: Outcome, settings: Settings) -> Iterator[str]:
@@ -96,14 +96,18 @@ def _drift(drift: dict[str, Any]) -> Iterator[str]:
 
 
 def _next(outcome: Outcome) -> Iterator[str]:
-    yield "  next         make up                           look at it in Dagster and MLflow"
-    if outcome.held:
-        month = outcome.month
-        yield (
-            f"               .venv/bin/tips release --month {month} --reason '...'"
-            "   let the model through"
-        )
-    elif outcome.succeeded:
-        yield "               make demo                         play three more months"
-        yield "               .venv/bin/tips predict FILE.csv   predict tips by the champion"
-        yield "               .venv/bin/tips history            who served when, and why"
+    """What to type next, aligned with what it does."""
+    month, tips = f"--month {outcome.month}", ".venv/bin/tips"
+    steps = [("make up", "look at it in Dagster and MLflow")]
+    if outcome.held and "registered_model" in outcome.values:
+        steps.append((f"{tips} release {month} --reason '...'", "let the model through"))
+    elif outcome.held or outcome.failure:
+        steps.append((f"{tips} quarantine {month}", "what was refused, and why"))
+        steps.append((f"{tips} run {month}", "when the cause is mended"))
+    else:
+        steps.append(("make demo", "play three more months"))
+        steps.append((f"{tips} predict FILE.csv", "predict tips by the champion"))
+        steps.append((f"{tips} history", "who served when, and why"))
+    width = max(len(command) for command, _ in steps)
+    for place, (command, meaning) in enumerate(steps):
+        yield f"  {'next' if not place else '':<11}  {command:<{width}}   {meaning}"

@@ -94,7 +94,7 @@ def test_the_demo_shows_a_quiet_month_an_alarm_a_held_promotion_and_quarantine(p
     assert "promoted: first model that passes the quality checks" in first
     assert "dataset not drifted: 0 of 7 columns" in quiet
     assert "2024-02: done" in quiet
-    assert "2024-03: HELD, the champion keeps serving" in changed
+    assert "2024-03: HELD by a check" in changed
     assert "tips release --month 2024-03" in changed
     assert "245 rows kept, 11 quarantined, from 4 files (1 unreadable)" in broken
     assert "2024-04: done" in broken
