@@ -23,6 +23,8 @@ from tip_assets.io_managers import BoosterFiles, JsonFiles, ParquetFiles, Report
 from tip_assets.resources.metric_store import MetricStore
 from tip_assets.resources.mlflow_tracking import MlflowTracking
 from tip_assets.resources.report_process import ReportProcess
+from tip_assets.schedules import monthly_schedule
+from tip_assets.sensors import landing_sensor
 from tip_assets.settings import Settings, get_settings
 
 ASSET_MODULES = (
@@ -72,7 +74,9 @@ def defs() -> dg.Definitions:
     return dg.Definitions(
         assets=dg.load_assets_from_modules(ASSET_MODULES),
         asset_checks=dg.load_asset_checks_from_modules([checks]),
-        jobs=[jobs.monthly_retraining_job, jobs.release_job],
+        jobs=[jobs.monthly_retraining_job, jobs.ingestion_job, jobs.release_job],
+        schedules=[monthly_schedule],
+        sensors=[landing_sensor],
         resources=resources(get_settings()),
         executor=dg.in_process_executor,
         loggers={"console": dg.colored_console_logger, "progress": progress_logger},

@@ -11,6 +11,12 @@ monthly_retraining_job = dg.define_asset_job(
     description="The whole month: ingestion, search, training, comparison, drift, promotion.",
 )
 
+ingestion_job = dg.define_asset_job(
+    "ingestion_job",
+    selection=dg.AssetSelection.assets("raw_tips", "transformed_tips", "splits"),
+    description="A late file for an old month: that month's rows anew, no model of it.",
+)
+
 RELEASED = dg.AssetSelection.assets("drift_report", "drift_metrics", "production_model")
 
 release_job = dg.define_asset_job(

@@ -5,6 +5,7 @@ how bytes become records (`table_files.py`), what a valid record is (`contract.p
 are never changed.
 """
 
+import hashlib
 import json
 from dataclasses import dataclass
 
@@ -59,6 +60,28 @@ def landing_files(storage: UPath, month: str) -> list[UPath]:
     files = [path for path in folder.rglob("*") if path.suffix.lower() in FORMATS]
     there = [path for path in files if path.is_file() and not path.name.startswith(".")]
     return sorted(there, key=lambda path: path.path)
+
+
+def landing_digests(storage: UPath) -> dict[str, str]:
+    """For each folder under `landing/`, a digest that changes with any of its files.
+
+    A file counts by its name and its ETag where the storage has one, else its time and size, so
+    that one listing is enough and no file is read.
+    """
+    root = storage / "landing"
+    if not root.is_dir():
+        return {}
+    found: dict[str, list[str]] = {}
+    for name, facts in root.fs.find(root.path, detail=True).items():
+        path = UPath(name)
+        month, _, rest = name.removeprefix(root.path).lstrip("/").partition("/")
+        if rest and path.suffix.lower() in FORMATS and not path.name.startswith("."):
+            mark = facts.get("ETag") or f"{facts.get('mtime')} {facts['size']}"
+            found.setdefault(month, []).append(f"{rest}\0{mark}")
+    return {
+        month: hashlib.sha256("\n".join(sorted(files)).encode()).hexdigest()[:16]
+        for month, files in sorted(found.items())
+    }
 
 
 def read_month(storage: UPath, month: str) -> MonthOfLanding:

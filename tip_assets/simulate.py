@@ -44,7 +44,8 @@ def sample_bytes() -> bytes:
 def land_sample(storage: UPath, month: str) -> UPath:
     """Put the sample into a month's landing folder; the same file every time."""
     path = landing_folder(storage, month) / SAMPLE_FILE
-    write_atomically(path, sample_bytes())
+    if not path.exists() or path.read_bytes() != sample_bytes():
+        write_atomically(path, sample_bytes())
     return path
 
 

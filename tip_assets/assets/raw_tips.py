@@ -8,10 +8,12 @@ import pandas as pd
 
 from tip_assets import contract
 from tip_assets.io_managers import ParquetFiles
-from tip_assets.landing import MonthOfLanding, landing_folder, read_month
+from tip_assets.landing import MonthOfLanding, landing_digests, landing_folder, read_month
 from tip_assets.partitions import OWNERS, months
 from tip_assets.settings import Settings
 from tip_assets.storage import quarantine_file, write_atomically
+
+LANDED = "landing_digest"
 
 landing_tips = dg.AssetSpec(
     "landing_tips",
@@ -41,6 +43,8 @@ def raw_tips(
     Rows, lines and files that break it go to quarantine with the reason; what was good goes on.
     """
     month, storage = context.partition_key, settings.storage_root
+    # Taken before reading: a file that lands meanwhile makes the next tick run the month again.
+    landed = landing_digests(storage).get(month, "")
     landing = read_month(storage, month)
     folder = landing_folder(storage, month)
     if not landing.files:
@@ -60,7 +64,9 @@ def raw_tips(
         )
     digest = hashlib.sha256(files.to_bytes(landing.rows)).hexdigest()[:16]
     return dg.MaterializeResult(
-        value=landing.rows, metadata=_metadata(landing), data_version=dg.DataVersion(digest)
+        value=landing.rows,
+        metadata={**_metadata(landing), LANDED: landed},
+        data_version=dg.DataVersion(digest),
     )
 
 

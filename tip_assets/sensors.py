@@ -1,0 +1,82 @@
+"""Reacting to new landing files.
+
+Belongs here: comparing what has landed with what was ingested. Does not belong here: reading files
+(`landing.py`) or the clock (`schedules.py`).
+"""
+
+import json
+from collections.abc import Iterator
+
+import dagster as dg
+
+from tip_assets.assets.raw_tips import LANDED
+from tip_assets.jobs import ingestion_job, monthly_retraining_job
+from tip_assets.landing import landing_digests
+from tip_assets.partitions import months
+from tip_assets.settings import Settings
+
+
+@dg.sensor(
+    jobs=[monthly_retraining_job, ingestion_job],
+    minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+)
+def landing_sensor(
+    context: dg.SensorEvaluationContext, settings: dg.ResourceParam[Settings]
+) -> dg.SensorResult | dg.SkipReason:
+    """Run each month whose landing files are not the ones it was last run on.
+
+    A late file for a month that newer ones follow has that month ingested again and the newest one
+    retrained: no model of an old month is made. A folder that is no month of the platform is told
+    in the log and nothing else.
+    """
+    digests = landing_digests(settings.storage_root)
+    for folder in digests.keys() - set(months.get_partition_keys()):
+        context.log.warning("landing/%s is not one of the platform's months: ignored", folder)
+    known = {month: digest for month, digest in digests.items() if months.has_partition_key(month)}
+    seen = json.loads(context.cursor or "{}")
+    changed = {month: digest for month, digest in known.items() if seen.get(month) != digest}
+    requests = list(_requests(context.instance, known, changed))
+    if not requests:
+        context.update_cursor(json.dumps(known))
+        return dg.SkipReason("every month has been run on what has landed")
+    return dg.SensorResult(run_requests=requests, cursor=json.dumps(known))
+
+
+def ingested(instance: dg.DagsterInstance, month: str) -> str | None:
+    """The digest of the landing files that a month was last ingested from; None if never."""
+    key = dg.AssetRecordsFilter(asset_key=dg.AssetKey("raw_tips"), asset_partitions=[month])
+    records = instance.fetch_materializations(key, limit=1).records
+    if not records or records[0].asset_materialization is None:
+        return None
+    landed = records[0].asset_materialization.metadata.get(LANDED)
+    return str(landed.value) if landed else ""
+
+
+def _requests(
+    instance: dg.DagsterInstance, known: dict[str, str], changed: dict[str, str]
+) -> Iterator[dg.RunRequest]:
+    """The runs that bring every changed month up to date, oldest month first.
+
+    A run key names the files, so that the same change is never run twice.
+    """
+    newest = max(known, default="")
+    late = ""
+    for month, digest in sorted(changed.items()):
+        before = ingested(instance, month)
+        if before == digest:
+            continue
+        if before is not None and month < newest:
+            late = f"{month} {digest}"
+            yield dg.RunRequest(
+                run_key=f"ingest {late}", partition_key=month, job_name=ingestion_job.name
+            )
+            continue
+        yield _whole_month(month, f"{month} {digest}")
+        late = "" if month == newest else late
+    if late:
+        yield _whole_month(newest, f"{newest} {known[newest]} after {late}")
+
+
+def _whole_month(month: str, run_key: str) -> dg.RunRequest:
+    return dg.RunRequest(run_key=run_key, partition_key=month, job_name=monthly_retraining_job.name)
