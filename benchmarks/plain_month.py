@@ -74,7 +74,7 @@ def main(folder: Path) -> None:
     train, test = train_test_split(encoded, test_size=41, random_state=42)
     bill = train["total_bill"].to_numpy(float)
     matrix = xgb.DMatrix(
-        train[FEATURES], label=train["tip"] / bill, weight=bill**2 / np.mean(bill**2)
+        train[FEATURES].to_numpy(), label=train["tip"] / bill, weight=bill**2 / np.mean(bill**2)
     )
     folds = list(KFold(5, shuffle=True, random_state=42).split(train))
     rounds: list[int] = []
@@ -94,7 +94,9 @@ def main(folder: Path) -> None:
         errors = []
         for fold, (_, held_out) in zip(keep.folds, folds, strict=True):
             rows = train.iloc[held_out]
-            rate = fold.bst.predict(xgb.DMatrix(rows[FEATURES]), iteration_range=(0, rounds[-1]))
+            rate = fold.bst.predict(
+                xgb.DMatrix(rows[FEATURES].to_numpy()), iteration_range=(0, rounds[-1])
+            )
             errors.append(np.sqrt(np.mean((rate * rows["total_bill"] - rows["tip"]) ** 2)))
         return float(np.mean(errors))
 
@@ -114,7 +116,7 @@ def main(folder: Path) -> None:
 
     sides = []
     for part in (train, test):
-        rate = booster.predict(xgb.DMatrix(part[FEATURES]))
+        rate = booster.predict(xgb.DMatrix(part[FEATURES].to_numpy()))
         sides.append(tips.loc[part.index].assign(prediction=rate * part["total_bill"]))
     reference, current = sides
     definition = DataDefinition(

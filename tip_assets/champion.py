@@ -61,7 +61,7 @@ def roll_back(
     that a rollback can be rolled back. Recorded in the champion's history.
     """
     before = serving_version(registry)
-    after = registry.version(to) if to is not None else registry.by_alias(PREVIOUS)
+    after = registry.version(to) if to is not None else _previous(registry, store, before)
     if after is None:
         raise NothingToDo(f"version {before.number} is the first champion: there is none before it")
     if after.number == before.number:
@@ -84,6 +84,18 @@ def roll_back(
         }
     )
     return before, after
+
+
+def _previous(
+    registry: ModelRegistry, store: MetricStore, champion: ModelVersion
+) -> ModelVersion | None:
+    """Who served before the champion; read off the history when a rollback was cut off."""
+    previous = registry.by_alias(PREVIOUS)
+    if previous is not None and previous.number != champion.number:
+        return previous
+    change = store.change_to(champion.number)
+    before = change["champion_before"] if change else None
+    return registry.version(before) if before else None
 
 
 def rebuild(registry: ModelRegistry, settings: Settings, number: int) -> Rebuilt:

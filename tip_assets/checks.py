@@ -17,6 +17,7 @@ from tip_assets.landing import rows_in
 from tip_assets.modelling.evaluation import LEAST_SQUARES
 from tip_assets.modelling.split import PART, content_hash
 from tip_assets.partitions import months
+from tip_assets.resources.metric_store import MetricStore
 from tip_assets.settings import Settings
 from tip_assets.storage import quarantine_file
 
@@ -90,14 +91,17 @@ def no_row_is_on_both_sides(splits: pd.DataFrame) -> dg.AssetCheckResult:
 
 
 @dg.asset_check(asset="registered_model", blocking=True, partitions_def=months)
-def model_is_sound(registered_model: dict[str, Any]) -> dg.AssetCheckResult:
+def model_is_sound(
+    registered_model: dict[str, Any], metric_store: MetricStore
+) -> dg.AssetCheckResult:
     """The model is better than the mean tip, and not shown to be worse than a share of the bill."""
-    faults = registered_model["quality_faults"]
+    faults = "; ".join(registered_model["quality_faults"])
     rules = registered_model["baselines"]
+    released = _hold(metric_store, registered_model, faults) if faults else None
     return dg.AssetCheckResult(
-        passed=not faults,
+        passed=not faults or released is not None,
         severity=dg.AssetCheckSeverity.ERROR,
-        description="; ".join(faults) or "better than the simple rules on the same test rows",
+        description=_words(faults or "better than the simple rules on the same rows", released),
         metadata={
             "test_rmse_usd": registered_model["test"]["rmse"],
             **{f"test_rmse_{rule}_usd": value for rule, value in rules.items()},
@@ -106,17 +110,21 @@ def model_is_sound(registered_model: dict[str, Any]) -> dg.AssetCheckResult:
 
 
 @dg.asset_check(asset="drift_metrics", blocking=True, partitions_def=months)
-def dataset_has_not_drifted(drift_metrics: dict[str, Any]) -> dg.AssetCheckResult:
+def dataset_has_not_drifted(
+    drift_metrics: dict[str, Any], metric_store: MetricStore
+) -> dg.AssetCheckResult:
     """Fewer columns have drifted than would stop a promotion."""
     dataset = drift_metrics["dataset"]
     names = [
         c["column"] for c in drift_metrics["columns"] if c["drifted"] and c["role"] != "prediction"
     ]
     found = f"{dataset['drifted_columns']} of {dataset['columns']} columns have drifted"
+    found += f": {', '.join(names)}" if names else ""
+    released = _hold(metric_store, drift_metrics, found) if dataset["drifted"] else None
     return dg.AssetCheckResult(
-        passed=not dataset["drifted"],
+        passed=not dataset["drifted"] or released is not None,
         severity=dg.AssetCheckSeverity.ERROR,
-        description=f"{found}: {', '.join(names)}" if names else found,
+        description=_words(found, released),
         metadata={"share": dataset["share"], "threshold": dataset["threshold_share"]},
     )
 
@@ -124,7 +132,7 @@ def dataset_has_not_drifted(drift_metrics: dict[str, Any]) -> dg.AssetCheckResul
 @dg.asset_check(asset="drift_metrics", partitions_def=months)
 def no_column_has_drifted(drift_metrics: dict[str, Any]) -> dg.AssetCheckResult:
     """No single column has drifted: a warning, since one in thirty quiet months has one."""
-    drifted = [c for c in drift_metrics["columns"] if c["drifted"]]
+    drifted = [c for c in drift_metrics["columns"] if c["drifted"] and c["role"] != "prediction"]
     words = [
         f"{c['column']} (p {p_words(c['p_value_corrected'])}, {c['effect']} {c['effect_size']:.2f})"
         for c in drifted
@@ -150,3 +158,14 @@ def least_squares_is_not_better(trained_booster: bytes) -> dg.AssetCheckResult:
         f"{against['rival_rmse']:.3f}: {against['verdict']}",
         metadata={"difference_low_usd": against["low"], "difference_high_usd": against["high"]},
     )
+
+
+def _hold(store: MetricStore, made: dict[str, Any], reason: str) -> str | None:
+    """Record that a month's version is held; gives the words of its release, if it was released."""
+    incumbent = made["incumbent"]
+    champion = incumbent["version"] if incumbent else None
+    return store.hold(made["month"], made["version"], champion, reason)
+
+
+def _words(found: str, released: str | None) -> str:
+    return f"{found}; {released}" if released else found

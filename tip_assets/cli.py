@@ -6,6 +6,8 @@ could do without a terminal. Imports inside commands keep `tips --help` fast.
 
 import getpass
 import sys
+import tempfile
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
@@ -66,6 +68,8 @@ def release(month: Month, reason: Reason) -> None:
     from tip_assets.run_month import release as release_month
 
     settings = _settings_for(month)
+    if not reason.strip():
+        _fail("a release needs a reason: it is kept in the champion's history")
     _finish(release_month(settings, month, reason, getpass.getuser()), settings)
 
 
@@ -256,7 +260,7 @@ def _finish(outcome: "Outcome", settings: Settings) -> None:
     typer.echo(summary(outcome, settings))
     if outcome.failure:
         raise typer.Exit(Exit.FAILED)
-    if outcome.held:
+    if outcome.is_held:
         raise typer.Exit(Exit.HELD)
 
 
@@ -264,12 +268,14 @@ def _settings_for(month: str) -> Settings:
     """The settings, once the month is known to be one of the platform's."""
     from tip_assets.partitions import is_month, months
 
+    settings = get_settings()
     if not is_month(month):
         _fail(f"{month!r} is not a month such as 2024-01")
     if not months.has_partition_key(month):
-        first, last = months.get_first_partition_key(), months.get_last_partition_key()
-        _fail(f"{month} is outside of the platform's months, {first} to {last}")
-    return get_settings()
+        last = months.get_last_partition_key()
+        until = f"to {last}" if last else "of which none has begun"
+        _fail(f"{month} is outside of the platform's months, {settings.first_month} {until}")
+    return settings
 
 
 @contextmanager
@@ -289,6 +295,19 @@ def _registry() -> Iterator[tuple[Settings, "ModelRegistry"]]:
             yield settings, ModelRegistry(mlflow_tracking(settings).client)
     except (NothingToDo, UnreadableFile, MlflowException) as error:
         _fail(str(error))
+
+
+def main() -> None:
+    """The entry point: trouble that no command expects is told in a line, the rest in a file."""
+    try:
+        app()
+    except Exception as error:
+        log = Path(tempfile.gettempdir()) / "tips-error.log"
+        log.write_text(traceback.format_exc(), "utf-8")
+        lines = [line for line in str(error).strip().splitlines() if line.strip()]
+        words = "; ".join(line.strip() for line in lines[:3]) or "no more is known"
+        typer.echo(f"error: {type(error).__name__}: {words}\nEverything is in {log}", err=True)
+        raise SystemExit(int(Exit.FAILED)) from error
 
 
 def _fail(words: str) -> None:

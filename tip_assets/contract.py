@@ -19,23 +19,20 @@ VERSION = "1.0"
 
 @dataclass(frozen=True)
 class NumberColumn:
-    """A numeric column; `minimum` itself is valid only if `minimum_is_valid`."""
+    """A numeric column; both bounds are valid."""
 
     name: str
     label: str
     unit: str
     minimum: float
     maximum: float
-    minimum_is_valid: bool = True
     integer: bool = False
     kind: str = "number"
 
     def reasons(self) -> list[pa.Check]:
         """The checks of this column, each worded as the reason for refusing a value."""
-        low = pa.Check.ge if self.minimum_is_valid else pa.Check.gt
-        low_words = "at least" if self.minimum_is_valid else "more than"
         checks = [
-            low(self.minimum, error=f"must be {low_words} {self.minimum:g} {self.unit}"),
+            pa.Check.ge(self.minimum, error=f"must be at least {self.minimum:g} {self.unit}"),
             pa.Check.le(self.maximum, error=f"must be at most {self.maximum:g} {self.unit}"),
         ]
         if self.integer:
@@ -76,7 +73,7 @@ Column = NumberColumn | CategoryColumn
 # transformed files mean the same here. Upper bounds catch unit errors such as cents for dollars:
 # the dearest bill of the sample is 50.81 USD.
 FEATURES: tuple[Column, ...] = (
-    NumberColumn("total_bill", "Total bill", "USD", 0, 300, minimum_is_valid=False),
+    NumberColumn("total_bill", "Total bill", "USD", 0.01, 300),
     CategoryColumn("sex", "Sex of the payer", {"Female": 0, "Male": 1}),
     CategoryColumn("smoker", "Smoking table", {"No": 0, "Yes": 1}),
     CategoryColumn(
@@ -195,7 +192,7 @@ def document() -> dict[str, Any]:
 
 def _canonical(values: pd.Series, column: CategoryColumn) -> pd.Series:
     """Accepted spellings become their category; anything else stays, to be refused by name."""
-    text = values.astype("string")
+    text = _decoded(values).astype("string")
     known = text.str.strip().str.casefold().map(column.spellings)
     return known.astype(object).where(known.notna(), text.astype(object).where(text.notna(), None))
 
@@ -205,7 +202,7 @@ def _numbers(values: pd.Series) -> tuple[pd.Series, pd.Index]:
     if not (values.dtype == object or pd.api.types.is_numeric_dtype(values)) or _is_bool(values):
         # Dates and truth values would be counted as numbers of nanoseconds, ones and zeros.
         values = values.astype("string").astype(object)
-    numbers = pd.to_numeric(values, errors="coerce").astype(float)
+    numbers = pd.to_numeric(_decoded(values), errors="coerce").astype(float)
     others = values[numbers.isna() & values.notna()]
     return numbers, others.index[others.astype(str).str.strip() != ""]
 
@@ -230,6 +227,13 @@ def _refusals(positions: Any, columns: Any, values: Any, reasons: Any) -> pd.Dat
     for name, column in (("column", columns), ("value", values), ("reason", reasons)):
         table[name] = list(column) if isinstance(column, list | pd.Series) else column
     return table.astype({"column": object, "value": object, "reason": object})
+
+
+def _decoded(values: pd.Series) -> pd.Series:
+    """Bytes as text, as Parquet files of other systems hold them."""
+    if values.dtype != object:
+        return values
+    return values.map(lambda v: v.decode("utf-8", "replace") if isinstance(v, bytes) else v)
 
 
 def _is_bool(values: pd.Series) -> bool:

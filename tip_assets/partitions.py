@@ -41,6 +41,13 @@ def months_apart(earlier: str, later: str) -> int:
     return (b.year - a.year) * 12 + b.month - a.month
 
 
+def month_after(month: str, count: int) -> str:
+    """The month key so many months later; earlier ones for a negative number."""
+    start = datetime.strptime(month, MONTH_FORMAT)
+    place = start.year * 12 + start.month - 1 + count
+    return f"{place // 12:04d}-{place % 12 + 1:02d}"
+
+
 def is_month(text: str) -> bool:
     """Whether a text is a month key such as `2024-01`."""
     try:

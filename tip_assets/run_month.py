@@ -12,6 +12,7 @@ from typing import Any
 
 from tip_assets.console import noise_to, progress
 from tip_assets.instance import prepare_instance
+from tip_assets.resources.metric_store import PERSON_TAG
 from tip_assets.settings import Settings
 
 MONTH_ASSETS, RELEASE_ASSETS = 9, 3
@@ -27,7 +28,6 @@ class Outcome:
     """
 
     month: str
-    run_id: str
     seconds: float
     values: dict[str, Any]
     summaries: dict[str, str]
@@ -37,8 +37,10 @@ class Outcome:
     log: Path
 
     @property
-    def succeeded(self) -> bool:
-        return not self.held and self.failure is None
+    def is_held(self) -> bool:
+        """Whether a check, or the decision itself, held the promotion."""
+        decided = self.values.get("production_model", {})
+        return bool(self.held) or decided.get("action") == "held"
 
 
 def run_month(settings: Settings, month: str) -> Outcome:
@@ -49,7 +51,7 @@ def run_month(settings: Settings, month: str) -> Outcome:
 def release(settings: Settings, month: str, reason: str, person: str) -> Outcome:
     """Materialize the promotion of a held month with a reason."""
     config = {"ops": {"production_model": {"config": {"reason": reason}}}}
-    return _execute(settings, month, "release_job", config, {"user": person})
+    return _execute(settings, month, "release_job", config, {PERSON_TAG: person})
 
 
 def log_file(settings: Settings, month: str) -> Path:
@@ -89,7 +91,6 @@ def _execute(
             summaries = _summaries(result)
             return Outcome(
                 month=month,
-                run_id=result.run_id,
                 seconds=time.monotonic() - started,
                 values={name: result.asset_value(name) for name in summaries},
                 summaries=summaries,

@@ -15,7 +15,7 @@ from tip_assets import contract
 from tip_assets.landing import landing_folder
 from tip_assets.storage import write_atomically
 
-SAMPLE_FILE = "tips.csv"
+SAMPLE_FILE, LANDED_SAMPLE = "tips.csv", "bundled-sample.csv"
 _BILL_NOISE = 0.05  # relative, so that no generated bill repeats one of the sample
 
 
@@ -42,8 +42,8 @@ def sample_bytes() -> bytes:
 
 
 def land_sample(storage: UPath, month: str) -> UPath:
-    """Put the sample into a month's landing folder; the same file every time."""
-    path = landing_folder(storage, month) / SAMPLE_FILE
+    """Put the sample into a month's landing folder, under a name of its own."""
+    path = landing_folder(storage, month) / LANDED_SAMPLE
     if not path.exists() or path.read_bytes() != sample_bytes():
         write_atomically(path, sample_bytes())
     return path

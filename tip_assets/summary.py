@@ -29,7 +29,7 @@ def summary(outcome: Outcome, settings: Settings) -> str:
 def _ending(outcome: Outcome) -> str:
     if outcome.failure:
         return "FAILED"
-    return "HELD by a check, no model was changed" if outcome.held else "done"
+    return "HELD, no champion was changed" if outcome.is_held else "done"
 
 
 def _facts(outcome: Outcome, settings: Settings) -> Iterator[str]:
@@ -38,7 +38,8 @@ def _facts(outcome: Outcome, settings: Settings) -> Iterator[str]:
         yield f"  full log     {outcome.log}"
     if "raw_tips" in outcome.summaries:
         yield f"  rows         {outcome.summaries['raw_tips']}"
-        if " 0 quarantined" not in outcome.summaries["raw_tips"]:
+        refused = outcome.summaries["raw_tips"]
+        if " 0 quarantined" not in refused or "unreadable" in refused:
             yield f"  quarantine   {quarantine_file(settings.storage_root, outcome.month)}"
     registered = outcome.values.get("registered_model")
     if registered:
@@ -99,7 +100,7 @@ def _next(outcome: Outcome) -> Iterator[str]:
     """What to type next, aligned with what it does."""
     month, tips = f"--month {outcome.month}", ".venv/bin/tips"
     steps = [("make up", "look at it in Dagster and MLflow")]
-    if outcome.held and "registered_model" in outcome.values:
+    if outcome.is_held and outcome.values.keys() & {"registered_model", "production_model"}:
         steps.append((f"{tips} release {month} --reason '...'", "let the model through"))
     elif outcome.held or outcome.failure:
         steps.append((f"{tips} quarantine {month}", "what was refused, and why"))

@@ -17,14 +17,14 @@ def valid_value(column: contract.Column) -> st.SearchStrategy[object]:
     if column.integer:
         numbers = st.integers(int(column.minimum), int(column.maximum))
     else:
-        low = round(column.minimum * 100) + (0 if column.minimum_is_valid else 1)
-        numbers = st.integers(low, round(column.maximum * 100)).map(lambda cents: cents / 100)
+        cents = st.integers(round(column.minimum * 100), round(column.maximum * 100))
+        numbers = cents.map(lambda amount: amount / 100)
     return numbers | numbers.map(str)
 
 
 RECORD = st.fixed_dictionaries({name: valid_value(c) for name, c in contract.COLUMNS.items()})
 BROKEN_VALUES = {
-    "number": [None, "", "abc", -1, "-0.5", float("nan"), float("inf"), 1e9, "12,5"],
+    "number": [None, 1e-300, "", "abc", -1, "-0.5", float("nan"), float("inf"), 1e9, "12,5"],
     "category": [None, "", "maybe", 3, "Thurs day"],
 }
 

@@ -16,6 +16,7 @@ from tip_assets.drift.metrics import correlations, drift_metrics_of
 from tip_assets.drift.rule import Thresholds, column_drifts, dataset_drift, holm
 from tip_assets.drift.sides import Sides, first_month_sides, serving_sides
 from tip_assets.drift.value_counts import ValueCounts, describe
+from tip_assets.modelling.split import monthly_fingerprints
 
 THRESHOLDS = Thresholds(significance=0.05, effect=0.1, share=0.5)
 # Published with the original system (194/48: first row of each part lost), and what is correct.
@@ -74,7 +75,7 @@ def test_evidently_gives_the_same_scores_and_effect_sizes(parts):
 
 def test_regression_quality_equals_evidently(parts):
     from evidently import DataDefinition, Dataset, Regression, Report
-    from evidently.metrics import MAE, RMSE, MeanError, R2Score
+    from evidently.metrics import MAE, MAPE, RMSE, MeanError, R2Score
 
     metrics = drift_metrics_of(Sides(*parts, note=""), THRESHOLDS, seed=0)
     definition = DataDefinition(
@@ -83,17 +84,20 @@ def test_regression_quality_equals_evidently(parts):
     )
     for side, part in zip(("reference", "current"), parts, strict=True):
         data = Dataset.from_pandas(part[["tip", "prediction"]], definition)
-        error, mae, rmse, r2 = (
+        error, mae, mape, rmse, r2 = (
             metric["value"]
-            for metric in Report([MeanError(), MAE(), RMSE(), R2Score()])
+            for metric in Report([MeanError(), MAE(), MAPE(), RMSE(), R2Score()])
             .run(data, None)
             .dict()["metrics"]
         )
         mine = metrics.regression_quality[side]
-        # Evidently's mean error is actual minus predicted; here a positive one means too high.
-        assert abs(mine.mean_error) == pytest.approx(abs(error["mean"]))
-        assert mine.mean_error_std == pytest.approx(error["std"], rel=0.02)
+        assert mine.mean_error == pytest.approx(error["mean"])
+        assert mine.mean_error_std == pytest.approx(error["std"])
         assert mine.mean_absolute_error == pytest.approx(mae["mean"])
+        assert mine.mean_absolute_error_std == pytest.approx(mae["std"])
+        # Evidently gives this mean in percent and its deviation as a share.
+        assert 100 * mine.mape == pytest.approx(mape["mean"])
+        assert mine.mape_std == pytest.approx(mape["std"])
         assert mine.rmse == pytest.approx(rmse)
         assert mine.r2 == pytest.approx(r2)
 
@@ -141,6 +145,13 @@ def test_resampled_p_values_agree_with_the_asymptotic_ones_where_counts_are_larg
     assert mine == pytest.approx(expected, abs=0.03)
 
 
+def test_columns_with_a_single_value_are_no_drift(parts):
+    one = parts[1].iloc[:1]
+    drifts = column_drifts(pd.concat([one] * 90), pd.concat([one] * 40), THRESHOLDS, seed=0)
+    assert all(drift.score == drift.p_value == 1.0 for drift in drifts)
+    assert not any(drift.drifted for drift in drifts)
+
+
 def test_a_new_category_is_drift_not_a_crash(parts):
     reference, current = parts
     drifts = {
@@ -180,11 +191,20 @@ def test_categories_tell_new_and_unused_values():
 
 def test_the_reference_is_what_the_serving_model_was_trained_on(rows):
     half = len(rows) // 2
-    months = [rows.iloc[:half], rows.iloc[half:]]
-    sides = serving_sides(rows, months, "version 3", lambda records: records["total_bill"] * 0.15)
+    months = [rows.iloc[:half], rows.iloc[half:].assign(month="2024-02")]
+    trained = monthly_fingerprints(pd.concat(months))
+
+    def predict(records: pd.DataFrame) -> pd.Series:
+        return records["total_bill"] * 0.15
+
+    sides = serving_sides(rows, months, trained, "version 3", predict)
     assert len(sides.reference) == (rows["part"] == "train").sum()
     assert len(sides.current) == len(rows)
     assert "version 3" in sides.note
+    assert "late files" not in sides.note
+    late = [months[0], pd.concat([months[1], rows.head(1).assign(month="2024-02")])]
+    note = serving_sides(rows, late, trained, "version 3", predict).note
+    assert "late files have changed 2024-02 since" in note
     first = first_month_sides(rows, lambda records: 3.0)
     assert (len(first.reference), len(first.current)) == (203, 41)
     assert "no model served this month" in first.note

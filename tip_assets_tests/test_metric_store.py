@@ -69,3 +69,20 @@ def test_who_served_when_a_month_began(store):
     store.record_decision(decision("2024-02", 2))
     store.record_decision(decision("2024-01", 1))
     assert [store.champion_before(f"2024-0{n}") for n in (1, 2, 3)] == [None, 1, 2]
+
+
+def test_a_late_decision_on_an_old_month_does_not_change_who_served(store):
+    store.record_decision(decision("2024-01", 1))
+    store.record_decision(decision("2024-03", 2) | {"champion_before": 1})
+    late = {"challenger": 3, "champion_before": 2, "champion_after": 2}
+    store.record_decision(decision("2024-02", 2, "kept") | late)
+    assert store.champion_before("2024-03") == 1
+    assert store.champion_before("2024-04") == 2
+
+
+def test_a_held_version_stays_held_until_it_is_released(store):
+    assert store.hold("2024-01", 1, None, "poor") is None
+    assert store.hold("2024-01", 1, None, "poor again") is None
+    assert [row["reason"] for row in store.history()] == ["poor"]
+    store.record_decision(decision("2024-01", 1, "released") | {"cause": "release"})
+    assert store.hold("2024-01", 1, None, "poor") == "better"

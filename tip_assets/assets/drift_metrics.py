@@ -43,7 +43,8 @@ def drift_metrics(
     month = context.partition_key
     sides = sides_of(context, mlflow_tracking, splits, registered_model)
     metrics = drift_metrics_of(sides, thresholds(settings), settings.seed)
-    value = metrics.to_dict() | {"month": month, "served_by": registered_model["served_by"]}
+    facts = {name: registered_model[name] for name in ("version", "incumbent", "served_by")}
+    value = metrics.to_dict() | {"month": month, **facts}
     metric_store.replace_month(month, rows_of(metrics, registered_model))
     fingerprint = hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
     log_drift(mlflow_tracking, context, month, fingerprint, flat_metrics(metrics))
@@ -112,7 +113,7 @@ def _number_or_category(fact: float | str) -> dict[str, Any]:
 
 
 def _metadata(metrics: DriftMetrics) -> dict[str, Any]:
-    drifted = [column.column for column in metrics.columns if column.drifted]
+    drifted = [c.column for c in metrics.columns if c.drifted and c.role != "prediction"]
     found = f"drifted: {', '.join(drifted)}" if drifted else "no column has drifted"
     first = metrics.columns[0]
     picture = plots.drift_overview(

@@ -73,6 +73,7 @@ def sides_of(
     return serving_sides(
         splits,
         [month_of(month) for month in served_by["months"]],
+        registry.version(served_by["version"]).recipe.data,
         f"version {served_by['version']} ({', '.join(served_by['months'])})",
         lambda records: registry.predict(served_by["version"], records),
     )

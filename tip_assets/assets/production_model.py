@@ -7,8 +7,8 @@ import dagster as dg
 from pydantic import Field
 
 from tip_assets.modelling.promotion import Decision, Situation, decide
-from tip_assets.partitions import OWNERS, months, months_apart
-from tip_assets.resources.metric_store import MetricStore
+from tip_assets.partitions import OWNERS, month_after, months, months_apart
+from tip_assets.resources.metric_store import PERSON_TAG, MetricStore, decision_cause
 from tip_assets.resources.mlflow_tracking import MlflowTracking
 from tip_assets.resources.model_registry import (
     CHAMPION,
@@ -18,8 +18,6 @@ from tip_assets.resources.model_registry import (
 )
 from tip_assets.resources.month_run import top_run
 from tip_assets.settings import Settings
-
-PERSON_TAG = "user"
 
 
 class Release(dg.Config):
@@ -56,19 +54,23 @@ def production_model(
     a model that was held.
     """
     registry = ModelRegistry(mlflow_tracking.client)
-    cause = decision_cause(context.partition_key, registered_model["version"])
-    row = metric_store.decision(cause)
-    if row is None or (row["action"] == "held" and not _promoted(registry, registered_model)):
-        champion = _champion_compared_with(registry, registered_model)
+    month, version = context.partition_key, registered_model["version"]
+    row = metric_store.decision(month, version)
+    serving = registry.by_alias(CHAMPION)
+    serves = serving is not None and serving.number == version
+    released_anew = config.reason and not serves
+    if row is None or row["action"] == "held" or released_anew:
+        champion = _champion(registry, registered_model, released=bool(config.reason))
         situation = _situation(
-            context.partition_key, settings, metric_store, champion, registered_model, drift_metrics
+            month, settings, metric_store, champion, registered_model, drift_metrics
         )
         decision = decide(situation, config.reason)
         row = _carry_out(registry, decision, registered_model, champion)
-        person = context.run.tags.get(PERSON_TAG)
-        metric_store.record_decision(
-            row | {"cause": cause, "at": datetime.now(UTC), "person": person}
-        )
+        now, person = datetime.now(UTC), context.run.tags.get(PERSON_TAG)
+        cause = decision_cause(month, version)
+        if config.reason:
+            cause = f"release {month} version {version} {now.isoformat()}"
+        metric_store.record_decision(row | {"cause": cause, "at": now, "person": person})
     registry.archive_beyond(settings.versions_kept)
     value = {
         name: row[name]
@@ -78,29 +80,20 @@ def production_model(
     return dg.MaterializeResult(value=value, metadata=metadata)
 
 
-def decision_cause(month: str, version: int) -> str:
-    """The key of a decision in the champion's history: one for each month and version."""
-    return f"decision {month} version {version}"
-
-
-def _promoted(registry: ModelRegistry, registered_model: dict[str, Any]) -> bool:
-    champion = registry.by_alias(CHAMPION)
-    return champion is not None and champion.number == registered_model["version"]
-
-
-def _champion_compared_with(
-    registry: ModelRegistry, registered_model: dict[str, Any]
+def _champion(
+    registry: ModelRegistry, registered_model: dict[str, Any], released: bool
 ) -> ModelVersion | None:
-    """The champion that the month's comparison was made with.
+    """The champion that is to be replaced or kept.
 
-    Raises dg.Failure when another one serves by now. A champion that is this month's version means
-    that an earlier attempt was cut off after moving the alias: the decision is made again.
+    A champion that is this month's version means that an earlier attempt was cut off after moving
+    the alias: the one before it is the answer. Raises dg.Failure when another model serves than the
+    month's was compared with, unless a person releases it anyway.
     """
     champion, compared = registry.by_alias(CHAMPION), registered_model["incumbent"]
     if champion and champion.number == registered_model["version"]:
         return registry.version(compared["version"]) if compared else None
     serving = champion.number if champion else None
-    if serving != (compared["version"] if compared else None):
+    if not released and serving != (compared["version"] if compared else None):
         raise dg.Failure(
             f"The comparison was made with {compared or 'no champion'}, but version {serving} "
             "serves by now. Materialize registered_model again.",
@@ -117,17 +110,15 @@ def _situation(
     registered_model: dict[str, Any],
     drift_metrics: dict[str, Any],
 ) -> Situation:
-    dataset_drifted = drift_metrics["dataset"]["drifted"]
-    before = store.latest_month_before(month)
-    twice = before and store.drifted_columns(month) & store.drifted_columns(before)
+    twice = store.drifted_columns(month) & store.drifted_columns(month_after(month, -1))
     comparison = registered_model["comparison"]
     return Situation(
         month=month,
         champion_month=champion.month if champion else None,
         verdict=comparison["verdict"] if comparison else None,
         quality_faults=registered_model["quality_faults"],
-        dataset_drifted=dataset_drifted,
-        drift_confirmed=dataset_drifted or bool(twice),
+        dataset_drifted=drift_metrics["dataset"]["drifted"],
+        drift_confirmed=bool(twice),
         champion_age_months=months_apart(champion.month, month) if champion else 0,
         champion_max_age_months=settings.champion_max_age_months,
     )

@@ -56,8 +56,10 @@ def registered_model(
     report = read_report(trained_booster)
     registry = ModelRegistry(mlflow_tracking.client)
     version = _register(registry, mlflow_tracking, report, trained_booster)
-    registry.point(CHALLENGER, version.number)
-    incumbent = _incumbent(registry, version)
+    challenger = registry.by_alias(CHALLENGER)
+    if challenger is None or challenger.number < version.number:
+        registry.point(CHALLENGER, version.number)
+    incumbent = _incumbent(registry, metric_store, version)
     test = splits[splits[PART] == TEST]
     comparison = _compare(registry, trained_booster, test, version, incumbent, settings)
     served_by = metric_store.champion_before(context.partition_key)
@@ -101,8 +103,17 @@ def _register(
     return registry.register(source, run_id, model_id, tags, description)
 
 
-def _incumbent(registry: ModelRegistry, version: ModelVersion) -> ModelVersion | None:
-    """Who serves, or who did when this version was registered if it has been promoted since."""
+def _incumbent(
+    registry: ModelRegistry, store: MetricStore, version: ModelVersion
+) -> ModelVersion | None:
+    """Who serves; or, once this version has been decided on, who served then.
+
+    So a rerun makes the same comparison, whoever has been promoted since.
+    """
+    decided = store.decision(version.month, version.number)
+    if decided is not None and decided["action"] != "held":
+        before = decided["champion_before"]
+        return registry.version(before) if before else None
     champion = registry.by_alias(CHAMPION)
     if champion is None or champion.number != version.number:
         return champion

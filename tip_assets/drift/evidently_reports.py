@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from tip_assets import contract
-from tip_assets.drift.rule import PREDICTION, Thresholds
+from tip_assets.drift.rule import PREDICTION, Thresholds, score_test
 from tip_assets.drift.sides import Sides
 
 REPORTS = {
@@ -77,7 +77,7 @@ def _metrics(threshold: float, share: float) -> dict[str, list[Any]]:
     from evidently.metrics import ValueDrift
     from evidently.presets import DataDriftPreset, DataSummaryPreset, RegressionPreset
 
-    tests = {column.name: _test(column) for column in contract.FEATURES}
+    tests = {column.name: score_test(column) for column in contract.FEATURES}
     return {
         "data_drift": [
             DataDriftPreset(
@@ -94,12 +94,6 @@ def _metrics(threshold: float, share: float) -> dict[str, list[Any]]:
         "regression_performance": [RegressionPreset()],
         "data_quality": [DataSummaryPreset()],
     }
-
-
-def _test(column: contract.Column) -> str:
-    if isinstance(column, contract.NumberColumn):
-        return "ks"
-    return "z" if len(column.categories) == 2 else "chisquare"
 
 
 def _definition() -> Any:

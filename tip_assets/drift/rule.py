@@ -84,6 +84,13 @@ class Measured:
     effect_size: float
 
 
+def score_test(column: contract.Column | None) -> str:
+    """The test whose p-value is a column's score, by Evidently's name for it."""
+    if not isinstance(column, contract.CategoryColumn):
+        return "ks"
+    return "z" if len(column.categories) == 2 else "chisquare"
+
+
 def measure(
     column: contract.Column | None, reference: ValueCounts, current: ValueCounts, seed: int
 ) -> Measured:
@@ -92,12 +99,14 @@ def measure(
         p = statistics.ks_p_value(reference, current)
         effect = statistics.normed_wasserstein(reference, current)
         return Measured("ks", p, p, "wasserstein", effect)
-    binary = len(column.categories) == 2
+    test = score_test(column)
     score: Callable[[ValueCounts, ValueCounts], float] = (
-        statistics.proportions_z_p_value if binary else statistics.one_sample_chi_square_p_value
+        statistics.proportions_z_p_value
+        if test == "z"
+        else statistics.one_sample_chi_square_p_value
     )
     return Measured(
-        "z" if binary else "chisquare",
+        test,
         score(reference, current),
         statistics.homogeneity_p_value(reference, current, seed),
         "jensenshannon",

@@ -10,7 +10,7 @@ import pandas as pd
 
 from tip_assets import contract
 from tip_assets.drift.rule import PREDICTION
-from tip_assets.modelling.split import PART, TEST, TRAIN
+from tip_assets.modelling.split import PART, TEST, TRAIN, monthly_fingerprints
 
 Predict = Callable[[pd.DataFrame], object]
 
@@ -25,15 +25,25 @@ class Sides:
 
 
 def serving_sides(
-    month: pd.DataFrame, trained_on: list[pd.DataFrame], model: str, predict: Predict
+    month: pd.DataFrame,
+    trained_on: list[pd.DataFrame],
+    fingerprints: dict[str, str],
+    model: str,
+    predict: Predict,
 ) -> Sides:
     """Training rows of the model that served the month, against all rows of the month.
 
-    `trained_on` are the split rows of the model's months, `model` its name in words.
+    `trained_on` are the split rows of the model's months as they are today, `fingerprints` those of
+    the day of training, `model` its name in words. A month that late files have changed since is
+    named in the note.
     """
     rows = pd.concat(trained_on, ignore_index=True)
     reference = rows[rows[PART] == TRAIN]
     note = f"reference: {len(reference)} training rows of {model}; current: all {len(month)} rows"
+    today = monthly_fingerprints(rows)
+    changed = [name for name in fingerprints if today.get(name) != fingerprints[name]]
+    if changed:
+        note += f"; late files have changed {', '.join(changed)} since the model was trained"
     return Sides(_records(reference, predict), _records(month, predict), note)
 
 

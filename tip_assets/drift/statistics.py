@@ -57,6 +57,8 @@ def one_sample_chi_square_p_value(reference: ValueCounts, current: ValueCounts) 
     from scipy import stats
 
     expected_counts, observed = contingency(reference, current)
+    if len(observed) < 2:
+        return 1.0
     if (expected_counts == 0).any():
         return 0.0
     expected = expected_counts * (current.total / reference.total)

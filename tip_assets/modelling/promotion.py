@@ -17,7 +17,7 @@ class Situation:
     """What the decision is made from.
 
     `verdict` is the paired comparison with the champion, None when there is none yet.
-    `drift_confirmed`: a column has drifted in this month and in the one before, or the dataset has.
+    `drift_confirmed`: the same column has drifted in this month and in the one before.
     """
 
     month: str

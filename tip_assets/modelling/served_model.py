@@ -88,12 +88,11 @@ def _codes(values: pd.Series, column: dict[str, Any]) -> np.ndarray:
 def _numbers(values: pd.Series, column: dict[str, Any]) -> np.ndarray:
     numbers = pd.to_numeric(values, errors="coerce").astype(float)
     low, high = column["minimum"], column["maximum"]
-    valid = numbers.between(low, high) & ((numbers > low) | column["minimum_is_valid"])
+    valid = numbers.between(low, high)
     if column["integer"]:
         valid &= numbers % 1 == 0
     kind = "whole number" if column["integer"] else "number"
-    bound = "from" if column["minimum_is_valid"] else "above"
-    reason = f"is not a {kind} {bound} {low:g} up to {high:g}"
+    reason = f"is not a {kind} from {low:g} to {high:g}"
     _refuse(~valid, values, column["name"], reason)
     return numbers.to_numpy(dtype="float32")
 

@@ -5,6 +5,7 @@ numbers come from or how they are shown. MLflow's own tables are nobody's API; t
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
@@ -84,8 +85,8 @@ model_quality = sa.Table(
 champion_history = sa.Table(
     "champion_history",
     metadata,
-    # What made the change, so that a rerun replaces its row: `decision 2024-02` or `rollback ...`.
-    sa.Column("cause", sa.String(60), primary_key=True),
+    # What made the row, so that a rerun replaces it: `decision 2024-02 version 3`, `rollback ...`.
+    sa.Column("cause", sa.String(80), primary_key=True),
     sa.Column("month", _MONTH, nullable=False),
     sa.Column("at", sa.DateTime(timezone=True), nullable=False),
     sa.Column("action", sa.String(12), nullable=False),
@@ -97,6 +98,13 @@ champion_history = sa.Table(
 )
 
 Row = Mapping[str, Any]
+# Dagster's run tag that says who launched a run.
+PERSON_TAG = "user"
+
+
+def decision_cause(month: str, version: int) -> str:
+    """The key of the rule's decision in the champion's history: one per month and version."""
+    return f"decision {month} version {version}"
 
 
 class MetricStore(dg.ConfigurableResource):
@@ -129,10 +137,44 @@ class MetricStore(dg.ConfigurableResource):
         with self.engine.begin() as connection:
             connection.execute(upsert)
 
-    def decision(self, cause: str) -> Row | None:
-        """The row of the champion's history with this cause."""
-        rows = self._select(sa.select(champion_history).where(champion_history.c.cause == cause))
-        return rows[0] if rows else None
+    def decision(self, month: str, version: int) -> Row | None:
+        """The last decision on a month's version: made by the rule, or released by a person."""
+        rows = [
+            row for row in self.history() if row["month"] == month and row["challenger"] == version
+        ]
+        return rows[-1] if rows else None
+
+    def hold(self, month: str, version: int, champion: int | None, reason: str) -> str | None:
+        """Record that a check holds a version back; gives the reason of its release, if any.
+
+        The first reason stays: a rerun changes nothing.
+        """
+        decided = self.decision(month, version)
+        if decided is None:
+            self.record_decision(
+                {
+                    "cause": decision_cause(month, version),
+                    "month": month,
+                    "at": datetime.now(UTC),
+                    "action": "held",
+                    "challenger": version,
+                    "champion_before": champion,
+                    "champion_after": champion,
+                    "reason": reason,
+                    "person": None,
+                }
+            )
+        released = decided is not None and decided["action"] == "released"
+        return str(decided["reason"]) if decided and released else None
+
+    def change_to(self, version: int) -> Row | None:
+        """The last change of the champion to this version."""
+        changes = [
+            row
+            for row in self.history()
+            if row["champion_after"] == version and row["champion_before"] != version
+        ]
+        return changes[-1] if changes else None
 
     def history(self) -> list[Row]:
         """The champion's history, oldest month first, in the order things happened."""
@@ -141,9 +183,21 @@ class MetricStore(dg.ConfigurableResource):
         )
 
     def champion_before(self, month: str) -> int | None:
-        """The registry version that served when a month began; None before the first promotion."""
-        earlier = [row for row in self.history() if row["month"] < month]
-        return earlier[-1]["champion_after"] if earlier else None
+        """The registry version that served when a month began; None before the first promotion.
+
+        Only changes of the champion count, and only to a model of an earlier month: no model is
+        held against data that it was trained on.
+        """
+        history = self.history()
+        later = {row["challenger"] for row in history if str(row["month"]) >= month}
+        served = [
+            row["champion_after"]
+            for row in history
+            if str(row["month"]) < month
+            and row["champion_after"] != row["champion_before"]
+            and row["champion_after"] not in later
+        ]
+        return served[-1] if served else None
 
     def drifted_columns(self, month: str) -> set[str]:
         """Features and target that had drifted in a month."""
@@ -151,13 +205,6 @@ class MetricStore(dg.ConfigurableResource):
             drift.c.month == month, drift.c.drifted, drift.c.role != "prediction"
         )
         return {row["column"] for row in self._select(query)}
-
-    def latest_month_before(self, month: str) -> str | None:
-        """The newest month before this one whose drift was measured."""
-        query = sa.select(sa.func.max(dataset_drift.c.month).label("month")).where(
-            dataset_drift.c.month < month
-        )
-        return self._select(query)[0]["month"]
 
     def _select(self, query: sa.Select[Any]) -> list[Row]:
         with self.engine.connect() as connection:

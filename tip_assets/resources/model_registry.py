@@ -109,12 +109,11 @@ class ModelRegistry:
                 )
 
     def predict(self, number: int, records: pd.DataFrame) -> np.ndarray:
-        """Predict raw records by a version, in dollars. Integers are taken as floats."""
+        """Predict raw records by a version, in dollars."""
         import mlflow
 
         model = mlflow.pyfunc.load_model(f"models:/{REGISTERED_MODEL}/{number}")
-        whole = dict.fromkeys(records.select_dtypes("integer"), float)
-        return np.asarray(model.predict(records.astype(whole)), dtype=float)
+        return np.asarray(model.predict(records), dtype=float)
 
     @property
     def _aliases(self) -> dict[str, Any]:

@@ -43,8 +43,11 @@ def month_run(tracking: MlflowTracking, month: str, fingerprint: str) -> str:
     return find_or_create_run(tracking, TRAINING_EXPERIMENT, month, fingerprint, "month")
 
 
-def log_trials(tracking: MlflowTracking, run_id: str, month: str, trials: Sequence[Trial]) -> int:
-    """Log each trial as a run nested under the month's; returns how many were not there yet."""
+def log_trials(tracking: MlflowTracking, run_id: str, month: str, trials: Sequence[Trial]) -> None:
+    """Log each trial that is not there yet as a run nested under the month's.
+
+    A run that an earlier attempt left unfinished is deleted: it is logged anew.
+    """
     from mlflow.entities import Metric, Param
 
     client = tracking.client
@@ -52,7 +55,12 @@ def log_trials(tracking: MlflowTracking, run_id: str, month: str, trials: Sequen
     children = client.search_runs(
         [experiment_id], f"tags.`mlflow.parentRunId` = '{run_id}'", max_results=10_000
     )
-    there = {run.data.tags[TRIAL] for run in children if run.info.status == "FINISHED"}
+    there = set()
+    for run in children:
+        if run.info.status == "FINISHED":
+            there.add(run.data.tags[TRIAL])
+        else:
+            client.delete_run(run.info.run_id)
     new = [trial for trial in trials if str(trial.number) not in there]
     for trial in new:
         tags = {
@@ -75,7 +83,6 @@ def log_trials(tracking: MlflowTracking, run_id: str, month: str, trials: Sequen
             params=[Param(name, f"{value:.10g}") for name, value in trial.parameters.items()],
         )
         client.set_terminated(run.info.run_id)
-    return len(new)
 
 
 def top_run(tracking: MlflowTracking) -> str:
@@ -145,7 +152,7 @@ def log_model(mlflow: Any, report: TrainingReport, ubj: bytes) -> None:
             name="model",
             python_model=served_model.__file__,
             artifacts={"booster": str(booster), "contract": str(document)},
-            signature=_signature(example),
+            signature=_signature(),
             input_example=example,
             # Left out, MLflow infers them by loading the model in a fresh process: 10 s.
             pip_requirements=[
@@ -205,7 +212,7 @@ def log_drift(
 
 
 def example_records() -> Any:
-    """One valid record per bound of the contract, numbers as floats: what the signature is from."""
+    """A valid record at each bound of the contract."""
     import pandas as pd
 
     records: dict[str, list[Any]] = {}
@@ -213,8 +220,7 @@ def example_records() -> Any:
         if isinstance(column, contract.CategoryColumn):
             records[column.name] = [column.categories[0], column.categories[-1]]
         else:
-            low = column.minimum if column.minimum_is_valid else 1.0
-            records[column.name] = [float(low), float(column.maximum)]
+            records[column.name] = [float(column.minimum), float(column.maximum)]
     return pd.DataFrame(records)
 
 
@@ -235,8 +241,21 @@ def version_tags(report: TrainingReport) -> dict[str, str]:
     }
 
 
-def _signature(example: Any) -> Any:
-    import numpy as np
-    from mlflow.models import infer_signature
+def _signature() -> Any:
+    """The contract's columns in, dollars out.
 
-    return infer_signature(example, np.array([1.0, 2.0]))
+    Numbers are of any type: MLflow would refuse whole numbers where it expects floats, and floats
+    where it expects whole numbers. What is no number, the model itself refuses, by row and column.
+    """
+    from mlflow.models import ModelSignature
+    from mlflow.types.schema import AnyType, ColSpec, Schema
+
+    return ModelSignature(
+        Schema(
+            [
+                ColSpec("string" if column.kind == "category" else AnyType(), column.name)
+                for column in contract.FEATURES
+            ]
+        ),
+        Schema([ColSpec("double")]),
+    )
