@@ -16,6 +16,7 @@ from tip_assets.landing import landing_folder
 from tip_assets.storage import write_atomically
 
 SAMPLE_FILE, LANDED_SAMPLE = "tips.csv", "bundled-sample.csv"
+GENERATED = "generated"
 _BILL_NOISE = 0.05  # relative, so that no generated bill repeats one of the sample
 
 
@@ -79,7 +80,7 @@ def land_generated(
     """Write a generated month to its landing folder, with broken files beside it if asked."""
     folder = landing_folder(storage, month)
     records = generate(rows, seed, change)
-    contents = {f"generated-seed{seed}.csv": records.to_csv(index=False).encode()}
+    contents = {f"{GENERATED}-seed{seed}.csv": records.to_csv(index=False).encode()}
     if broken:
         contents |= _broken_files(records, seed)
     paths = []
@@ -107,9 +108,9 @@ def _broken_files(records: pd.DataFrame, seed: int) -> dict[str, bytes]:
     short = records.iloc[8:12].drop(columns="time")
     whole = records.iloc[12:40].to_parquet(index=False)
     return {
-        f"generated-seed{seed}-faults.csv": faults.to_csv(index=False).encode(),
-        f"generated-seed{seed}-no-time.csv": short.to_csv(index=False).encode(),
-        f"generated-seed{seed}-cut-off.parquet": whole[: len(whole) // 2],
+        f"{GENERATED}-seed{seed}-faults.csv": faults.to_csv(index=False).encode(),
+        f"{GENERATED}-seed{seed}-no-time.csv": short.to_csv(index=False).encode(),
+        f"{GENERATED}-seed{seed}-cut-off.parquet": whole[: len(whole) // 2],
     }
 
 

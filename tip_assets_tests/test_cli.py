@@ -1,0 +1,94 @@
+"""The command line starts real servers, keeps noise away, and tells trouble in words."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tip_assets import demo
+from tip_assets.landing import landing_folder
+from tip_assets.settings import Settings
+
+ROOT = Path(__file__).parents[1]
+TIPS = Path(sys.executable).parent / "tips"
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+@pytest.fixture
+def environment(tmp_path):
+    """An environment with a storage and ports of its own."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("TIPS_", "DAGSTER_"))}
+    return clean | {
+        "TIPS_STORAGE": str(tmp_path / "storage"),
+        "TIPS_DAGSTER_PORT": str(free_port()),
+        "TIPS_MLFLOW_PORT": str(free_port()),
+    }
+
+
+@pytest.mark.services
+def test_up_starts_both_servers_says_where_and_leaves_nothing_behind(environment, tmp_path):
+    printed = tmp_path / "printed"
+    with printed.open("w") as output:
+        servers = subprocess.Popen(
+            [TIPS, "up"], env=environment, cwd=ROOT, stdout=output, start_new_session=True
+        )
+        deadline = time.monotonic() + 120
+        while "Ctrl-C" not in printed.read_text() and time.monotonic() < deadline:
+            assert servers.poll() is None, printed.read_text()
+            time.sleep(0.5)
+        for name, page in (("DAGSTER", "/server_info"), ("MLFLOW", "/health")):
+            address = f"http://127.0.0.1:{environment[f'TIPS_{name}_PORT']}"
+            assert address in printed.read_text()
+            assert urllib.request.urlopen(address + page, timeout=10).status == 200
+        second = subprocess.run(
+            [TIPS, "up"], env=environment, cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        assert second.returncode == 1
+        assert f"port {environment['TIPS_DAGSTER_PORT']}, meant for Dagster" in second.stderr
+        os.killpg(servers.pid, signal.SIGINT)
+        assert servers.wait(60) == 0
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", int(environment["TIPS_DAGSTER_PORT"]))) != 0
+
+
+@pytest.mark.parametrize(
+    ("variables", "arguments", "words"),
+    [
+        ({"TIPS_TRIALS": "0"}, ["champion"], "trials"),
+        ({"TIPS_FIRST_MONTH": "2099-01"}, ["run", "--month", "2024-01"], "none has begun"),
+        ({"TIPS_STORAGE": "/proc/nowhere"}, ["run", "--month", "2024-01"], "/proc/nowhere"),
+        ({}, ["release", "--month", "2024-01", "--reason", " "], "needs a reason"),
+    ],
+)
+def test_trouble_is_told_in_words(environment, variables, arguments, words):
+    done = subprocess.run(
+        [TIPS, *arguments],
+        env=environment | variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_demonstration_never_mixes_with_real_files(tmp_path):
+    settings = Settings(storage=str(tmp_path))
+    own = landing_folder(settings.storage_root, "2024-02") / "tips.csv"
+    own.parent.mkdir(parents=True)
+    own.write_text("real")
+    with pytest.raises(FileExistsError, match=r"tips\.csv is not of the demonstration"):
+        next(demo.play(settings))
+    assert own.read_text() == "real"
