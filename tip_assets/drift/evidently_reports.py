@@ -23,8 +23,10 @@ REPORTS = {
     "data_quality": "Data quality",
 }
 _NOTE_STYLE = 'style="font: 15px/1.5 sans-serif; margin: 1rem 1.6rem"'
-_RANDOM_IDENTIFIER = re.compile(
-    r"\b[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}\b|(?<=metric_)[0-9a-f]{32}\b"
+# Each begins with a fixed text: without one, looking through a report takes 0.15 s.
+_RANDOM_IDENTIFIERS = (
+    re.compile(r'"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}"'),
+    re.compile(r"metric_[0-9a-f]{32}\b"),
 )
 # Shares of categories, which Evidently lists in the random order of a set.
 _CATEGORY_SHARES = re.compile(r'("description": "cat".*?"metrics": )(\[.*?\])(?=, "graph")')
@@ -117,15 +119,16 @@ def _stable(page: str) -> str:
     numbers: dict[str, str] = {}
 
     def number(match: re.Match[str]) -> str:
-        found = match.group()
-        digits = f"{len(numbers):032x}"
-        if "-" in found:
-            digits = "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
-        return numbers.setdefault(found, digits)
+        place = f"{len(numbers):012d}"
+        stable = f"metric_{place}" if match.group().startswith("metric_") else f'"{place}"'
+        return numbers.setdefault(match.group(), stable)
+
+    for identifier in _RANDOM_IDENTIFIERS:
+        page = identifier.sub(number, page)
 
     def sort(match: re.Match[str]) -> str:
         count, missing, *shares = json.loads(match[2])
         by_name = sorted(shares, key=lambda share: share["label"])
         return match[1] + json.dumps([count, missing, *by_name])
 
-    return _CATEGORY_SHARES.sub(sort, _RANDOM_IDENTIFIER.sub(number, page))
+    return _CATEGORY_SHARES.sub(sort, page)
