@@ -84,5 +84,6 @@ def test_a_held_version_stays_held_until_it_is_released(store):
     assert store.hold("2024-01", 1, None, "poor") is None
     assert store.hold("2024-01", 1, None, "poor again") is None
     assert [row["reason"] for row in store.history()] == ["poor"]
-    store.record_decision(decision("2024-01", 1, "released") | {"cause": "release"})
+    later = {"cause": "release", "at": datetime.now(UTC)}
+    store.record_decision(decision("2024-01", 1, "released") | later)
     assert store.hold("2024-01", 1, None, "poor") == "better"
