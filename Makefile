@@ -60,7 +60,7 @@ $(VENV)/.uv: requirements-setup.lock
 	@touch $@
 
 $(VENV)/.ready: $(VENV)/.uv requirements.lock pyproject.toml
-	@echo "Set-up: installing the locked dependencies (about 1.5 GB on disk) ..."
+	@echo "Set-up: installing the locked dependencies (about 1.8 GB on disk) ..."
 	@VIRTUAL_ENV=$(VENV) $(install) --require-hashes -r requirements.lock
 	@VIRTUAL_ENV=$(VENV) $(install) --no-build-isolation -e .
 	@$(BIN)/python -m compileall -q tip_assets

@@ -70,6 +70,8 @@ def release(month: Month, reason: Reason) -> None:
     settings = _settings_for(month)
     if not reason.strip():
         _fail("a release needs a reason: it is kept in the champion's history")
+    if not (settings.storage_root / "assets" / "registered_model" / f"{month}.json").exists():
+        _fail(f"{month} has no model to release: run the month first")
     _finish(release_month(settings, month, reason, getpass.getuser()), settings)
 
 
@@ -106,7 +108,7 @@ def history() -> None:
         typer.echo("No decision yet: run a month first.")
         return
     typer.echo(f"{'month':<8} {'decided (UTC)':<17} {'action':<12} {'champion':<12} reason")
-    for row in rows:
+    for row in sorted(rows, key=lambda row: row["at"]):
         before, after = row["champion_before"], row["champion_after"]
         change = f"{before or '-'} -> {after}" if before != after else f"{after or '-'}"
         by = f" (by {row['person']})" if row["person"] else ""

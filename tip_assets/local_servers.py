@@ -5,6 +5,7 @@ stops all when one ends.
 """
 
 import os
+import shlex
 import socket
 import sys
 import threading
@@ -15,10 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
+import dagster as dg
 from honcho.manager import Manager
 from honcho.printer import Printer
 
-from tip_assets.instance import prepare_instance
+from tip_assets.instance import close_dead_runs, prepare_instance
 from tip_assets.resources.mlflow_tracking import prepare_tracking_database
 from tip_assets.settings import Settings
 
@@ -43,12 +45,12 @@ class Server:
 
 def servers(settings: Settings) -> list[Server]:
     """The servers of one machine."""
-    binaries = Path(sys.executable).parent
+    binaries = shlex.quote(str(Path(sys.executable).parent))
     dagster = f"{binaries}/dagster dev -w workspace.yaml -h {HOST} -p {settings.dagster_port}"
     mlflow = (
         f"{binaries}/mlflow server --workers 1 --host {HOST} --port {settings.mlflow_port} "
-        f"--backend-store-uri '{settings.tracking_uri}' "
-        f"--default-artifact-root '{settings.storage_root / 'mlflow'}'"
+        f"--backend-store-uri {shlex.quote(settings.tracking_uri)} "
+        f"--default-artifact-root {shlex.quote(str(settings.storage_root / 'mlflow'))}"
     )
     return [
         Server("dagster", "Dagster", dagster, settings.dagster_port, "/server_info"),
@@ -65,6 +67,8 @@ def busy(server: Server) -> bool:
 def up(settings: Settings, terminal: TextIO) -> int:
     """Run the servers until one ends or a person stops them; returns the exit code."""
     prepare_instance(settings)
+    with dg.DagsterInstance.get() as instance:
+        close_dead_runs(instance)
     prepare_tracking_database(settings.tracking_uri)
     log = settings.state_folder / "logs" / "up.log"
     log.parent.mkdir(parents=True, exist_ok=True)

@@ -5,13 +5,19 @@ Belongs here: executing Dagster's jobs and telling how they ended. Does not belo
 
 import atexit
 import gc
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tip_assets.console import noise_to, progress
-from tip_assets.instance import prepare_instance
+from tip_assets.instance import (
+    PROCESS_TAG,
+    close_dead_runs,
+    prepare_instance,
+    process_mark,
+)
 from tip_assets.resources.metric_store import PERSON_TAG
 from tip_assets.settings import Settings
 
@@ -77,6 +83,7 @@ def _execute(
         from tip_assets.definitions import defs
 
         with dg.DagsterInstance.get() as instance:
+            close_dead_runs(instance)
             result = (
                 defs()
                 .resolve_job_def(job_name)
@@ -84,7 +91,7 @@ def _execute(
                     partition_key=month,
                     instance=instance,
                     run_config={"loggers": {"progress": {}}, **config},
-                    tags=tags,
+                    tags={PROCESS_TAG: process_mark(), **(tags or {})},
                     raise_on_error=False,
                 )
             )
@@ -140,11 +147,16 @@ def _failure(result: Any) -> str | None:
     """The first failed step in words; None if none failed or only blocking checks did."""
     for event in result.get_step_failure_events():
         failure = event.step_failure_data
+        if failure.error is not None:
+            # Where the log of the month goes: what is told in a line here stands there in full.
+            sys.stderr.write(failure.error.to_string())
         if failure.user_failure_data is not None:
             return f"{event.step_key}: {failure.user_failure_data.description}"
         error = failure.error
         while error.cause is not None:
             error = error.cause
+        if error.cls_name == "DagsterExecutionInterruptedError":
+            return f"{event.step_key}: interrupted; what was done stays, run it again"
         if error.cls_name != "DagsterAssetCheckFailedError":
             first_line = error.message.strip().splitlines()[0]
             return f"{event.step_key}: {first_line}"

@@ -208,14 +208,14 @@ def test_a_held_month_is_released_with_a_reason_rolled_back_and_rebuilt(platform
     assert platform.aliases()["champion"] == serving
 
     printed = platform.tips("release", "--month", "2024-05", "--reason", "new menu")
-    assert "released by a person: new menu" in printed
+    assert "by a person: new menu" in printed
     assert platform.aliases() == {"champion": 5, "previous": serving, "challenger": 5}
     assert "version     5, trained for 2024-05" in platform.tips("champion")
 
     platform.tips("rollback", "--reason", "tips look wrong")
     assert platform.aliases() == {"champion": serving, "previous": 5, "challenger": 5}
     history = platform.tips("history")
-    assert "released by a person: new menu (by" in history
+    assert "by a person: new menu (by" in history
     assert history.splitlines()[-1].split()[3:5] == ["rolled", "back"]
 
     # The month's rerun does not undo what a person did, nor does an older month's.

@@ -71,7 +71,7 @@ def decide(situation: Situation, release_reason: str = "") -> Decision:
     if s.champion_month is not None and s.champion_month > s.month:
         return Decision("kept", f"the champion was trained on a newer month, {s.champion_month}")
     if release_reason:
-        return Decision("released", f"released by a person: {release_reason}")
+        return Decision("released", f"by a person: {release_reason}")
     if s.quality_faults:
         return Decision("held", "; ".join(s.quality_faults))
     if s.dataset_drifted:
@@ -83,9 +83,12 @@ def decide(situation: Situation, release_reason: str = "") -> Decision:
     if s.verdict == "worse":
         return Decision("kept", "worse than the champion on the same held-out rows")
     if s.drift_confirmed:
-        return Decision("promoted", "not worse than the champion, and drift is confirmed")
+        return Decision(
+            "promoted", "not shown to be worse than the champion, and drift is confirmed"
+        )
     if s.champion_age_months > s.champion_max_age_months:
         return Decision(
-            "promoted", f"not worse than the champion, which is {s.champion_age_months} months old"
+            "promoted",
+            f"not shown to be worse than the champion, which is {s.champion_age_months} months old",
         )
     return Decision("kept", "not enough evidence that the challenger is better")
