@@ -6,6 +6,7 @@ Does not belong here: anything that looks into a value. Nothing is ever pickled.
 
 import io
 import json
+from abc import abstractmethod
 from typing import Any
 
 import dagster as dg
@@ -33,11 +34,13 @@ class MonthlyFiles(dg.UPathIOManager):
     def get_metadata(self, context: dg.OutputContext, obj: Any) -> dict[str, dg.MetadataValue]:
         return {"bytes": dg.MetadataValue.int(len(self.to_bytes(obj)))}
 
+    @abstractmethod
     def to_bytes(self, obj: Any) -> bytes:
-        raise NotImplementedError
+        """A value as the bytes of its file; the same value gives the same bytes."""
 
+    @abstractmethod
     def from_bytes(self, data: bytes) -> Any:
-        raise NotImplementedError
+        """The value of a file's bytes."""
 
 
 class ParquetFiles(MonthlyFiles):
