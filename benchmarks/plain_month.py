@@ -21,7 +21,7 @@ from evidently.presets import DataDriftPreset, DataSummaryPreset, RegressionPres
 from hyperopt import hp
 from scipy import stats
 from scipy.spatial import distance
-from sklearn.model_selection import KFold, train_test_split
+from sklearn.model_selection import GroupKFold, train_test_split
 
 CODES = {
     "sex": ["Female", "Male"],
@@ -76,7 +76,8 @@ def main(folder: Path) -> None:
     matrix = xgb.DMatrix(
         train[FEATURES].to_numpy(), label=train["tip"] / bill, weight=bill**2 / np.mean(bill**2)
     )
-    folds = list(KFold(5, shuffle=True, random_state=42).split(train))
+    equal_rows = train.groupby(list(train)).ngroup()
+    folds = list(GroupKFold(5, shuffle=True, random_state=42).split(train, groups=equal_rows))
     rounds: list[int] = []
 
     def objective(point: dict[str, float]) -> float:

@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from tip_assets import contract
@@ -119,8 +120,8 @@ def test_the_report_in_the_booster_is_true(rows, ubj, recipe, trials):
 
 
 def test_too_few_rows_are_told_in_words(rows, recipe):
-    with pytest.raises(ValueError, match="3 training rows are too few"):
-        search(rows.head(3), recipe)
+    with pytest.raises(ValueError, match="3 different training rows are too few"):
+        search(pd.concat([rows.head(3)] * 9), recipe)
 
 
 def test_a_recipe_names_what_differs(rows):

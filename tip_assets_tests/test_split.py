@@ -1,11 +1,14 @@
 """The part of a row depends on its content alone, for ever."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tip_assets import contract
+from tip_assets.modelling.search import folds_of
 from tip_assets.modelling.split import TEST, content_hash, fingerprint, part_of
 
 ENCODED = st.fixed_dictionaries(
@@ -57,3 +60,24 @@ def test_a_fifth_of_many_rows_is_for_testing():
     frame["tip"] = rng.integers(1, 10_000, size) / 100
     share = (part_of(frame) == TEST).mean()
     assert abs(share - 0.2) < 4 * np.sqrt(0.2 * 0.8 / size)
+
+
+@given(st.lists(ENCODED, min_size=5, max_size=30, unique_by=str), st.randoms(), st.integers(0, 99))
+def test_equal_rows_are_held_out_together_and_every_row_once(recipe, records, random, seed):
+    repeated = [record for record in records for _ in range(random.randint(1, 4))]
+    random.shuffle(repeated)
+    train = pd.DataFrame(repeated)
+    folds = folds_of(train, dataclasses.replace(recipe, seed=seed))
+    assert sorted(np.concatenate([held_out for _, held_out in folds])) == list(range(len(train)))
+    for learned, held_out in folds:
+        assert not {*content_hash(train.iloc[learned])} & {*content_hash(train.iloc[held_out])}
+        assert len(learned) + len(held_out) == len(train)
+
+
+def test_folds_are_shuffled_and_repeatable(recipe, rows):
+    """Rows of a file lie in order of time: blocks of them would be folds of days."""
+    folds, again = folds_of(rows, recipe), folds_of(rows, recipe)
+    assert all(np.array_equal(a[1], b[1]) for a, b in zip(folds, again, strict=True))
+    assert all(np.ptp(held_out) > len(rows) / 2 for _, held_out in folds)
+    other = folds_of(rows, dataclasses.replace(recipe, seed=recipe.seed + 1))
+    assert not np.array_equal(folds[0][1], other[0][1])

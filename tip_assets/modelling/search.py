@@ -15,6 +15,7 @@ import pandas as pd
 from tip_assets import contract
 from tip_assets.modelling.evaluation import rmse
 from tip_assets.modelling.recipe import Recipe
+from tip_assets.modelling.split import content_hash
 
 logger = logging.getLogger(__name__)
 
@@ -39,14 +40,15 @@ class Trial:
 def search(train: pd.DataFrame, recipe: Recipe) -> list[Trial]:
     """Search hyperparameters on training rows; returns every trial, in order.
 
-    The same rows and recipe give the same trials. Raises ValueError when there are too few rows to
-    hold out a fold of two.
+    The same rows and recipe give the same trials. Raises ValueError when there are too few
+    different rows to hold out a fold of two.
     """
     import hyperopt
 
-    if len(train) < 2 * recipe.folds:
+    different = len(np.unique(content_hash(train)))
+    if different < 2 * recipe.folds:
         raise ValueError(
-            f"{len(train)} training rows are too few for {recipe.folds} folds: "
+            f"{different} different training rows are too few for {recipe.folds} folds: "
             f"at least {2 * recipe.folds} are needed"
         )
     trials: list[Trial] = []
@@ -104,9 +106,21 @@ def training_matrix(rows: pd.DataFrame, target: str) -> Any:
     # A bare array: xgb.cv compares feature names at every round and fold, half of its time here.
     features = rows[contract.FEATURE_NAMES].to_numpy("float32")
     tip, bill = rows[contract.LABEL.name].to_numpy(float), rows[contract.BILL].to_numpy(float)
-    if target == "tip":
-        return xgb.DMatrix(features, label=tip)
-    return xgb.DMatrix(features, label=tip / bill, weight=bill**2 / np.mean(bill**2))
+    if target == "tip_rate":
+        return xgb.DMatrix(features, label=tip / bill, weight=bill**2 / np.mean(bill**2))
+    return xgb.DMatrix(features, label=tip)
+
+
+def folds_of(train: pd.DataFrame, recipe: Recipe) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Positions of the rows to learn from and of those held out, for each fold.
+
+    Equal rows are held out together, as in the split into train and test: a booster that has
+    learned a row would be measured on its copy.
+    """
+    from sklearn.model_selection import GroupKFold
+
+    splitter = GroupKFold(recipe.folds, shuffle=True, random_state=recipe.seed)
+    return list(splitter.split(train, groups=content_hash(train)))
 
 
 def _cross_validation(
@@ -114,7 +128,6 @@ def _cross_validation(
 ) -> Callable[[int, dict[str, float]], Trial]:
     """A function that cross-validates a point on folds fixed for the whole search."""
     import xgboost as xgb
-    from sklearn.model_selection import KFold
 
     from tip_assets.modelling.served_model import predict_dollars
 
@@ -126,8 +139,7 @@ def _cross_validation(
             return model
 
     matrix = training_matrix(train, recipe.target)
-    splitter = KFold(recipe.folds, shuffle=True, random_state=recipe.seed)
-    folds = list(splitter.split(train))
+    folds = folds_of(train, recipe)
     held_out = [train.iloc[rows] for _, rows in folds]
 
     def fold_rmse(booster: Any, rows: pd.DataFrame, rounds: int) -> float:
