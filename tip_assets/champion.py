@@ -13,7 +13,7 @@ import pandas as pd
 from upath import UPath
 
 from tip_assets import contract
-from tip_assets.io_managers import ParquetFiles
+from tip_assets.io_managers import OtherContract, ParquetFiles
 from tip_assets.landing import BROKEN_LINE
 from tip_assets.modelling.recipe import Recipe, recipe_for
 from tip_assets.modelling.split import PART, TRAIN
@@ -159,7 +159,10 @@ def _window(storage: UPath, recipe: Recipe) -> pd.DataFrame:
         path = storage / "assets" / "splits" / f"{month}.parquet"
         if not path.exists():
             raise NothingToDo(f"the data of {month} is gone: {path}")
-        months.append(files.from_bytes(path.read_bytes()))
+        try:
+            months.append(files.read(path))
+        except OtherContract as error:
+            raise NothingToDo(str(error)) from error
     return pd.concat(months, ignore_index=True)
 
 

@@ -15,6 +15,7 @@ import pandera.pandas as pa
 
 # Major: records valid before are refused now, or codes change. Minor: more is accepted.
 VERSION = "1.0"
+VERSION_TAG = "tips.contract"  # what tables and registered models carry their version under
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,8 @@ class CategoryColumn:
 
 Column = NumberColumn | CategoryColumn
 
+LUNCH = "Lunch"
+
 # The order is the feature order of the model. Codes are those of the original system, so that its
 # transformed files mean the same here. Upper bounds catch unit errors such as cents for dollars:
 # the dearest bill of the sample is 50.81 USD.
@@ -91,11 +94,11 @@ FEATURES: tuple[Column, ...] = (
             "wednesday": "Wed",
         },
     ),
-    CategoryColumn("time", "Meal", {"Lunch": 0, "Dinner": 1}),
+    CategoryColumn("time", "Meal", {LUNCH: 0, "Dinner": 1}),
     NumberColumn("size", "People at the table", "people", 1, 20, integer=True),
 )
 LABEL = NumberColumn("tip", "Tip", "USD", 0, 100)
-BILL = FEATURES[0].name
+BILL, SEX, SMOKER, DAY, MEAL, PARTY = (column.name for column in FEATURES)
 
 FEATURE_NAMES = [column.name for column in FEATURES]
 COLUMNS = {column.name: column for column in (*FEATURES, LABEL)}
@@ -188,6 +191,11 @@ def document() -> dict[str, Any]:
             facts["spellings"] = column.spellings
         features.append(facts)
     return {"version": VERSION, "bill": BILL, "features": features}
+
+
+def same_major(one: str, other: str) -> bool:
+    """Whether two versions of the contract have the same major: records of one suit the other."""
+    return one.partition(".")[0] == other.partition(".")[0]
 
 
 def _canonical(values: pd.Series, column: CategoryColumn) -> pd.Series:

@@ -1,7 +1,8 @@
 """How asset values become files: `{storage}/assets/<asset>/<month>.<extension>`, and reports.
 
 Belongs here: one small family on Dagster's UPath base class, for folders and object stores alike.
-Does not belong here: anything that looks into a value. Nothing is ever pickled.
+Does not belong here: anything that looks into a value. Nothing is ever pickled. A table of another
+major version of the contract is not let in.
 """
 
 import io
@@ -13,7 +14,15 @@ import dagster as dg
 import pandas as pd
 from upath import UPath
 
+from tip_assets import contract
 from tip_assets.storage import write_atomically
+
+# Tables without a version are older than the stamp: until then there was no other contract.
+UNSTAMPED = "1.0"
+
+
+class OtherContract(ValueError):
+    """A table of another major version of the contract; the message says what to do."""
 
 
 class MonthlyFiles(dg.UPathIOManager):
@@ -44,13 +53,34 @@ class MonthlyFiles(dg.UPathIOManager):
 
 
 class ParquetFiles(MonthlyFiles):
-    """Tables. A window of months arrives as one table, whether it covers one month or twelve."""
+    """Tables. A window of months arrives as one table, whether it covers one month or twelve.
+
+    Each file carries the version of the contract it was written under, in its Parquet metadata.
+    """
 
     extension = ".parquet"
 
+    def load_from_path(self, context: dg.InputContext, path: UPath) -> pd.DataFrame:
+        return self.read(path)
+
+    def read(self, path: UPath) -> pd.DataFrame:
+        """The table of a month's file. Raises OtherContract when today's code cannot read it."""
+        table = self.from_bytes(path.read_bytes())
+        written = table.attrs.pop(contract.VERSION_TAG, UNSTAMPED)
+        if not contract.same_major(written, contract.VERSION):
+            raise OtherContract(
+                f"{path} was written under contract {written}, today's is {contract.VERSION}: "
+                f"materialize raw_tips of {path.stem} again and what follows from it "
+                "(ingestion_job)"
+            )
+        return table
+
     def to_bytes(self, obj: pd.DataFrame) -> bytes:
+        # pandas keeps `attrs` in the metadata of the file. The caller's table stays as it is.
+        stamped = obj.copy(deep=False)
+        stamped.attrs = {contract.VERSION_TAG: contract.VERSION}
         buffer = io.BytesIO()
-        obj.to_parquet(buffer, index=False)
+        stamped.to_parquet(buffer, index=False)
         return buffer.getvalue()
 
     def from_bytes(self, data: bytes) -> pd.DataFrame:

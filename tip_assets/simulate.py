@@ -65,7 +65,7 @@ def generate(rows: int, seed: int, change: Change) -> pd.DataFrame:
     records = drawn.reset_index(drop=True)
     bill, tip = contract.BILL, contract.LABEL.name
     records[bill] *= np.exp(rng.normal(0, _BILL_NOISE, rows))
-    records["size"] += (rng.random(rows) < change.larger_parties).astype(int)
+    records[contract.PARTY] += (rng.random(rows) < change.larger_parties).astype(int)
     line, _, _, _ = np.linalg.lstsq(_design(sample), sample[tip], rcond=None)
     ratios = sample[tip] / (_design(sample) @ line)
     tips = _design(records) @ line * rng.choice(ratios, rows)
@@ -95,17 +95,17 @@ def _broken_files(records: pd.DataFrame, seed: int) -> dict[str, bytes]:
     faults = records.head(8).astype(object)
     for row, (column, value) in enumerate(
         [
-            ("total_bill", -12.5),
-            ("total_bill", 1834),  # cents for dollars
-            ("tip", "two dollars"),
-            ("tip", None),
-            ("day", "Thurs day"),
-            ("smoker", "maybe"),
-            ("size", 2.5),
+            (contract.BILL, -12.5),
+            (contract.BILL, 1834),  # cents for dollars
+            (contract.LABEL.name, "two dollars"),
+            (contract.LABEL.name, None),
+            (contract.DAY, "Thurs day"),
+            (contract.SMOKER, "maybe"),
+            (contract.PARTY, 2.5),
         ]
     ):
         faults.loc[row, column] = value
-    short = records.iloc[8:12].drop(columns="time")
+    short = records.iloc[8:12].drop(columns=contract.MEAL)
     whole = records.iloc[12:40].to_parquet(index=False)
     return {
         f"{GENERATED}-seed{seed}-faults.csv": faults.to_csv(index=False).encode(),
@@ -115,12 +115,12 @@ def _broken_files(records: pd.DataFrame, seed: int) -> dict[str, bytes]:
 
 
 def _design(records: pd.DataFrame) -> np.ndarray:
-    columns = [np.ones(len(records)), records[contract.BILL], records["size"]]
+    columns = [np.ones(len(records)), records[contract.BILL], records[contract.PARTY]]
     return np.column_stack(columns)
 
 
 def _weights(sample: pd.DataFrame, lunch_share: float | None) -> np.ndarray | None:
     if lunch_share is None:
         return None
-    lunch = (sample["time"] == "Lunch").to_numpy()
+    lunch = (sample[contract.MEAL] == contract.LUNCH).to_numpy()
     return np.where(lunch, lunch_share / lunch.sum(), (1 - lunch_share) / (~lunch).sum())

@@ -1,5 +1,9 @@
 """The contract accepts what is valid in any spelling, and refuses the rest by row and column."""
 
+import ast
+import json
+from pathlib import Path
+
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -7,6 +11,20 @@ from hypothesis import strategies as st
 
 from tip_assets import contract
 from tip_assets.modelling.served_model import InvalidRecords, encode
+from tip_assets_tests.test_month import Platform
+
+REPOSITORY = Path(__file__).parents[1]
+WORDS = {*contract.COLUMNS} | {
+    word for column in contract.CATEGORIES for word in (*column.categories, *column.spellings)
+}
+# Strings that are one of these words and mean something else.
+OTHER_MEANINGS = {
+    ("tip_assets/landing.py", "size"): "the size of a file, in fsspec's words",
+    ("tip_assets/settings.py", "tip"): "a value of the setting `target`, as a person types it",
+    ("tip_assets/resources/model_registry.py", "yes"): "the value of an MLflow tag",
+    ("tip_assets/assets/drift_metrics.py", "no"): "has not drifted, in a table for people",
+    ("tip_assets/summary.py", "no"): "has not drifted, in a table for people",
+}
 
 
 def valid_value(column: contract.Column) -> st.SearchStrategy[object]:
@@ -100,3 +118,74 @@ def test_the_sample_is_the_published_table(sample):
     published = px.data.tips()
     assert len(sample) == 244
     pd.testing.assert_frame_equal(sample[list(published)], published, check_dtype=False)
+
+
+def words_of_the_contract(source: str) -> set[str]:
+    """The strings of a module, docstrings aside, that are a name of the contract."""
+    nodes = list(ast.walk(ast.parse(source)))
+    docstrings = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+    strings = [node for node in nodes if isinstance(node, ast.Constant)]
+    return {node.value for node in strings if node.value in WORDS and id(node) not in docstrings}
+
+
+def test_no_module_but_the_contract_names_a_column_or_a_category():
+    modules = [
+        path for folder in ("tip_assets", "app") for path in REPOSITORY.glob(f"{folder}/**/*.py")
+    ]
+    found = {
+        (str(path.relative_to(REPOSITORY)), word)
+        for path in modules
+        if path != Path(contract.__file__)
+        for word in words_of_the_contract(path.read_text("utf-8"))
+    }
+    assert len(modules) > 40
+    assert found == OTHER_MEANINGS.keys()
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ('rows["total_bill"]', {"total_bill"}),
+        ('def f(kind="Lunch"):\n    """tip"""\n    return kind', {"Lunch"}),
+        ('DAYS = {"thursday": 0, "Sat": 1}', {"thursday", "Sat"}),
+        ('f"{total}size"', {"size"}),
+        ('"""tip"""\nx = "tips", "tip_rate", size.time', set()),
+    ],
+)
+def test_a_planted_name_is_found(source, found):
+    assert words_of_the_contract(source) == found
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [("1.0", "1.7", True), ("1.0", "2.0", False), ("1.9", "10.9", False), ("2", "2.1", True)],
+)
+def test_records_of_equal_majors_suit_each_other(one, other, same):
+    assert contract.same_major(one, other) == same
+
+
+def test_a_champion_of_another_contract_is_held_against_nothing_until_a_person_releases(tmp_path):
+    platform = Platform(tmp_path)
+    platform.environment["TIPS_TRIALS"] = "20"
+    platform.tips("run", "--month", "2024-01", "--sample")
+    platform.client.set_model_version_tag("waiter-tips", "1", contract.VERSION_TAG, "0.9")
+    (document,) = tmp_path.rglob("contract.json")
+    document.write_text(json.dumps(contract.document() | {"version": "0.9"}))
+    bills = tmp_path / "bills.csv"
+    bills.write_text("total_bill,sex,smoker,day,time,size\n20,Female,No,Sun,Dinner,2\n")
+    refused = platform.tips("predict", str(bills), code=1)
+    assert "the records follow contract 1.0, this model was made for contract 0.9" in refused
+
+    platform.tips("simulate", "--month", "2024-02")
+    printed = platform.tips("run", "--month", "2024-02", code=3)
+    assert "not compared with champion version 1, which was made for contract 0.9" in printed
+    assert "held: the champion was made for contract 0.9" in printed
+    assert "a person has to release" in printed
+    value = platform.value("registered_model", "2024-02")
+    assert value["incumbent"]["version"] == 1
+    assert (value["comparison"], value["served_by"]) == (None, None)
+    assert platform.aliases()["champion"] == 1
+
+    platform.tips("release", "--month", "2024-02", "--reason", "new contract")
+    assert platform.aliases()["champion"] == 2
+    assert "1 rows predicted" in platform.tips("predict", str(bills))

@@ -24,7 +24,9 @@ from tip_assets.modelling.training import (
 )
 from tip_assets.settings import Settings
 
-FIRST = Situation("2024-02", "2024-01", "not enough evidence", [], False, False, 1, 6)
+FIRST = Situation(
+    "2024-02", "2024-01", "not enough evidence", [], False, False, 1, 6, contract.VERSION
+)
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +177,7 @@ def test_a_clear_difference_is_seen_both_ways():
 @pytest.mark.parametrize(
     ("change", "action"),
     [
-        ({"champion_month": None, "verdict": None}, "promoted"),
+        ({"champion_month": None, "verdict": None, "champion_contract": None}, "promoted"),
         ({"champion_month": None, "verdict": None, "quality_faults": ["poor"]}, "held"),
         ({}, "kept"),
         ({"verdict": "better"}, "promoted"),
@@ -186,6 +188,7 @@ def test_a_clear_difference_is_seen_both_ways():
         ({"champion_age_months": 6}, "kept"),
         ({"verdict": "better", "dataset_drifted": True}, "held"),
         ({"verdict": "better", "champion_month": "2024-03"}, "kept"),
+        ({"verdict": None, "champion_contract": "0.9"}, "held"),
     ],
 )
 def test_promotion_follows_the_rule(change, action):
@@ -197,6 +200,9 @@ def test_a_person_releases_a_held_model_but_never_an_older_one():
     decision = decide(held, "prices rose on purpose")
     assert (decision.action, decision.promotes) == ("released", True)
     assert "prices rose on purpose" in decision.reason
+    other = dataclasses.replace(FIRST, verdict=None, champion_contract="0.9")
+    assert "made for contract 0.9" in decide(other).reason
+    assert decide(other, "the new contract is in use").promotes
     older = dataclasses.replace(held, champion_month="2024-03")
     assert not decide(older, "anyway").promotes
 

@@ -12,11 +12,13 @@ from pathlib import Path
 
 import mlflow
 import pytest
+from mlflow.exceptions import MlflowException
 
 from tip_assets import contract
 from tip_assets.modelling.search import best_of, search
 from tip_assets.modelling.split import PART, TRAIN
 from tip_assets.modelling.training import load_booster, predict_rows, read_report, train_booster
+from tip_assets.resources.model_registry import ModelRegistry
 from tip_assets.resources.month_run import log_model
 
 BINARIES = Path(sys.executable).parent
@@ -71,10 +73,10 @@ def invocations(model_path):
     server.wait(20)
 
 
-def ask(address: str, records: list[dict]) -> tuple[int, dict]:
+def ask(address: str, records: list[dict], **params: object) -> tuple[int, dict]:
     request = urllib.request.Request(
         address,
-        json.dumps({"dataframe_records": records}).encode(),
+        json.dumps({"dataframe_records": records, "params": params}).encode(),
         {"Content-Type": "application/json"},
     )
     try:
@@ -108,6 +110,35 @@ def test_what_the_contract_refuses_is_a_clear_error(invocations, sample, change,
     status, answer = ask(invocations, [record])
     assert status == 400
     assert words in answer["message"]
+
+
+@pytest.mark.services
+@pytest.mark.parametrize(
+    ("stated", "status"), [("", 200), (contract.VERSION, 200), ("1.99", 200), ("2.0", 400)]
+)
+def test_records_of_another_major_contract_are_refused_over_http(
+    invocations, sample, stated, status
+):
+    records = sample[contract.FEATURE_NAMES].head(1).to_dict("records")
+    code, answer = ask(invocations, records, contract_version=stated)
+    assert code == status
+    if status == 400:
+        words = "the records follow contract 2.0, this model was made for contract 1.0"
+        assert words in answer["message"]
+
+
+def test_the_registry_states_todays_contract(model_path, sample, monkeypatch):
+    registry = ModelRegistry(mlflow.MlflowClient())
+    (model,) = mlflow.search_logged_models(output_format="list")
+    tags = {contract.VERSION_TAG: contract.VERSION}
+    version = registry.register(str(model_path), model.source_run_id, model.model_id, tags, "")
+    records = sample[contract.FEATURE_NAMES]
+    assert len(registry.predict(version.number, records)) == len(records)
+    assert version.reads_todays_records
+    monkeypatch.setattr(contract, "VERSION", "2.0")
+    assert not version.reads_todays_records
+    with pytest.raises(MlflowException, match=r"follow contract 2\.0, .* made for contract 1\.0"):
+        registry.predict(version.number, records)
 
 
 def test_records_are_answered_as_pandas_reads_them(model_path, sample, rows, ubj):

@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 from upath import UPath
 
-from tip_assets.io_managers import JsonFiles, ParquetFiles
+from tip_assets import champion, contract
+from tip_assets.champion import NothingToDo
+from tip_assets.io_managers import JsonFiles, OtherContract, ParquetFiles
 from tip_assets.partitions import months, training_window, window_input
 from tip_assets.storage import write_atomically
 
@@ -36,6 +38,48 @@ def test_a_table_has_the_same_bytes_every_time(tmp_path, rows):
     files = ParquetFiles(UPath(tmp_path))
     assert files.to_bytes(rows) == files.to_bytes(rows.copy())
     pd.testing.assert_frame_equal(files.from_bytes(files.to_bytes(rows)), rows)
+
+
+def written_under(version: str, path: UPath, rows: pd.DataFrame, patch: pytest.MonkeyPatch) -> None:
+    with patch.context() as then:
+        then.setattr(contract, "VERSION", version)
+        write_atomically(path, ParquetFiles(path.parent).to_bytes(rows))
+
+
+def test_a_table_carries_the_contract_it_was_written_under(tmp_path, rows):
+    path = UPath(tmp_path / "2024-01.parquet")
+    files = ParquetFiles(UPath(tmp_path))
+    write_atomically(path, files.to_bytes(rows))
+    assert files.from_bytes(path.read_bytes()).attrs == {"tips.contract": contract.VERSION}
+    assert (rows.attrs, files.read(path).attrs) == ({}, {})
+
+
+def test_a_table_of_another_major_contract_is_refused_in_words(tmp_path, rows, monkeypatch):
+    path, files = UPath(tmp_path / "2024-01.parquet"), ParquetFiles(UPath(tmp_path))
+    written_under("2.3", path, rows, monkeypatch)
+    with pytest.raises(OtherContract) as refused:
+        files.read(path)
+    for words in (str(path), "contract 2.3", "today's is 1.", "materialize raw_tips of 2024-01"):
+        assert words in str(refused.value)
+    for version in ("1.7", contract.VERSION):
+        written_under(version, path, rows, monkeypatch)
+        pd.testing.assert_frame_equal(files.read(path), rows)
+
+
+def test_a_table_from_before_versions_were_stored_is_of_the_first(tmp_path, rows, monkeypatch):
+    path, files = UPath(tmp_path / "2024-01.parquet"), ParquetFiles(UPath(tmp_path))
+    write_atomically(path, rows.to_parquet(index=False))
+    pd.testing.assert_frame_equal(files.read(path), rows)
+    monkeypatch.setattr(contract, "VERSION", "2.0")
+    with pytest.raises(OtherContract, match=r"written under contract 1\.0"):
+        files.read(path)
+
+
+def test_a_rebuild_refuses_data_of_another_contract(tmp_path, rows, recipe, monkeypatch):
+    path = UPath(tmp_path) / "assets" / "splits" / "2024-01.parquet"
+    written_under("2.0", path, rows, monkeypatch)
+    with pytest.raises(NothingToDo, match=r"2024-01\.parquet was written under contract 2\.0"):
+        champion._window(UPath(tmp_path), recipe)
 
 
 def test_what_json_cannot_say_is_refused(tmp_path):
@@ -81,3 +125,34 @@ def test_a_window_is_one_table_whichever_months_are_there(tmp_path, present, mon
             instance=instance,
         )
         assert result.output_for_node("window") == present
+
+
+def test_a_window_with_a_month_of_another_contract_stops_in_words(tmp_path, monkeypatch):
+    @dg.asset(partitions_def=months, io_manager_key="files")
+    def numbers() -> pd.DataFrame:
+        return pd.DataFrame({"month": [1]})
+
+    @dg.asset(
+        ins={"numbers": dg.AssetIn(partition_mapping=training_window, metadata=window_input)},
+        partitions_def=months,
+        io_manager_key="files",
+    )
+    def window(numbers: pd.DataFrame) -> pd.DataFrame:
+        return numbers
+
+    resources = {"files": ParquetFiles(UPath(tmp_path))}
+    with dg.DagsterInstance.ephemeral() as instance:
+        dg.materialize([numbers], partition_key="2024-01", resources=resources, instance=instance)
+        monkeypatch.setattr(contract, "VERSION", "2.0")
+        dg.materialize([numbers], partition_key="2024-02", resources=resources, instance=instance)
+        stopped = dg.materialize(
+            [numbers, window],
+            selection=[window],
+            partition_key="2024-02",
+            resources=resources,
+            instance=instance,
+            raise_on_error=False,
+        )
+    (failure,) = stopped.get_step_failure_events()
+    cause = failure.step_failure_data.error.cause
+    assert "2024-01.parquet was written under contract 1.0, today's is 2.0" in cause.message

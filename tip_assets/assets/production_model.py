@@ -121,6 +121,7 @@ def _situation(
         drift_confirmed=bool(twice),
         champion_age_months=months_apart(champion.month, month) if champion else 0,
         champion_max_age_months=settings.champion_max_age_months,
+        champion_contract=champion.contract if champion else None,
     )
 
 

@@ -62,13 +62,13 @@ def registered_model(
     incumbent = _incumbent(registry, metric_store, version)
     test = splits[splits[PART] == TEST]
     comparison = _compare(registry, trained_booster, test, version, incumbent, settings)
-    served_by = metric_store.champion_before(context.partition_key)
+    served_by = _served_by(registry, metric_store, context.partition_key)
     value = {
         "month": context.partition_key,
         "version": version.number,
         "fingerprint": report.fingerprint,
         "incumbent": _facts(incumbent),
-        "served_by": _facts(registry.version(served_by) if served_by else None),
+        "served_by": _facts(served_by),
         "comparison": comparison.to_dict() if comparison else None,
         "quality_faults": quality_faults(report.baselines, report.against),
         "cross_validated_rmse": report.cross_validated_rmse,
@@ -139,12 +139,19 @@ def _compare(
             "from the booster it was made of.",
             allow_retries=False,
         )
-    if incumbent is None:
+    if incumbent is None or not incumbent.reads_todays_records:
         return None
     rival = registry.predict(incumbent.number, records)
     return compare(
         tips_of(test), predicted, rival, confidence=settings.confidence, seed=settings.seed
     )
+
+
+def _served_by(registry: ModelRegistry, store: MetricStore, month: str) -> ModelVersion | None:
+    """Who served the month; None as well when that model cannot read today's records."""
+    number = store.champion_before(month)
+    version = registry.version(number) if number else None
+    return version if version and version.reads_todays_records else None
 
 
 def _facts(version: ModelVersion | None) -> dict[str, Any] | None:
@@ -163,8 +170,13 @@ def _metadata(
         "version": version.number,
         "mlflow_version": tracking.version_link(version.number),
     }
-    if incumbent is None or comparison is None:
+    if incumbent is None:
         return metadata | {"summary": f"version {version.number}; no champion to compare with yet"}
+    if comparison is None:
+        return metadata | {
+            "summary": f"version {version.number}; not compared with champion version "
+            f"{incumbent.number}, which was made for contract {incumbent.contract}"
+        }
     interval = f"{comparison.low:+.3f} to {comparison.high:+.3f}"
     return metadata | {
         "summary": f"version {version.number}; {comparison.verdict} against champion version "

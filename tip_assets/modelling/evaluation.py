@@ -68,7 +68,7 @@ def baselines(train: pd.DataFrame, rows: pd.DataFrame, fixed_share: float) -> di
     """
     from sklearn.linear_model import LinearRegression
 
-    columns = [contract.BILL, "size"]
+    columns = [contract.BILL, contract.PARTY]
     line = LinearRegression().fit(train[columns].to_numpy(float), train[contract.LABEL.name])
     return {
         MEAN_TIP: np.full(len(rows), float(train[contract.LABEL.name].mean())),

@@ -7,6 +7,7 @@ moving registry aliases (`assets/production_model.py`).
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from tip_assets.contract import VERSION, same_major
 from tip_assets.modelling.evaluation import FIXED_SHARE, MEAN_TIP
 
 Action = Literal["promoted", "kept", "held", "released"]
@@ -18,6 +19,7 @@ class Situation:
 
     `verdict` is the paired comparison with the champion, None when there is none yet.
     `drift_confirmed`: the same column has drifted in this month and in the one before.
+    `champion_contract` is the version of the contract that the champion was made for.
     """
 
     month: str
@@ -28,6 +30,7 @@ class Situation:
     drift_confirmed: bool
     champion_age_months: int
     champion_max_age_months: int
+    champion_contract: str | None
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,12 @@ def decide(situation: Situation, release_reason: str = "") -> Decision:
         return Decision("released", f"by a person: {release_reason}")
     if s.quality_faults:
         return Decision("held", "; ".join(s.quality_faults))
+    if s.champion_contract and not same_major(s.champion_contract, VERSION):
+        return Decision(
+            "held",
+            f"the champion was made for contract {s.champion_contract} and cannot read records of "
+            f"contract {VERSION}, so nothing compares the two: a person has to release",
+        )
     if s.dataset_drifted:
         return Decision("held", "the dataset has drifted: a person has to look")
     if s.verdict is None:

@@ -16,6 +16,8 @@ import xgboost as xgb
 from mlflow.exceptions import INVALID_PARAMETER_VALUE, MlflowException
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
+CONTRACT_VERSION = "contract_version"  # inference parameter: which contract the records follow
+
 
 class InvalidRecords(MlflowException):
     """Records that the model must not answer; the message names row, column and value.
@@ -59,7 +61,11 @@ def predict_dollars(
 
 
 class WaiterTipModel(PythonModel):
-    """Answers records of the contract's feature columns with the predicted tip in dollars."""
+    """Answers records of the contract's feature columns with the predicted tip in dollars.
+
+    A caller who states the version of the contract that the records follow, in the inference
+    parameter `contract_version`, is refused when its major is not the model's.
+    """
 
     def load_context(self, context: PythonModelContext) -> None:
         self.contract = json.loads(Path(context.artifacts["contract"]).read_text("utf-8"))
@@ -73,9 +79,19 @@ class WaiterTipModel(PythonModel):
         model_input: pd.DataFrame,
         params: dict[str, Any] | None = None,
     ) -> np.ndarray:
+        stated = (params or {}).get(CONTRACT_VERSION, "")
+        _refuse_other_contract(stated, self.contract["version"])
         features = encode(model_input, self.contract)
         bill = model_input[self.contract["bill"]].to_numpy(dtype=float)
         return predict_dollars(self.booster, features, bill, self.target)
+
+
+def _refuse_other_contract(stated: str, own: str) -> None:
+    if stated and stated.partition(".")[0] != own.partition(".")[0]:
+        raise InvalidRecords(
+            f"the records follow contract {stated}, this model was made for contract {own}: "
+            "their major versions must be the same. Ask a model made for the records' contract"
+        )
 
 
 def _codes(values: pd.Series, column: dict[str, Any]) -> np.ndarray:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from tip_assets import contract
 from tip_assets.modelling.recipe import Recipe
 from tip_assets.settings import REGISTERED_MODEL
 
@@ -20,6 +21,7 @@ CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 FINGERPRINT, MONTH = "tips.fingerprint", "tips.month"
 RECIPE, BOOSTER = "tips.recipe", "tips.booster_sha256"
 INCUMBENT, ARCHIVED = "tips.incumbent", "tips.archived"
+YES = "yes"  # the value of a tag that says no more than its name
 READY_WITHIN_SECONDS = 120
 
 MODEL_DESCRIPTION = (
@@ -45,6 +47,16 @@ class ModelVersion:
     @property
     def recipe(self) -> Recipe:
         return Recipe.from_json(self.tags[RECIPE])
+
+    @property
+    def contract(self) -> str:
+        """The version of the contract that the model was made for."""
+        return self.tags[contract.VERSION_TAG]
+
+    @property
+    def reads_todays_records(self) -> bool:
+        """Whether the model was made for today's major version of the contract."""
+        return contract.same_major(self.contract, contract.VERSION)
 
     def version_in_tag(self, tag: str) -> int | None:
         """A version number kept in a tag; None when the tag is empty or absent."""
@@ -105,15 +117,21 @@ class ModelRegistry:
         for version in self.versions()[:-kept]:
             if version.number not in aliased and ARCHIVED not in version.tags:
                 self.client.set_model_version_tag(
-                    REGISTERED_MODEL, str(version.number), ARCHIVED, "yes"
+                    REGISTERED_MODEL, str(version.number), ARCHIVED, YES
                 )
 
     def predict(self, number: int, records: pd.DataFrame) -> np.ndarray:
-        """Predict raw records by a version, in dollars."""
+        """Predict raw records of today's contract by a version, in dollars.
+
+        Raises MlflowException when the model refuses them: it may be made for another contract.
+        """
         import mlflow
 
+        from tip_assets.modelling.served_model import CONTRACT_VERSION
+
         model = mlflow.pyfunc.load_model(f"models:/{REGISTERED_MODEL}/{number}")
-        return np.asarray(model.predict(records), dtype=float)
+        params = {CONTRACT_VERSION: contract.VERSION}
+        return np.asarray(model.predict(records, params=params), dtype=float)
 
     @property
     def _aliases(self) -> dict[str, Any]:

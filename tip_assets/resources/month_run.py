@@ -15,7 +15,7 @@ from tip_assets.modelling.recipe import LIBRARIES, Recipe, lock_version
 from tip_assets.modelling.search import Trial
 from tip_assets.modelling.training import TrainingReport
 from tip_assets.resources.mlflow_tracking import MlflowTracking
-from tip_assets.resources.model_registry import FINGERPRINT, MONTH, RECIPE
+from tip_assets.resources.model_registry import FINGERPRINT, MONTH, RECIPE, YES
 from tip_assets.settings import DRIFT_EXPERIMENT, TRAINING_EXPERIMENT
 
 KIND, TRIAL, TRAINED = "tips.kind", "tips.trial", "tips.trained"
@@ -92,7 +92,7 @@ def top_run(tracking: MlflowTracking) -> str:
     """
     found = tracking.client.search_runs(
         [tracking.experiment_id(TRAINING_EXPERIMENT)],
-        f"tags.`{KIND}` = 'month' and tags.`{TRAINED}` = 'yes'",
+        f"tags.`{KIND}` = 'month' and tags.`{TRAINED}` = '{YES}'",
         order_by=["metrics.test_rmse ASC"],
         max_results=1,
     )
@@ -108,7 +108,7 @@ def top_run(tracking: MlflowTracking) -> str:
 
 def is_trained(tracking: MlflowTracking, run_id: str) -> bool:
     """Whether the month's run already holds its final model."""
-    return tracking.client.get_run(run_id).data.tags.get(TRAINED) == "yes"
+    return tracking.client.get_run(run_id).data.tags.get(TRAINED) == YES
 
 
 def log_training(mlflow: Any, report: TrainingReport, ubj: bytes, plots: dict[str, bytes]) -> None:
@@ -134,7 +134,7 @@ def log_training(mlflow: Any, report: TrainingReport, ubj: bytes, plots: dict[st
             (Path(folder) / f"{name}.png").write_bytes(png)
         mlflow.log_artifacts(folder, "plots")
     log_model(mlflow, report, ubj)
-    mlflow.set_tag(TRAINED, "yes")
+    mlflow.set_tag(TRAINED, YES)
 
 
 def log_model(mlflow: Any, report: TrainingReport, ubj: bytes) -> None:
@@ -236,19 +236,21 @@ def version_tags(report: TrainingReport) -> dict[str, str]:
         "tips.lock": lock_version(),
         "tips.seed": str(recipe.seed),
         "tips.threads": str(recipe.threads),
-        "tips.contract": recipe.contract,
+        contract.VERSION_TAG: recipe.contract,
         RECIPE: recipe.to_json(),
     }
 
 
 def _signature() -> Any:
-    """The contract's columns in, dollars out.
+    """The contract's columns in, dollars out; a caller may say which contract the records follow.
 
     Numbers are of any type: MLflow would refuse whole numbers where it expects floats, and floats
     where it expects whole numbers. What is no number, the model itself refuses, by row and column.
     """
     from mlflow.models import ModelSignature
-    from mlflow.types.schema import AnyType, ColSpec, Schema
+    from mlflow.types.schema import AnyType, ColSpec, ParamSchema, ParamSpec, Schema
+
+    from tip_assets.modelling.served_model import CONTRACT_VERSION
 
     return ModelSignature(
         Schema(
@@ -258,4 +260,5 @@ def _signature() -> Any:
             ]
         ),
         Schema([ColSpec("double")]),
+        ParamSchema([ParamSpec(CONTRACT_VERSION, "string", "")]),
     )
