@@ -46,6 +46,8 @@ class Progress(logging.Handler):
             self._on_event(event)
         elif record.name.endswith(".search"):
             self._on_trial(record)
+        elif record.name.endswith(".turns"):
+            self._line(f"      {record.getMessage()}")
 
     def _on_event(self, event: Any) -> None:
         if event.event_type_value == "STEP_START":
@@ -82,10 +84,10 @@ class Progress(logging.Handler):
 
 
 @contextmanager
-def progress(assets: int) -> Iterator[Progress]:
-    """Show progress on the terminal while the block runs, on a stream of its own."""
-    sys.stdout.flush()
-    with os.fdopen(os.dup(sys.stdout.fileno()), "w") as terminal:
+def progress(assets: int, stream: TextIO) -> Iterator[Progress]:
+    """Show progress on a stream while the block runs, through a handle of its own."""
+    stream.flush()
+    with os.fdopen(os.dup(stream.fileno()), "w") as terminal:
         handler = Progress(terminal, assets)
         logger = logging.getLogger("tip_assets")
         logger.addHandler(handler)

@@ -6,7 +6,7 @@ matplotlib: assets import them when they run.
 
 import dagster as dg
 
-from tip_assets import checks, jobs
+from tip_assets import checks, jobs, report_sensors
 from tip_assets.assets import (
     best_params,
     drift_metrics,
@@ -76,7 +76,13 @@ def defs() -> dg.Definitions:
         asset_checks=dg.load_asset_checks_from_modules([checks]),
         jobs=[jobs.monthly_retraining_job, jobs.ingestion_job, jobs.release_job],
         schedules=[monthly_schedule],
-        sensors=[landing_sensor],
+        sensors=[
+            landing_sensor,
+            report_sensors.success_report,
+            report_sensors.failure_report,
+            report_sensors.cancellation_report,
+            report_sensors.silence_sensor,
+        ],
         resources=resources(get_settings()),
         executor=dg.in_process_executor,
         loggers={"console": dg.colored_console_logger, "progress": progress_logger},

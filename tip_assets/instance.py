@@ -1,13 +1,16 @@
-"""The Dagster instance of this machine: its folder and its configuration file.
+"""The Dagster instance of this machine: its folder, its configuration, runs that were killed.
 
-Belongs here: preparing DAGSTER_HOME. Does not belong here: running anything on it.
+Belongs here: preparing DAGSTER_HOME and tidying what dead processes left. Does not belong here:
+running anything on it.
 """
 
 import os
 import socket
 from importlib.resources import files
+from pathlib import Path
 
 import dagster as dg
+from filelock import FileLock
 
 from tip_assets.settings import Settings
 
@@ -15,13 +18,21 @@ PROCESS_TAG = "tips/process"
 
 
 def prepare_instance(settings: Settings) -> None:
-    """Make DAGSTER_HOME with its `dagster.yaml` if it is not there, and export it."""
+    """Make DAGSTER_HOME with its configuration and databases if they are not there; export it.
+
+    Processes that start at the same moment on an empty folder make it one after the other: Dagster
+    creates its SQLite databases in several steps, and a second process would trip over the first.
+    """
     home = settings.dagster_folder
     home.mkdir(parents=True, exist_ok=True)
-    configuration = home / "dagster.yaml"
-    if not configuration.exists():
-        configuration.write_text(files("tip_assets").joinpath("dagster.yaml").read_text("utf-8"))
     os.environ["DAGSTER_HOME"] = str(home)
+    with FileLock(home / ".preparing.lock"):
+        _write_configuration(home / "dagster.yaml")
+        made = home / ".prepared"
+        if not made.exists():
+            with dg.DagsterInstance.get() as instance:
+                instance.get_runs(limit=1)
+            made.touch()
 
 
 def process_mark() -> str:
@@ -29,16 +40,41 @@ def process_mark() -> str:
     return f"{socket.gethostname()} {os.getpid()}"
 
 
-def close_dead_runs(instance: dg.DagsterInstance) -> None:
-    """Mark as failed the runs whose process on this machine is gone.
+def close_dead_runs(instance: dg.DagsterInstance) -> list[str]:
+    """Mark as failed the runs whose process on this machine is gone; gives their ids.
 
-    A killed run would stay `STARTED` for ever, and every later one would wait for it.
+    A killed run would stay `STARTED` for ever, and the place that it had in a pool would stay
+    taken: every later run would wait for it.
     """
     started = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])
+    dead = []
     for run in instance.get_runs(filters=started):
         host, _, process = run.tags.get(PROCESS_TAG, "").rpartition(" ")
         if host == socket.gethostname() and not _is_alive(int(process)):
             instance.report_run_failed(run, f"its process, {process}, has ended")
+            dead.append(run.run_id)
+    _free_places_of_ended_runs(instance)
+    return dead
+
+
+def _free_places_of_ended_runs(instance: dg.DagsterInstance) -> None:
+    holders = instance.event_log_storage.get_concurrency_run_ids()
+    if not holders:
+        return
+    for run in instance.get_runs(filters=dg.RunsFilter(run_ids=list(holders))):
+        if run.is_finished:
+            instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+
+
+def _write_configuration(path: Path) -> None:
+    """Write our configuration, unless a person has made the file their own."""
+    ours = files("tip_assets").joinpath("dagster.yaml").read_text("utf-8")
+    if not path.exists() or _first_line(path.read_text("utf-8")) == _first_line(ours):
+        path.write_text(ours)
+
+
+def _first_line(text: str) -> str:
+    return text.partition("\n")[0]
 
 
 def _is_alive(process: int) -> bool:

@@ -1,19 +1,40 @@
-"""Jobs: which assets are made together.
+"""Jobs: which assets are made together, for how long at most, and which month first.
 
-Belongs here: selections. Does not belong here: when they run.
+Belongs here: selections and run tags. Does not belong here: when they run.
 """
 
 import dagster as dg
 
+from tip_assets.partitions import months, months_apart
+from tip_assets.settings import get_settings
+
+_TAGS = {"dagster/max_runtime": f"{get_settings().most_run_minutes * 60:.0f}"}
+
+
+def _oldest_first(month: str) -> dict[str, str]:
+    """The priority of a month in Dagster's queue and pools: who serves depends on the order."""
+    return {"dagster/priority": str(-months_apart(get_settings().first_month, month))}
+
+
+_BY_MONTH: dg.PartitionedConfig = dg.PartitionedConfig(
+    partitions_def=months,
+    run_config_for_partition_key_fn=lambda _month: {},
+    tags_for_partition_key_fn=_oldest_first,
+)
+
 monthly_retraining_job = dg.define_asset_job(
     "monthly_retraining_job",
     selection=dg.AssetSelection.all(),
+    config=_BY_MONTH,
+    tags=_TAGS,
     description="The whole month: ingestion, search, training, comparison, drift, promotion.",
 )
 
 ingestion_job = dg.define_asset_job(
     "ingestion_job",
     selection=dg.AssetSelection.assets("raw_tips", "transformed_tips", "splits"),
+    config=_BY_MONTH,
+    tags=_TAGS,
     description="A late file for an old month: that month's rows anew, no model of it.",
 )
 
@@ -22,6 +43,7 @@ RELEASED = dg.AssetSelection.assets("drift_report", "drift_metrics", "production
 release_job = dg.define_asset_job(
     "release_job",
     selection=RELEASED.without_checks(),
+    tags=_TAGS,
     description="Releases a model that was held, with a reason: the promotion without its checks. "
     "Drift comes with it, because a model held for its quality has not been measured for it.",
 )

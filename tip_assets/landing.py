@@ -7,7 +7,10 @@ are never changed.
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
 
 import pandas as pd
 from upath import UPath
@@ -68,20 +71,33 @@ def landing_digests(storage: UPath) -> dict[str, str]:
     A file counts by its name and its ETag where the storage has one, else its time and size, so
     that one listing is enough and no file is read.
     """
-    root = storage / "landing"
-    if not root.is_dir():
-        return {}
     found: dict[str, list[str]] = {}
-    for name, facts in root.fs.find(root.path, detail=True).items():
-        path = UPath(name)
-        month, _, rest = name.removeprefix(root.path).lstrip("/").partition("/")
-        if rest and path.suffix.lower() in FORMATS and not path.name.startswith("."):
-            mark = facts.get("ETag") or f"{facts.get('mtime')} {facts['size']}"
-            found.setdefault(month, []).append(f"{rest}\0{mark}")
+    for month, name, facts in _listing(storage):
+        mark = facts.get("ETag") or f"{facts.get('mtime')} {facts['size']}"
+        found.setdefault(month, []).append(f"{name}\0{mark}")
     return {
         month: hashlib.sha256("\n".join(sorted(files)).encode()).hexdigest()[:16]
         for month, files in sorted(found.items())
     }
+
+
+def newest_landing(storage: UPath) -> datetime | None:
+    """When the newest landing file came; None if there is none."""
+    times = [facts.get("LastModified") or facts.get("mtime") for *_, facts in _listing(storage)]
+    at = [t if isinstance(t, datetime) else datetime.fromtimestamp(t, UTC) for t in times if t]
+    return max(at, default=None)
+
+
+def _listing(storage: UPath) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Month folder, name within it and the storage's facts of each landing file, in one listing."""
+    root = storage / "landing"
+    if not root.is_dir():
+        return
+    for name, facts in root.fs.find(root.path, detail=True).items():
+        path = UPath(name)
+        month, _, rest = name.removeprefix(root.path).lstrip("/").partition("/")
+        if rest and path.suffix.lower() in FORMATS and not path.name.startswith("."):
+            yield month, rest, facts
 
 
 def read_month(storage: UPath, month: str) -> MonthOfLanding:

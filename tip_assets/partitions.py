@@ -30,6 +30,8 @@ training_window = dg.TimeWindowPartitionMapping(
 )
 
 OWNERS = ["team:tip-platform"]
+# One step at a time trains or promotes, in whatever process: Dagster's pool of the instance.
+MODEL_POOL = "model"
 
 # Months without data leave a gap in the window, not an error.
 window_input = {"allow_missing_partitions": True}

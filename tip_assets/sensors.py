@@ -1,7 +1,7 @@
 """Reacting to new landing files.
 
 Belongs here: comparing what has landed with what was ingested. Does not belong here: reading files
-(`landing.py`) or the clock (`schedules.py`).
+(`landing.py`), the clock (`schedules.py`), or what follows a run (`report_sensors.py`).
 """
 
 import json
@@ -13,7 +13,10 @@ from tip_assets.assets.raw_tips import LANDED
 from tip_assets.jobs import ingestion_job, monthly_retraining_job
 from tip_assets.landing import landing_digests
 from tip_assets.partitions import months
+from tip_assets.resources.metric_store import MetricStore
+from tip_assets.run_facts import last_run
 from tip_assets.settings import Settings
+from tip_assets.turns import months_ahead, was_turned_away
 
 
 @dg.sensor(
@@ -22,13 +25,16 @@ from tip_assets.settings import Settings
     default_status=dg.DefaultSensorStatus.RUNNING,
 )
 def landing_sensor(
-    context: dg.SensorEvaluationContext, settings: dg.ResourceParam[Settings]
-) -> dg.SensorResult | dg.SkipReason:
+    context: dg.SensorEvaluationContext,
+    settings: dg.ResourceParam[Settings],
+    metric_store: MetricStore,
+) -> dg.SensorResult:
     """Run each month whose landing files are not the ones it was last run on.
 
     A late file for a month that newer ones follow has that month ingested again and the newest one
-    retrained: no model of an old month is made. A folder that is no month of the platform is told
-    in the log and nothing else.
+    retrained: no model of an old month is made. A month that was turned away because earlier ones
+    go first is run when they have. A folder that is no month of the platform is told in the log and
+    nothing else.
     """
     digests = landing_digests(settings.storage_root)
     for folder in digests.keys() - set(months.get_partition_keys()):
@@ -36,11 +42,17 @@ def landing_sensor(
     known = {month: digest for month, digest in digests.items() if months.has_partition_key(month)}
     seen = json.loads(context.cursor or "{}")
     changed = {month: digest for month, digest in known.items() if seen.get(month) != digest}
-    requests = list(_requests(context.instance, known, changed))
-    if not requests:
-        context.update_cursor(json.dumps(known))
-        return dg.SkipReason("every month has been run on what has landed")
-    return dg.SensorResult(run_requests=requests, cursor=json.dumps(known))
+    requests = [
+        *_requests(context.instance, known, changed),
+        *_second_turns(context.instance, settings, metric_store, set(known) - set(changed)),
+    ]
+    nothing = None if requests else "every month has been run on what has landed"
+    return dg.SensorResult(
+        run_requests=requests,
+        skip_reason=nothing,
+        cursor=json.dumps(known),
+        asset_events=[_landed(month, digest) for month, digest in changed.items()],
+    )
 
 
 def ingested(instance: dg.DagsterInstance, month: str) -> str | None:
@@ -76,6 +88,23 @@ def _requests(
         late = "" if month == newest else late
     if late:
         yield _whole_month(newest, f"{newest} {known[newest]} after {late}")
+
+
+def _landed(month: str, digest: str) -> dg.AssetMaterialization:
+    """That files of a month have landed: what the freshness of the landing is judged by."""
+    return dg.AssetMaterialization("landing_tips", partition=month, metadata={LANDED: digest})
+
+
+def _second_turns(
+    instance: dg.DagsterInstance, settings: Settings, store: MetricStore, known: set[str]
+) -> Iterator[dg.RunRequest]:
+    """Runs of the months that came too early and whose turn it is now."""
+    for month in sorted(known - store.decided_months()):
+        run = last_run(instance, month)
+        if run is None or not was_turned_away(run):
+            continue
+        if not months_ahead(instance, settings, store, month):
+            yield _whole_month(month, f"{month} after {run.run_id}")
 
 
 def _whole_month(month: str, run_key: str) -> dg.RunRequest:

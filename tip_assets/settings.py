@@ -8,13 +8,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from upath import UPath
 
 REGISTERED_MODEL = "waiter-tips"
 TRAINING_EXPERIMENT = "waiter-tips"
 DRIFT_EXPERIMENT = "waiter-tips-drift"
+
+_K_OF_N = r"^[1-9]\d* of [1-9]\d*$"
 
 
 class Settings(BaseSettings):
@@ -87,9 +89,39 @@ class Settings(BaseSettings):
     drift_share: float = Field(
         0.5, gt=0, le=1, description="Share of drifted columns at which the dataset has drifted."
     )
+    column_alarm: str = Field(
+        "2 of 3",
+        pattern=_K_OF_N,
+        description="A drifted column is told of when it has drifted in so many of so many months.",
+    )
+    blocking_alarm: str = Field(
+        "1 of 1",
+        pattern=_K_OF_N,
+        description="A blocking check is told of when it has failed in so many of so many months.",
+    )
+    sns_topic_arn: str = Field(
+        "",
+        description="SNS topic for notifications; empty: the file `notifications.jsonl` in the "
+        "state folder.",
+    )
+    landing_silent_days: float = Field(
+        35, gt=0, description="Days without any new landing file after which that is told."
+    )
+    most_run_minutes: float = Field(
+        60, gt=0, description="A run that takes longer is ended and told of."
+    )
     report_rows: int = Field(
         20_000, ge=100, description="Most rows of each side drawn into an HTML report."
     )
+
+    @field_validator("column_alarm", "blocking_alarm")
+    @classmethod
+    def alarm_can_ring(cls, words: str) -> str:
+        """An alarm of more months than are looked at would never ring."""
+        least, window = (int(number) for number in words.split(" of "))
+        if least > window:
+            raise ValueError(f"{words!r} can never ring")
+        return words
 
     @property
     def storage_root(self) -> UPath:
@@ -118,6 +150,11 @@ class Settings(BaseSettings):
         if self.mlflow_tracking_uri.startswith("http"):
             return self.mlflow_tracking_uri.rstrip("/")
         return f"http://127.0.0.1:{self.mlflow_port}"
+
+    @property
+    def outbox(self) -> Path:
+        """Where notifications go when there is no SNS topic: a line of JSON each."""
+        return self.state_folder / "notifications.jsonl"
 
     @property
     def dagster_folder(self) -> Path:

@@ -4,16 +4,18 @@ Belongs here: text for a person. Does not belong here: deciding or computing any
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tip_assets.drift.evidently_reports import REPORTS
 from tip_assets.drift.rule import p_words
-from tip_assets.run_month import Outcome
 from tip_assets.settings import Settings
 from tip_assets.storage import quarantine_file, report_folder
 
+if TYPE_CHECKING:
+    from tip_assets.run_month import Outcome
 
-def summary(outcome: Outcome, settings: Settings) -> str:
+
+def summary(outcome: "Outcome", settings: Settings) -> str:
     """The whole summary of a month's run."""
     lines = [
         "",
@@ -26,16 +28,18 @@ def summary(outcome: Outcome, settings: Settings) -> str:
     return "\n".join(lines)
 
 
-def _ending(outcome: Outcome) -> str:
+def _ending(outcome: "Outcome") -> str:
     if outcome.failure:
         return "FAILED"
     return "HELD, no champion was changed" if outcome.is_held else "done"
 
 
-def _facts(outcome: Outcome, settings: Settings) -> Iterator[str]:
+def _facts(outcome: "Outcome", settings: Settings) -> Iterator[str]:
     if outcome.failure:
         yield f"  error        {outcome.failure}"
         yield f"  full log     {outcome.log}"
+    for trouble in outcome.not_told:
+        yield f"  not told     {trouble}"
     if "raw_tips" in outcome.summaries:
         yield f"  rows         {outcome.summaries['raw_tips']}"
         refused = outcome.summaries["raw_tips"]
@@ -43,7 +47,7 @@ def _facts(outcome: Outcome, settings: Settings) -> Iterator[str]:
             yield f"  quarantine   {quarantine_file(settings.storage_root, outcome.month)}"
     registered = outcome.values.get("registered_model")
     if registered:
-        yield from _model(registered)
+        yield from model_lines(registered)
     for check, words in outcome.held.items():
         yield f"  held by      {check}: {words}"
     decided = outcome.values.get("production_model")
@@ -53,14 +57,14 @@ def _facts(outcome: Outcome, settings: Settings) -> Iterator[str]:
         serving = f"version {outcome.champion}" if outcome.champion else "none yet"
         yield f"  champion     {serving}"
     if "drift_metrics" in outcome.values:
-        yield from _drift(outcome.values["drift_metrics"])
+        yield from drift_lines(outcome.values["drift_metrics"])
     if "drift_report" in outcome.values:
         folder = report_folder(settings.storage_root, outcome.month)
         yield f"  reports      {folder}/"
         yield f"               {', '.join(f'{name}.html' for name in REPORTS)}"
 
 
-def _model(registered: dict[str, Any]) -> Iterator[str]:
+def model_lines(registered: dict[str, Any]) -> Iterator[str]:
     yield f"  model        version {registered['version']}"
     yield f"  search       best cross-validated RMSE {registered['cross_validated_rmse']:.3f} USD"
     test = registered["test"]
@@ -78,7 +82,7 @@ def _model(registered: dict[str, Any]) -> Iterator[str]:
         )
 
 
-def _drift(drift: dict[str, Any]) -> Iterator[str]:
+def drift_lines(drift: dict[str, Any]) -> Iterator[str]:
     dataset = drift["dataset"]
     verdict = "DRIFTED" if dataset["drifted"] else "not drifted"
     yield (
@@ -96,7 +100,7 @@ def _drift(drift: dict[str, Any]) -> Iterator[str]:
         )
 
 
-def _next(outcome: Outcome) -> Iterator[str]:
+def _next(outcome: "Outcome") -> Iterator[str]:
     """What to type next, aligned with what it does."""
     month, tips = f"--month {outcome.month}", ".venv/bin/tips"
     steps = [("make up", "look at it in Dagster and MLflow")]

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tip_assets.resources import metric_store as tables
+from tip_assets.resources import metric_tables as tables
 from tip_assets.resources.metric_store import MetricStore
 
 

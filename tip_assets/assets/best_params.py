@@ -8,7 +8,7 @@ import pandas as pd
 from tip_assets.modelling.recipe import Recipe, recipe_for
 from tip_assets.modelling.search import Trial, best_of, search
 from tip_assets.modelling.split import PART, TRAIN
-from tip_assets.partitions import OWNERS, months, training_window, window_input
+from tip_assets.partitions import MODEL_POOL, OWNERS, months, training_window, window_input
 from tip_assets.resources.mlflow_tracking import MlflowTracking
 from tip_assets.resources.month_run import log_trials, month_run
 from tip_assets.settings import TRAINING_EXPERIMENT, Settings
@@ -22,6 +22,7 @@ from tip_assets.settings import TRAINING_EXPERIMENT, Settings
     owners=OWNERS,
     io_manager_key="json_files",
     code_version="1",
+    pool=MODEL_POOL,
 )
 def best_params(
     context: dg.AssetExecutionContext,

@@ -11,7 +11,7 @@ from tip_assets import plots
 from tip_assets.assets.drift_report import sides_of, thresholds
 from tip_assets.drift.metrics import DriftMetrics, drift_metrics_of
 from tip_assets.partitions import OWNERS, months
-from tip_assets.resources import metric_store as tables
+from tip_assets.resources import metric_tables as tables
 from tip_assets.resources.metric_store import MetricStore
 from tip_assets.resources.mlflow_tracking import MlflowTracking
 from tip_assets.resources.month_run import log_drift

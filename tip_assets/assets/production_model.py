@@ -7,7 +7,7 @@ import dagster as dg
 from pydantic import Field
 
 from tip_assets.modelling.promotion import Decision, Situation, decide
-from tip_assets.partitions import OWNERS, month_after, months, months_apart
+from tip_assets.partitions import MODEL_POOL, OWNERS, month_after, months, months_apart
 from tip_assets.resources.metric_store import PERSON_TAG, MetricStore, decision_cause
 from tip_assets.resources.mlflow_tracking import MlflowTracking
 from tip_assets.resources.model_registry import (
@@ -37,6 +37,7 @@ class Release(dg.Config):
     owners=OWNERS,
     io_manager_key="json_files",
     code_version="1",
+    pool=MODEL_POOL,
 )
 def production_model(
     context: dg.AssetExecutionContext,

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
+from datetime import timedelta
 
 import dagster as dg
 import pandas as pd
@@ -10,7 +11,7 @@ from tip_assets import contract
 from tip_assets.io_managers import ParquetFiles
 from tip_assets.landing import MonthOfLanding, landing_digests, landing_folder, read_month
 from tip_assets.partitions import OWNERS, months
-from tip_assets.settings import Settings
+from tip_assets.settings import Settings, get_settings
 from tip_assets.storage import quarantine_file, write_atomically
 
 LANDED = "landing_digest"
@@ -23,6 +24,10 @@ landing_tips = dg.AssetSpec(
     kinds={"csv", "parquet"},
     owners=OWNERS,
     partitions_def=months,
+    # Judged by when the landing sensor saw new files; people are told by `silence_sensor`.
+    freshness_policy=dg.FreshnessPolicy.time_window(
+        fail_window=timedelta(days=get_settings().landing_silent_days)
+    ),
 )
 
 

@@ -17,7 +17,7 @@ from tip_assets.modelling.training import (
     read_report,
     tips_of,
 )
-from tip_assets.partitions import OWNERS, months, training_window, window_input
+from tip_assets.partitions import MODEL_POOL, OWNERS, months, training_window, window_input
 from tip_assets.resources.metric_store import MetricStore
 from tip_assets.resources.mlflow_tracking import MlflowTracking
 from tip_assets.resources.model_registry import (
@@ -40,6 +40,7 @@ from tip_assets.settings import Settings
     owners=OWNERS,
     io_manager_key="json_files",
     code_version="1",
+    pool=MODEL_POOL,
 )
 def registered_model(
     context: dg.AssetExecutionContext,

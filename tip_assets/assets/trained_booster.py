@@ -18,7 +18,7 @@ from tip_assets.modelling.training import (
     tips_of,
     train_booster,
 )
-from tip_assets.partitions import OWNERS, months, training_window, window_input
+from tip_assets.partitions import MODEL_POOL, OWNERS, months, training_window, window_input
 from tip_assets.resources.mlflow_tracking import MlflowTracking
 from tip_assets.resources.month_run import is_trained, log_training, month_run
 from tip_assets.settings import TRAINING_EXPERIMENT, Settings
@@ -32,6 +32,7 @@ from tip_assets.settings import TRAINING_EXPERIMENT, Settings
     owners=OWNERS,
     io_manager_key="booster_files",
     code_version="1",
+    pool=MODEL_POOL,
 )
 def trained_booster(
     context: dg.AssetExecutionContext,

@@ -1,10 +1,10 @@
-"""The history of numbers in SQL: drift, model quality, who served when.
+"""The history of numbers in SQL: drift, model quality, who served when, how runs went.
 
-Belongs here: the schema, and writes that replace a month as a whole. Does not belong here: where
-numbers come from or how they are shown. MLflow's own tables are nobody's API; these are.
+Belongs here: writes that replace a month as a whole, and questions about the history. Does not
+belong here: the schema (`metric_tables.py`), where numbers come from or how they are shown.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
@@ -13,88 +13,13 @@ import dagster as dg
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-metadata = sa.MetaData()
-_MONTH = sa.String(7)
-
-drift = sa.Table(
-    "drift",
+from tip_assets.resources.metric_tables import (
+    asset_success,
+    champion_history,
+    check_result,
+    drift,
     metadata,
-    sa.Column("month", _MONTH, primary_key=True),
-    sa.Column("column", sa.String(40), primary_key=True),
-    sa.Column("role", sa.String(12), nullable=False),
-    sa.Column("test", sa.String(20), nullable=False),
-    sa.Column("score", sa.Float, nullable=False),
-    sa.Column("p_value", sa.Float, nullable=False),
-    sa.Column("p_value_corrected", sa.Float, nullable=False),
-    sa.Column("effect", sa.String(20), nullable=False),
-    sa.Column("effect_size", sa.Float, nullable=False),
-    sa.Column("threshold_p_value", sa.Float, nullable=False),
-    sa.Column("threshold_effect_size", sa.Float, nullable=False),
-    sa.Column("drifted", sa.Boolean, nullable=False),
-)
-dataset_drift = sa.Table(
-    "dataset_drift",
-    metadata,
-    sa.Column("month", _MONTH, primary_key=True),
-    sa.Column("columns", sa.Integer, nullable=False),
-    sa.Column("drifted_columns", sa.Integer, nullable=False),
-    sa.Column("share", sa.Float, nullable=False),
-    sa.Column("threshold_share", sa.Float, nullable=False),
-    sa.Column("drifted", sa.Boolean, nullable=False),
-    sa.Column("reference_rows", sa.Integer, nullable=False),
-    sa.Column("current_rows", sa.Integer, nullable=False),
-    sa.Column("served_by", sa.Integer),
-)
-correlation = sa.Table(
-    "correlation",
-    metadata,
-    sa.Column("month", _MONTH, primary_key=True),
-    sa.Column("dataset", sa.String(12), primary_key=True),
-    sa.Column("column", sa.String(40), primary_key=True),
-    sa.Column("with_column", sa.String(40), primary_key=True),
-    sa.Column("pearson", sa.Float, nullable=False),
-)
-column_quality = sa.Table(
-    "column_quality",
-    metadata,
-    sa.Column("month", _MONTH, primary_key=True),
-    sa.Column("dataset", sa.String(12), primary_key=True),
-    sa.Column("column", sa.String(40), primary_key=True),
-    sa.Column("statistic", sa.String(40), primary_key=True),
-    sa.Column("value", sa.Float),
-    sa.Column("category", sa.String(80)),
-)
-model_quality = sa.Table(
-    "model_quality",
-    metadata,
-    sa.Column("month", _MONTH, primary_key=True),
-    # `train` and `test`: the month's challenger on its window. `reference` and `current`: the model
-    # that served the month.
-    sa.Column("part", sa.String(12), primary_key=True),
-    sa.Column("version", sa.Integer, primary_key=True),
-    sa.Column("rows", sa.Integer, nullable=False),
-    sa.Column("mean_error", sa.Float, nullable=False),
-    sa.Column("mean_error_std", sa.Float, nullable=False),
-    sa.Column("mean_absolute_error", sa.Float, nullable=False),
-    sa.Column("mean_absolute_error_std", sa.Float, nullable=False),
-    sa.Column("mape", sa.Float, nullable=False),
-    sa.Column("mape_std", sa.Float, nullable=False),
-    sa.Column("rmse", sa.Float, nullable=False),
-    sa.Column("r2", sa.Float, nullable=False),
-)
-champion_history = sa.Table(
-    "champion_history",
-    metadata,
-    # What made the row, so that a rerun replaces it: `decision 2024-02 version 3`, `rollback ...`.
-    sa.Column("cause", sa.String(80), primary_key=True),
-    sa.Column("month", _MONTH, nullable=False),
-    sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-    sa.Column("action", sa.String(12), nullable=False),
-    sa.Column("challenger", sa.Integer),
-    sa.Column("champion_before", sa.Integer),
-    sa.Column("champion_after", sa.Integer),
-    sa.Column("reason", sa.Text, nullable=False),
-    sa.Column("person", sa.String(120)),
+    run_outcome,
 )
 
 Row = Mapping[str, Any]
@@ -121,6 +46,12 @@ class MetricStore(dg.ConfigurableResource):
         metadata.create_all(engine)
         return engine
 
+    def insert(self, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
+        """An insert that can say what happens to a row of the same key."""
+        if self.engine.dialect.name == "postgresql":
+            return postgresql.insert(table)
+        return sqlite.insert(table)
+
     def replace_month(self, month: str, rows: Mapping[sa.Table, Sequence[Row]]) -> None:
         """Put a month's rows in place of what the tables hold of it, in one transaction."""
         with self.engine.begin() as connection:
@@ -131,11 +62,19 @@ class MetricStore(dg.ConfigurableResource):
 
     def record_decision(self, row: Row) -> None:
         """Write a row of the champion's history; the same cause replaces its row."""
-        dialect = postgresql if self.engine.dialect.name == "postgresql" else sqlite
-        insert = dialect.insert(champion_history).values(**row)
-        upsert = insert.on_conflict_do_update(index_elements=["cause"], set_=dict(row))
-        with self.engine.begin() as connection:
-            connection.execute(upsert)
+        self._upsert(champion_history, [row])
+
+    def record_checks(self, month: str, results: Iterable[Row]) -> None:
+        """Write a month's check results; one that says what it said before stays untouched."""
+        now = datetime.now(UTC)
+        rows = [{"month": month, "since": now, **result} for result in results]
+        self._upsert(check_result, rows, only_if_changed=("passed", "words", "blocking"))
+
+    def record_run(self, outcome: Row, successes: Mapping[str, datetime]) -> None:
+        """Write how a run ended, and when each asset of its month was made."""
+        self._upsert(run_outcome, [outcome])
+        made = [{"month": outcome["month"], "asset": a, "at": at} for a, at in successes.items()]
+        self._upsert(asset_success, made)
 
     def decision(self, month: str, version: int) -> Row | None:
         """The last decision on a month's version: made by the rule, or released by a person."""
@@ -205,6 +144,59 @@ class MetricStore(dg.ConfigurableResource):
             drift.c.month == month, drift.c.drifted, drift.c.role != "prediction"
         )
         return {row["column"] for row in self._select(query)}
+
+    def drifted_by_month(self) -> dict[str, set[str]]:
+        """For each month that was measured, the features and the target that had drifted."""
+        by_month = (drift.c.drifted, drift.c.role != "prediction")
+        return self._flags(drift.c.month, drift.c.column, sa.and_(*by_month))
+
+    def blocked_by_month(self) -> dict[str, set[str]]:
+        """For each month that was checked, the blocking checks that fail."""
+        fails = sa.and_(check_result.c.blocking, sa.not_(check_result.c.passed))
+        return self._flags(check_result.c.month, check_result.c.check, fails)
+
+    def decided_months(self) -> set[str]:
+        """Months of which a model was promoted, kept, held or released."""
+        return {row["month"] for row in self.history() if row["challenger"] is not None}
+
+    def checks(self, month: str) -> list[Row]:
+        """What the checks of a month said when they last ran."""
+        query = sa.select(check_result).where(check_result.c.month == month)
+        return self._select(query.order_by(check_result.c.asset, check_result.c.check))
+
+    def last_success(self, month: str) -> str | None:
+        """The last run of a month that succeeded; None if none has."""
+        query = sa.select(run_outcome.c.run_id).where(
+            run_outcome.c.month == month, run_outcome.c.status == "SUCCESS"
+        )
+        found = self._select(query.order_by(run_outcome.c.ended_at.desc()).limit(1))
+        return str(found[0]["run_id"]) if found else None
+
+    def _flags(
+        self, month: sa.Column[Any], name: sa.Column[Any], flagged: sa.ColumnElement[bool]
+    ) -> dict[str, set[str]]:
+        """Names that are flagged, by month; months without any are there too."""
+        rows = self._select(sa.select(month, name, flagged.label("flagged")).order_by(month))
+        found: dict[str, set[str]] = {row["month"]: set() for row in rows}
+        for row in rows:
+            if row["flagged"]:
+                found[row["month"]].add(row[name.name])
+        return found
+
+    def _upsert(
+        self, table: sa.Table, rows: Sequence[Row], only_if_changed: Sequence[str] = ()
+    ) -> None:
+        """Insert rows, each replacing the one of the same key, in one transaction."""
+        with self.engine.begin() as connection:
+            for row in rows:
+                insert = self.insert(table).values(**row)
+                changed = [table.c[name] != insert.excluded[name] for name in only_if_changed]
+                upsert = insert.on_conflict_do_update(
+                    index_elements=list(table.primary_key.columns),
+                    set_=dict(row),
+                    where=sa.or_(*changed) if changed else None,
+                )
+                connection.execute(upsert)
 
     def _select(self, query: sa.Select[Any]) -> list[Row]:
         with self.engine.connect() as connection:

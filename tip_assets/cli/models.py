@@ -1,0 +1,131 @@
+"""Commands about models: who serves, rolling back, rebuilding, predicting a file.
+
+Belongs here: those commands. Does not belong here: months (`months.py`).
+"""
+
+import getpass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tip_assets.cli.terminal import (
+    LOOKING,
+    MODELS,
+    AsJson,
+    Exit,
+    Reason,
+    app,
+    echo_json,
+    registry_of,
+)
+from tip_assets.settings import get_settings
+
+
+@app.command(rich_help_panel=LOOKING)
+def champion(as_json: AsJson = False) -> None:
+    """Show the model that serves."""
+    from tip_assets.champion import serving_version
+    from tip_assets.definitions import mlflow_tracking
+    from tip_assets.resources.month_run import top_run
+
+    with registry_of() as (settings, registry):
+        version = serving_version(registry)
+        run = registry.client.get_run(version.run_id).data
+        top = top_run(mlflow_tracking(settings))
+    metrics, recipe = run.metrics, version.recipe
+    if as_json:
+        facts = {"version": version.number, "month": version.month, "months": recipe.months}
+        model = {"run_id": version.run_id, "fingerprint": recipe.fingerprint, "metrics": metrics}
+        echo_json(facts | model | {"top_run": top})
+        return
+    typer.echo(f"version     {version.number}, trained for {version.month}")
+    typer.echo(f"data        {', '.join(recipe.months)}")
+    typer.echo(f"test RMSE   {metrics['test_rmse']:.3f} USD on {metrics['test_rows']:.0f} rows")
+    for rule in sorted(name for name in metrics if name.startswith("test_rmse_")):
+        words = rule.removeprefix("test_rmse_").replace("_", " ")
+        typer.echo(f"  {words:<13} {metrics[rule]:.3f}")
+    typer.echo(f"recipe      {recipe.fingerprint}, seed {recipe.seed}")
+    typer.echo(f"MLflow run  {version.run_id}")
+    typer.echo(f"top run     {top}")
+
+
+@app.command(rich_help_panel=LOOKING)
+def history(as_json: AsJson = False) -> None:
+    """Show who served when, and why it changed."""
+    from tip_assets.resources.metric_store import MetricStore
+
+    rows = MetricStore(url=get_settings().metric_store_url).history()
+    if as_json:
+        echo_json(rows)
+        return
+    if not rows:
+        typer.echo("No decision yet: run a month first.")
+        return
+    typer.echo(f"{'month':<8} {'decided (UTC)':<17} {'action':<12} {'champion':<12} reason")
+    for row in sorted(rows, key=lambda row: row["at"]):
+        before, after = row["champion_before"], row["champion_after"]
+        change = f"{before or '-'} -> {after}" if before != after else f"{after or '-'}"
+        by = f" (by {row['person']})" if row["person"] else ""
+        typer.echo(
+            f"{row['month']:<8} {row['at']:%Y-%m-%d %H:%M}  {row['action']:<12} {change:<12} "
+            f"{row['reason']}{by}"
+        )
+
+
+@app.command(rich_help_panel=MODELS)
+def rollback(
+    reason: Reason,
+    to: Annotated[
+        int | None, typer.Option(help="Version to serve; default: the previous one.")
+    ] = None,
+) -> None:
+    """Let an earlier model serve again; takes effect at once."""
+    from tip_assets.champion import roll_back
+    from tip_assets.resources.metric_store import MetricStore
+
+    with registry_of() as (settings, registry):
+        store = MetricStore(url=settings.metric_store_url)
+        before, after = roll_back(registry, store, to, reason, getpass.getuser())
+    typer.echo(f"Version {after.number} serves again; version {before.number} is `previous`.")
+
+
+@app.command(rich_help_panel=MODELS)
+def rebuild(version: Annotated[int, typer.Argument(help="A registry version.")]) -> None:
+    """Build a version again and prove that its bytes are the same, or name what differs."""
+    from tip_assets.champion import rebuild as rebuild_version
+
+    with registry_of() as (settings, registry):
+        result = rebuild_version(registry, settings, version)
+    if result.identical:
+        typer.echo(f"Version {version}: rebuilt, identical byte for byte.")
+        return
+    typer.echo(f"Version {version} cannot be reproduced here. What differs:")
+    for line in result.differences:
+        typer.echo(f"  {line}")
+    raise typer.Exit(Exit.FAILED)
+
+
+@app.command(rich_help_panel=MODELS)
+def predict(
+    file: Annotated[Path, typer.Argument(help="A .csv or .parquet file of bills.", exists=True)],
+    output: Annotated[
+        Path | None, typer.Option(help="Write CSV here; default: to the terminal.")
+    ] = None,
+) -> None:
+    """Predict the tips of a file by the champion; refused rows are listed with the reason."""
+    from upath import UPath
+
+    from tip_assets.champion import PREDICTION, REFUSED, predict_file
+
+    with registry_of() as (_settings, registry):
+        answer = predict_file(registry, UPath(file.resolve()))
+    text = answer.round({PREDICTION: 2}).to_csv()
+    if output:
+        output.write_text(text, "utf-8")
+    else:
+        typer.echo(text, nl=False)
+    refused = int(answer[REFUSED].notna().sum())
+    typer.echo(f"{len(answer) - refused} rows predicted, {refused} refused", err=True)
+    if refused == len(answer):
+        raise typer.Exit(Exit.FAILED)

@@ -1,0 +1,217 @@
+"""Commands about months: running, releasing, catching up, and what was refused.
+
+Belongs here: those commands. Does not belong here: models (`models.py`) or servers (`servers.py`).
+"""
+
+import getpass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tip_assets.cli.terminal import (
+    LOOKING,
+    MONTHS,
+    PLAYING,
+    AsJson,
+    Exit,
+    Month,
+    Reason,
+    app,
+    echo_json,
+    fail,
+    settings_for,
+)
+from tip_assets.settings import Settings, get_settings
+
+if TYPE_CHECKING:
+    from tip_assets.run_month import Outcome
+
+
+@app.command(rich_help_panel=MONTHS)
+def run(
+    month: Month,
+    sample: Annotated[
+        bool,
+        typer.Option("--sample", help="First put the bundled 244 tips into its landing folder."),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run a month: ingestion, search, training, comparison, drift, promotion.
+
+    Earlier months that have landed go first: it waits for those that are being run, and stops when
+    one was never run. Exit code 0: done; 1: failed; 3: a check held the month and the champion
+    keeps serving.
+    """
+    from tip_assets.run_month import run_month
+    from tip_assets.simulate import land_sample
+
+    settings = settings_for(month)
+    if sample:
+        land_sample(settings.storage_root, month)
+    typer.echo(f"Month {month}, storage {settings.storage_root}", err=as_json)
+    _finish(run_month(settings, month, quiet=as_json), settings, as_json)
+
+
+@app.command(rich_help_panel=MONTHS)
+def backfill(
+    since: Annotated[
+        str, typer.Option("--from", help="First month; default: the first that has landed.")
+    ] = "",
+    until: Annotated[
+        str, typer.Option("--to", help="Last month; default: the last that has landed.")
+    ] = "",
+) -> None:
+    """Run every month that has landed, oldest first, in one process.
+
+    A month that fails or is held does not stop the ones after it. Exit code: the gravest of all.
+    """
+    from tip_assets.landing import landing_digests
+    from tip_assets.partitions import months
+    from tip_assets.run_month import run_month
+    from tip_assets.summary import summary
+
+    settings = get_settings()
+    for month in filter(None, (since, until)):
+        settings_for(month)
+    landed = [month for month in landing_digests(settings.storage_root) if month in months]
+    chosen = [m for m in landed if (since or m) <= m <= (until or m)]
+    if not chosen:
+        fail(f"no month has landed under {settings.storage_root / 'landing'}")
+    outcomes = []
+    for month in chosen:
+        typer.echo(f"\nMonth {month}, storage {settings.storage_root}")
+        outcomes.append(run_month(settings, month))
+        typer.echo(summary(outcomes[-1], settings))
+    codes = {_code(outcome) for outcome in outcomes}
+    raise typer.Exit(Exit.FAILED if Exit.FAILED in codes else max(codes))
+
+
+@app.command(rich_help_panel=MONTHS)
+def release(month: Month, reason: Reason, as_json: AsJson = False) -> None:
+    """Let the model of a held month serve, with a reason."""
+    from tip_assets.run_month import release as release_month
+
+    settings = settings_for(month)
+    if not reason.strip():
+        fail("a release needs a reason: it is kept in the champion's history")
+    if not (settings.storage_root / "assets" / "registered_model" / f"{month}.json").exists():
+        fail(f"{month} has no model to release: run the month first")
+    outcome = release_month(settings, month, reason, getpass.getuser(), quiet=as_json)
+    _finish(outcome, settings, as_json)
+
+
+@app.command(rich_help_panel=LOOKING)
+def quarantine(month: Month, as_json: AsJson = False) -> None:
+    """List what was refused of a month, and why. Drop corrected files and run the month again."""
+    import io
+
+    import pandas as pd
+
+    from tip_assets.landing import rows_in
+    from tip_assets.storage import quarantine_file
+
+    path = quarantine_file(settings_for(month).storage_root, month)
+    if not path.exists():
+        fail(f"{month} has not been run yet: there is no {path}")
+    refused = pd.read_parquet(io.BytesIO(path.read_bytes()))
+    if as_json:
+        echo_json(refused.astype(object).where(refused.notna(), None).to_dict("records"))
+        return
+    for entry in refused.itertuples(index=False):
+        where = entry.file if pd.isna(entry.row) else f"{entry.file}, row {entry.row}"
+        what = f"{entry.column} = {entry.value!r} " if entry.column else ""
+        typer.echo(f"{where}: {what}{entry.reason}")
+    unreadable = int(refused["row"].isna().sum())
+    typer.echo(f"{month}: {rows_in(refused)} rows and {unreadable} whole files are quarantined")
+
+
+@app.command(rich_help_panel=LOOKING)
+def checks(month: Month, as_json: AsJson = False) -> None:
+    """List what the checks of a month found when they last ran."""
+    from tip_assets.resources.metric_store import MetricStore
+
+    found = MetricStore(url=settings_for(month).metric_store_url).checks(month)
+    if as_json:
+        echo_json(found)
+        return
+    if not found:
+        fail(f"{month} has not been checked yet: run the month first")
+    for check in found:
+        bad = "HELD" if check["blocking"] else "warning"
+        typer.echo(f"{'passed' if check['passed'] else bad:<8} {check['check']}: {check['words']}")
+
+
+@app.command(rich_help_panel=LOOKING)
+def notifications(as_json: AsJson = False) -> None:
+    """List what people were told, oldest first, and what could not be delivered."""
+    from tip_assets.resources.notifications import notifications as telling
+
+    sent = telling(get_settings()).sent()
+    if as_json:
+        echo_json(sent)
+        return
+    if not sent:
+        typer.echo("Nobody has been told anything yet.")
+    for row in sent:
+        delivered = f"to {row['delivered_to']}" if row["delivered_at"] else "NOT DELIVERED"
+        trouble = f": {row['trouble']}" if row["trouble"] else ""
+        typer.echo(f"{row['at']:%Y-%m-%d %H:%M} UTC  {row['subject']}  ({delivered}{trouble})")
+        typer.echo("".join(f"    {line}\n" for line in row["text"].splitlines()))
+
+
+@app.command(rich_help_panel=PLAYING)
+def simulate(
+    month: Month,
+    rows: Annotated[int, typer.Option(min=1, help="Rows to generate.")] = 244,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same rows.")] = 1,
+    prices: Annotated[float, typer.Option(min=0.01, help="Factor on bills and tips.")] = 1.0,
+    generosity: Annotated[float, typer.Option(min=0.01, help="Factor on tips alone.")] = 1.0,
+    lunch_share: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Share of lunch rows; default: the sample's.")
+    ] = None,
+    larger_parties: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of tables that get one more person.")
+    ] = 0.0,
+    broken: Annotated[bool, typer.Option("--broken", help="Add files with faults.")] = False,
+) -> None:
+    """Write generated landing files for a month; their names start with `generated`."""
+    from tip_assets.simulate import Change, land_generated
+
+    settings = settings_for(month)
+    change = Change(prices, generosity, lunch_share, larger_parties)
+    for path in land_generated(settings.storage_root, month, rows, seed, change, broken):
+        typer.echo(f"written: {path}")
+
+
+@app.command(rich_help_panel=PLAYING)
+def demo() -> None:
+    """Play four months: the sample, then three generated ones (quiet, changed, broken files)."""
+    from tip_assets.demo import play
+    from tip_assets.summary import summary
+
+    settings = get_settings()
+    failed = False
+    for part in play(settings):
+        if isinstance(part, str):
+            typer.echo(f"\n{'=' * 79}\n{part}\n")
+        else:
+            typer.echo(summary(part, settings))
+            failed |= part.failure is not None
+    if failed:
+        raise typer.Exit(Exit.FAILED)
+
+
+def _finish(outcome: "Outcome", settings: Settings, as_json: bool) -> None:
+    from tip_assets.summary import summary
+
+    if as_json:
+        echo_json(outcome.to_dict())
+    else:
+        typer.echo(summary(outcome, settings))
+    raise typer.Exit(_code(outcome))
+
+
+def _code(outcome: "Outcome") -> int:
+    if outcome.failure:
+        return Exit.FAILED
+    return Exit.HELD if outcome.is_held else 0

@@ -1,0 +1,85 @@
+"""What every command shares: the application, exit codes, arguments, ways to fail and to print.
+
+Belongs here: those. Does not belong here: a command.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from tip_assets.settings import Settings, get_settings
+
+if TYPE_CHECKING:
+    from tip_assets.resources.model_registry import ModelRegistry
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Keeps a waiter-tip prediction model in production, month by month.\n\n"
+    "Exit codes: 0 done, 1 failed, 2 not understood, 3 held by a check (the champion keeps "
+    "serving).",
+)
+
+# The order of the groups in `tips --help`.
+MONTHS, MODELS, LOOKING, PLAYING = "Months", "Models", "Looking", "Playing"
+
+
+class Exit(IntEnum):
+    """Exit codes. 2 is Typer's, for arguments it does not understand."""
+
+    FAILED = 1
+    HELD = 3
+
+
+Month = Annotated[str, typer.Option(help="The month, such as 2024-01.", metavar="YYYY-MM")]
+Reason = Annotated[str, typer.Option(help="Why; kept in the champion's history.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+
+
+def fail(words: str) -> NoReturn:
+    """End with exit code 1 and a sentence."""
+    typer.echo(f"error: {words}", err=True)
+    raise typer.Exit(Exit.FAILED)
+
+
+def echo_json(value: Any) -> None:
+    """Print a value as JSON; times as ISO 8601."""
+    typer.echo(json.dumps(value, indent=2, default=str))
+
+
+def settings_for(month: str) -> Settings:
+    """The settings, once the month is known to be one of the platform's."""
+    from tip_assets.partitions import is_month, months
+
+    settings = get_settings()
+    if not is_month(month):
+        fail(f"{month!r} is not a month such as 2024-01")
+    if not months.has_partition_key(month):
+        last = months.get_last_partition_key()
+        until = f"to {last}" if last else "of which none has begun"
+        fail(f"{month} is outside of the platform's months, {settings.first_month} {until}")
+    return settings
+
+
+@contextmanager
+def registry_of() -> Iterator[tuple[Settings, "ModelRegistry"]]:
+    """The settings and the registry, library noise kept off, expected trouble told in words."""
+    from mlflow.exceptions import MlflowException
+
+    from tip_assets.champion import NothingToDo
+    from tip_assets.console import noise_to
+    from tip_assets.definitions import mlflow_tracking
+    from tip_assets.resources.model_registry import ModelRegistry
+    from tip_assets.table_files import UnreadableFile
+
+    settings = get_settings()
+    try:
+        with noise_to(settings.state_folder / "logs" / "tips.log"):
+            yield settings, ModelRegistry(mlflow_tracking(settings).client)
+    except (NothingToDo, UnreadableFile, MlflowException) as error:
+        fail(str(error))

@@ -1,0 +1,116 @@
+"""After a run: its outcome into the metric store, and what people should know to them.
+
+Belongs here: gathering facts of a run that has ended. Does not belong here: words (`messages.py`),
+deliveries (`resources/notifications.py`), or who calls this (`run_month.py`, `sensors.py`).
+
+Everything is keyed by what it is about, so that two callers, or one that was killed and comes back,
+report once.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+
+from tip_assets.alarms import AlarmRule, alarming, beginning
+from tip_assets.io_managers import JsonFiles
+from tip_assets.messages import (
+    check_message,
+    column_message,
+    drift_message,
+    failure_message,
+    training_message,
+)
+from tip_assets.resources.metric_store import MetricStore
+from tip_assets.resources.notifications import Message, notifications
+from tip_assets.run_facts import PARTITION_TAG, RunFacts, run_facts
+from tip_assets.settings import Settings
+from tip_assets.turns import was_turned_away
+
+
+def report_run(instance: dg.DagsterInstance, run_id: str, settings: Settings) -> list[str]:
+    """Record a month's run that has ended and send its messages.
+
+    Gives the deliveries that failed, in words. A run of no month is left alone.
+    """
+    record = instance.get_run_record_by_id(run_id)
+    month = record.dagster_run.tags.get(PARTITION_TAG) if record else None
+    if record is None or month is None:
+        return []
+    facts, run = run_facts(instance, run_id), record.dagster_run
+    store = MetricStore(url=settings.metric_store_url)
+    before = store.last_success(month)
+    store.record_checks(month, [vars(check) for check in facts.checks])
+    outcome = {
+        "run_id": run_id,
+        "month": month,
+        "job": run.job_name,
+        "status": run.status.value,
+        "ended_at": datetime.fromtimestamp(record.end_time or 0, UTC),
+        "failure": facts.failure,
+    }
+    store.record_run(outcome, facts.made)
+    if was_turned_away(run):
+        return []
+    messages = _messages(month, facts, store, settings)
+    if facts.failure:
+        messages = [*messages, failure_message(month, facts.failure, before)]
+    return notifications(settings).send(*messages)
+
+
+def _messages(month: str, facts: RunFacts, store: MetricStore, settings: Settings) -> list[Message]:
+    return [
+        *_model_messages(month, facts, settings),
+        *_blocking_alarms(month, facts, store, settings),
+        *_column_alarms(month, facts, store, settings),
+    ]
+
+
+def _model_messages(month: str, facts: RunFacts, settings: Settings) -> Iterator[Message]:
+    if "production_model" in facts.made or (facts.held and "registered_model" in facts.made):
+        decided = "production_model" in facts.made
+        yield training_message(
+            _value(settings, "registered_model", month),
+            _value(settings, "production_model", month) if decided else None,
+            facts.held,
+            _links(facts),
+        )
+    if "drift_metrics" in facts.made:
+        yield drift_message(_value(settings, "drift_metrics", month))
+
+
+def _links(facts: RunFacts) -> dict[str, str]:
+    links = {
+        "MLflow run": facts.metadata.get("trained_booster", {}).get("mlflow_run"),
+        "version": facts.metadata.get("registered_model", {}).get("mlflow_version"),
+        "top run": facts.metadata.get("production_model", {}).get("top_run"),
+    }
+    return {name: where for name, where in links.items() if where}
+
+
+def _blocking_alarms(
+    month: str, facts: RunFacts, store: MetricStore, settings: Settings
+) -> Iterator[Message]:
+    rule = AlarmRule.of(settings.blocking_alarm)
+    alarms = alarming(store.blocked_by_month(), rule, month) if facts.held else set()
+    for found in facts.checks:
+        if found.check in facts.held and found.check in alarms:
+            yield check_message(month, found)
+
+
+def _column_alarms(
+    month: str, facts: RunFacts, store: MetricStore, settings: Settings
+) -> Iterator[Message]:
+    if "drift_metrics" not in facts.made:
+        return
+    rule, drifted = AlarmRule.of(settings.column_alarm), store.drifted_by_month()
+    for column in sorted(alarming(drifted, rule, month)):
+        since = beginning(drifted, rule, month, column)
+        yield column_message(month, column, since, settings.column_alarm)
+
+
+def _value(settings: Settings, asset: str, month: str) -> dict[str, Any]:
+    path = settings.storage_root / "assets" / asset / f"{month}.json"
+    value: dict[str, Any] = JsonFiles(settings.storage_root).from_bytes(path.read_bytes())
+    return value

@@ -1,0 +1,150 @@
+"""The tables of the metric store.
+
+Belongs here: names, types and keys. Does not belong here: reading or writing (`metric_store.py`).
+MLflow's own tables are nobody's API; these are.
+"""
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData()
+_MONTH = sa.String(7)
+
+drift = sa.Table(
+    "drift",
+    metadata,
+    sa.Column("month", _MONTH, primary_key=True),
+    sa.Column("column", sa.String(40), primary_key=True),
+    sa.Column("role", sa.String(12), nullable=False),
+    sa.Column("test", sa.String(20), nullable=False),
+    sa.Column("score", sa.Float, nullable=False),
+    sa.Column("p_value", sa.Float, nullable=False),
+    sa.Column("p_value_corrected", sa.Float, nullable=False),
+    sa.Column("effect", sa.String(20), nullable=False),
+    sa.Column("effect_size", sa.Float, nullable=False),
+    sa.Column("threshold_p_value", sa.Float, nullable=False),
+    sa.Column("threshold_effect_size", sa.Float, nullable=False),
+    sa.Column("drifted", sa.Boolean, nullable=False),
+)
+dataset_drift = sa.Table(
+    "dataset_drift",
+    metadata,
+    sa.Column("month", _MONTH, primary_key=True),
+    sa.Column("columns", sa.Integer, nullable=False),
+    sa.Column("drifted_columns", sa.Integer, nullable=False),
+    sa.Column("share", sa.Float, nullable=False),
+    sa.Column("threshold_share", sa.Float, nullable=False),
+    sa.Column("drifted", sa.Boolean, nullable=False),
+    sa.Column("reference_rows", sa.Integer, nullable=False),
+    sa.Column("current_rows", sa.Integer, nullable=False),
+    sa.Column("served_by", sa.Integer),
+)
+correlation = sa.Table(
+    "correlation",
+    metadata,
+    sa.Column("month", _MONTH, primary_key=True),
+    sa.Column("dataset", sa.String(12), primary_key=True),
+    sa.Column("column", sa.String(40), primary_key=True),
+    sa.Column("with_column", sa.String(40), primary_key=True),
+    sa.Column("pearson", sa.Float, nullable=False),
+)
+column_quality = sa.Table(
+    "column_quality",
+    metadata,
+    sa.Column("month", _MONTH, primary_key=True),
+    sa.Column("dataset", sa.String(12), primary_key=True),
+    sa.Column("column", sa.String(40), primary_key=True),
+    sa.Column("statistic", sa.String(40), primary_key=True),
+    sa.Column("value", sa.Float),
+    sa.Column("category", sa.String(80)),
+)
+model_quality = sa.Table(
+    "model_quality",
+    metadata,
+    sa.Column("month", _MONTH, primary_key=True),
+    # `train` and `test`: the month's challenger on its window. `reference` and `current`: the model
+    # that served the month.
+    sa.Column("part", sa.String(12), primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True),
+    sa.Column("rows", sa.Integer, nullable=False),
+    sa.Column("mean_error", sa.Float, nullable=False),
+    sa.Column("mean_error_std", sa.Float, nullable=False),
+    sa.Column("mean_absolute_error", sa.Float, nullable=False),
+    sa.Column("mean_absolute_error_std", sa.Float, nullable=False),
+    sa.Column("mape", sa.Float, nullable=False),
+    sa.Column("mape_std", sa.Float, nullable=False),
+    sa.Column("rmse", sa.Float, nullable=False),
+    sa.Column("r2", sa.Float, nullable=False),
+)
+champion_history = sa.Table(
+    "champion_history",
+    metadata,
+    # What made the row, so that a rerun replaces it: `decision 2024-02 version 3`, `rollback ...`.
+    sa.Column("cause", sa.String(80), primary_key=True),
+    sa.Column("month", _MONTH, nullable=False),
+    sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("action", sa.String(12), nullable=False),
+    sa.Column("challenger", sa.Integer),
+    sa.Column("champion_before", sa.Integer),
+    sa.Column("champion_after", sa.Integer),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("person", sa.String(120)),
+)
+group_quality = sa.Table(
+    "group_quality",
+    metadata,
+    sa.Column("month", _MONTH, primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True),
+    sa.Column("column", sa.String(40), primary_key=True),
+    sa.Column("group", sa.String(40), primary_key=True),
+    sa.Column("rows", sa.Integer, nullable=False),
+    sa.Column("rmse", sa.Float, nullable=False),
+    sa.Column("low", sa.Float, nullable=False),
+    sa.Column("high", sa.Float, nullable=False),
+    sa.Column("outside", sa.Boolean, nullable=False),
+)
+check_result = sa.Table(
+    "check_result",
+    metadata,
+    sa.Column("month", _MONTH, primary_key=True),
+    sa.Column("check", sa.String(60), primary_key=True),
+    sa.Column("asset", sa.String(40), nullable=False),
+    sa.Column("blocking", sa.Boolean, nullable=False),
+    sa.Column("passed", sa.Boolean, nullable=False),
+    sa.Column("words", sa.Text, nullable=False),
+    # Since when the check has said so: a rerun that finds the same changes nothing.
+    sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+)
+# The two logs of operation: unlike every other table they change with a rerun.
+run_outcome = sa.Table(
+    "run_outcome",
+    metadata,
+    sa.Column("run_id", sa.String(40), primary_key=True),
+    sa.Column("month", _MONTH),
+    sa.Column("job", sa.String(60), nullable=False),
+    sa.Column("status", sa.String(12), nullable=False),
+    sa.Column("ended_at", sa.DateTime(timezone=True), nullable=False),
+    # A failure that is not a check's, in words.
+    sa.Column("failure", sa.Text),
+)
+asset_success = sa.Table(
+    "asset_success",
+    metadata,
+    sa.Column("month", _MONTH, primary_key=True),
+    sa.Column("asset", sa.String(40), primary_key=True),
+    sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+)
+notification = sa.Table(
+    "notification",
+    metadata,
+    # What is told about, so that it is told once.
+    sa.Column("cause", sa.String(200), primary_key=True),
+    sa.Column("kind", sa.String(20), nullable=False),
+    sa.Column("month", _MONTH),
+    sa.Column("subject", sa.String(100), nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("claimed_at", sa.DateTime(timezone=True)),
+    sa.Column("delivered_at", sa.DateTime(timezone=True)),
+    sa.Column("delivered_to", sa.String(200)),
+    sa.Column("trouble", sa.Text),
+)

@@ -1,0 +1,120 @@
+"""What a run left in Dagster's event log, as plain data.
+
+Belongs here: reading events. Does not belong here: running (`run_month.py`) or telling people
+(`reporting.py`).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+from dagster._core.events import RunFailureReason  # not exported, and the only way to tell
+
+PARTITION_TAG = "dagster/partition"
+EVENTS = {
+    dg.DagsterEventType.ASSET_MATERIALIZATION,
+    dg.DagsterEventType.ASSET_CHECK_EVALUATION,
+    dg.DagsterEventType.STEP_FAILURE,
+    dg.DagsterEventType.RUN_FAILURE,
+    dg.DagsterEventType.RUN_CANCELED,
+}
+
+
+@dataclass(frozen=True)
+class CheckFound:
+    """What a check found in a run."""
+
+    check: str
+    asset: str
+    blocking: bool
+    passed: bool
+    words: str
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """Assets made, with the time and their metadata as text; checks; and what went wrong.
+
+    `failure` is the first failure that is not a check's, in words; None if there is none.
+    """
+
+    made: dict[str, datetime] = field(default_factory=dict)
+    metadata: dict[str, dict[str, str]] = field(default_factory=dict)
+    checks: list[CheckFound] = field(default_factory=list)
+    failure: str | None = None
+
+    @property
+    def summaries(self) -> dict[str, str]:
+        """The summary line of each asset that was made."""
+        return {asset: facts.get("summary", "") for asset, facts in self.metadata.items()}
+
+    @property
+    def held(self) -> dict[str, str]:
+        """Blocking checks that failed, with their words."""
+        return {c.check: c.words for c in self.checks if c.blocking and not c.passed}
+
+
+def run_facts(instance: dg.DagsterInstance, run_id: str) -> RunFacts:
+    """The facts of a run that has ended."""
+    return _facts(instance.all_logs(run_id, of_type=EVENTS))
+
+
+def last_run(instance: dg.DagsterInstance, month: str) -> dg.DagsterRun | None:
+    """The run of a month that was made last, whatever became of it."""
+    of_month = dg.RunsFilter(tags={PARTITION_TAG: month})
+    return next(iter(instance.get_runs(filters=of_month, limit=1)), None)
+
+
+def _facts(entries: Iterable[dg.EventLogEntry]) -> RunFacts:
+    made, metadata, checks = {}, {}, []
+    of_steps, of_run = [], []
+    for entry in entries:
+        event = entry.get_dagster_event()
+        if event.is_step_materialization:
+            asset = event.step_materialization_data.materialization
+            name = asset.asset_key.to_user_string()
+            made[name] = datetime.fromtimestamp(entry.timestamp, UTC)
+            metadata[name] = {key: str(value.value) for key, value in asset.metadata.items()}
+        elif event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+            found = event.asset_check_evaluation_data
+            asset_name = found.asset_key.to_user_string()
+            words = found.description or ""
+            checks.append(
+                CheckFound(found.check_name, asset_name, found.blocking, found.passed, words)
+            )
+        elif event.is_step_failure:
+            of_steps.append(_step_failure(event))
+        else:
+            of_run.append(_run_failure(event))
+    # What ended a run says more than the steps that it ended.
+    words = [failure for failure in (*of_run, *of_steps) if failure]
+    return RunFacts(made, metadata, checks, words[0] if words else None)
+
+
+def _step_failure(event: Any) -> str | None:
+    """A failed step in words; None when only a blocking check failed."""
+    failure = event.step_failure_data
+    if failure.user_failure_data is not None:
+        return f"{event.step_key}: {failure.user_failure_data.description}"
+    error = failure.error
+    if error is None:
+        return f"{event.step_key}: {event.message}"
+    while error.cause is not None:
+        error = error.cause
+    if error.cls_name == "DagsterAssetCheckFailedError":
+        return None
+    if error.cls_name == "DagsterExecutionInterruptedError":
+        return f"{event.step_key}: interrupted; what was done stays, run it again"
+    return f"{event.step_key}: {error.message.strip().splitlines()[0]}"
+
+
+def _run_failure(event: Any) -> str | None:
+    """The end of a run in words; None when it only says that steps have failed."""
+    data = event.job_failure_data if event.is_job_failure else None
+    if data is not None and data.failure_reason == RunFailureReason.STEP_FAILURE:
+        return None
+    if data is not None and data.error is not None:
+        return str(data.error.message.strip().splitlines()[0])
+    return event.message or "the run was canceled"

@@ -1,0 +1,120 @@
+"""Months take turns: a month is trained and decided on after every earlier month that has landed.
+
+Belongs here: telling which months have to go first, and waiting for them. Does not belong here: the
+check that stops a month whose turn it is not (`checks`), or running it again (`sensors.py`).
+
+A champion is compared with the one before it, so the order of months decides who serves. Runs may
+be launched in any order and by several processes; this keeps the order without a queue of its own.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Literal
+
+import dagster as dg
+
+from tip_assets.instance import PROCESS_TAG, close_dead_runs
+from tip_assets.landing import landing_digests
+from tip_assets.partitions import months, months_apart
+from tip_assets.resources.metric_store import MetricStore
+from tip_assets.run_facts import last_run
+from tip_assets.settings import Settings
+
+Progress = Literal["runs", "is queued", "was never run", "was turned away", "has failed"]
+Ahead = dict[str, Progress]
+
+# On the run of a month that came too early.
+TURNED_AWAY_TAG = "tips/turned_away"
+# Processes started at the same moment are seen by each other after this time: on two cores, a dozen
+# of them take half of it to import Dagster.
+STARTED_WITHIN_SECONDS = 30
+_POLL_SECONDS = 1.0
+_log = logging.getLogger(__name__)
+
+_QUEUED = {dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED}
+
+
+def months_ahead(
+    instance: dg.DagsterInstance, settings: Settings, store: MetricStore, month: str
+) -> Ahead:
+    """Earlier months that have landed and go first, with where they stand.
+
+    A month has had its turn when it was decided on, or when its last run has ended in any other way
+    than by being turned away. Within the training window it must also have rows, unless its own
+    checks refused them: no model is trained on a window that a crash has left incomplete.
+    """
+    landed = [
+        other
+        for other in landing_digests(settings.storage_root)
+        if other < month and months.has_partition_key(other)
+    ]
+    decided = store.decided_months() if landed else set()
+    ahead: Ahead = {}
+    for other in landed:
+        progress = None if other in decided else _progress(last_run(instance, other))
+        if progress is None and _leaves_a_gap(other, month, settings, store):
+            progress = "has failed"
+        if progress is not None:
+            ahead[other] = progress
+    return ahead
+
+
+def wait_for_turn(
+    run: dg.DagsterRun,
+    look: Callable[[], Ahead],
+    instance: dg.DagsterInstance,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Ahead:
+    """Wait while months ahead are being run; gives those that nobody is running.
+
+    A run of the command line also waits for queued months, which the daemon will start, and for
+    processes that may be starting. A run of the daemon must not: it holds the place that the queued
+    ones wait for.
+    """
+    of_command_line = PROCESS_TAG in run.tags
+    deadline = time.monotonic() + (STARTED_WITHIN_SECONDS if of_command_line else 0)
+    told: Ahead = {}
+    while ahead := look():
+        if ahead != told:
+            _log.info("waiting: %s", in_words(ahead))
+            told = ahead
+        moving = {"runs", "is queued"} if of_command_line else {"runs"}
+        if not moving & set(ahead.values()) and time.monotonic() > deadline:
+            return ahead
+        sleep(_POLL_SECONDS)
+        close_dead_runs(instance)
+    return {}
+
+
+def in_words(ahead: Ahead) -> str:
+    """Which months go first, and where they stand."""
+    return ", ".join(f"{month} goes first and {words}" for month, words in ahead.items())
+
+
+def was_turned_away(run: dg.DagsterRun | None) -> bool:
+    """Whether a run ended because its month came too early."""
+    return run is not None and TURNED_AWAY_TAG in run.tags
+
+
+def _leaves_a_gap(other: str, month: str, settings: Settings, store: MetricStore) -> bool:
+    """Whether a month that should be in the window has no rows and was not refused."""
+    if months_apart(other, month) >= settings.window_months:
+        return False
+    if (settings.storage_root / "assets" / "splits" / f"{other}.parquet").exists():
+        return False
+    return not any(
+        check["blocking"] and not check["passed"] and check["asset"] == "raw_tips"
+        for check in store.checks(other)
+    )
+
+
+def _progress(run: dg.DagsterRun | None) -> Progress | None:
+    """Where an undecided month stands; None when it has had its turn."""
+    if run is None:
+        return "was never run"
+    if run.status in _QUEUED:
+        return "is queued"
+    if not run.is_finished:
+        return "runs"
+    return "was turned away" if was_turned_away(run) else None

@@ -1,0 +1,139 @@
+"""People are told once per cause, by SNS or in a file, and trouble with telling is never lost."""
+
+import json
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from datetime import timedelta
+from pathlib import Path
+
+import boto3
+import pytest
+
+from tip_assets.resources.metric_store import MetricStore
+from tip_assets.resources.notifications import Message, Notifications
+
+CLAIM = timedelta(days=1)
+
+
+def message(cause: str, subject: str = "Training results") -> Message:
+    return Message(cause, "training", "2024-01", subject, f"what happened: {cause}\nin two lines")
+
+
+@pytest.fixture
+def telling(tmp_path):
+    store = MetricStore(url=f"sqlite:///{tmp_path}/metrics.db")
+    return Notifications(store=store, topic_arn="", outbox=str(tmp_path / "outbox.jsonl"))
+
+
+def lines(telling: Notifications) -> list[dict]:
+    with Path(telling.outbox).open(encoding="utf-8") as outbox:
+        return [json.loads(line) for line in outbox]
+
+
+def test_a_cause_is_told_once(telling):
+    assert telling.send(message("a"), message("b"), message("a")) == []
+    assert telling.send(message("b"), message("c")) == []
+    assert [line["cause"] for line in lines(telling)] == ["a", "b", "c"]
+    assert lines(telling)[0]["text"] == "what happened: a\nin two lines"
+    assert [row["cause"] for row in telling.sent()] == ["a", "b", "c"]
+    assert all(row["delivered_at"] for row in telling.sent())
+
+
+def test_a_message_that_was_written_but_not_ticked_off_is_not_written_twice(telling, monkeypatch):
+    """What a process leaves that is killed between writing and ticking off."""
+    with monkeypatch.context() as killed:
+        killed.setattr(Notifications, "_mark", lambda *_: sys.exit("killed"))
+        with pytest.raises(SystemExit):
+            telling.send(message("a"))
+    monkeypatch.setattr("tip_assets.resources.notifications.CLAIM_LASTS", -CLAIM)
+    assert telling.send(message("b")) == []
+    assert [line["cause"] for line in lines(telling)] == ["a", "b"]
+    assert all(row["delivered_at"] for row in telling.sent())
+
+
+def test_a_claimed_message_is_left_to_its_claimer(telling, monkeypatch):
+    with monkeypatch.context() as killed:
+        killed.setattr(Notifications, "_append", lambda *_: sys.exit("killed"))
+        with pytest.raises(SystemExit):
+            telling.send(message("a"))
+    telling.send(message("b"))
+    assert [line["cause"] for line in lines(telling)] == ["b"]
+
+
+def test_half_a_line_is_cut_off_and_nothing_else(telling):
+    telling.send(message("a"))
+    with Path(telling.outbox).open("a", encoding="utf-8") as outbox:
+        outbox.write('{"cause": "half of a li')
+    telling.send(message("b"))
+    assert [line["cause"] for line in lines(telling)] == ["a", "b"]
+
+
+def test_what_cannot_be_delivered_is_told_kept_and_tried_again(telling, tmp_path):
+    blocked = telling.model_copy(update={"outbox": str(tmp_path / "metrics.db" / "outbox")})
+    (trouble,) = blocked.send(message("a"))
+    assert trouble.startswith("Training results: ")
+    assert "metrics.db" in trouble
+    (kept,) = telling.sent()
+    assert kept["delivered_at"] is None
+    assert "metrics.db" in kept["trouble"]
+    assert telling.send() == []
+    assert [line["cause"] for line in lines(telling)] == ["a"]
+
+
+@pytest.fixture(scope="module")
+def aws(tmp_path_factory):
+    """The address of a moto server; its AWS is empty."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = tmp_path_factory.mktemp("moto") / "log"
+    with log.open("w") as output:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+            stdout=output,
+            stderr=output,
+        )
+    address = f"http://127.0.0.1:{port}"
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        assert server.poll() is None, log.read_text()
+        try:
+            urllib.request.urlopen(f"{address}/moto-api/", timeout=2)
+            break
+        except OSError:
+            time.sleep(0.2)
+    yield address
+    server.terminate()
+    server.wait(10)
+
+
+@pytest.mark.services
+def test_sns_gets_each_cause_once_and_a_missing_topic_is_told(telling, aws, monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", aws)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    sns, sqs = (boto3.client(name, region_name="eu-central-1") for name in ("sns", "sqs"))
+    topic = sns.create_topic(Name="tips")["TopicArn"]
+    queue = sqs.create_queue(QueueName="read-back")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn["Attributes"]["QueueArn"])
+
+    missing = telling.model_copy(update={"topic_arn": topic + "-gone"})
+    (trouble,) = missing.send(message("a", subject="Trinkgeld für März " + "x" * 200))
+    assert "tips-gone" in trouble
+
+    working = telling.model_copy(update={"topic_arn": topic})
+    assert working.send(message("a"), message("b")) == []
+    assert working.send(message("a")) == []
+    answer = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10)
+    bodies = [json.loads(received["Body"]) for received in answer["Messages"]]
+    assert sorted(body["Message"] for body in bodies) == [
+        "what happened: a\nin two lines",
+        "what happened: b\nin two lines",
+    ]
+    assert sorted(body["Subject"] for body in bodies)[0] == "Training results"
+    assert max(len(body["Subject"]) for body in bodies) == 100
+    assert {row["delivered_to"] for row in working.sent()} == {topic}
