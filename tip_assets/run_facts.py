@@ -79,10 +79,14 @@ def _facts(entries: Iterable[dg.EventLogEntry]) -> RunFacts:
             metadata[name] = {key: str(value.value) for key, value in asset.metadata.items()}
         elif event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
             found = event.asset_check_evaluation_data
-            asset_name = found.asset_key.to_user_string()
-            words = found.description or ""
             checks.append(
-                CheckFound(found.check_name, asset_name, found.blocking, found.passed, words)
+                CheckFound(
+                    check=found.check_name,
+                    asset=found.asset_key.to_user_string(),
+                    blocking=bool(found.blocking),
+                    passed=found.passed,
+                    words=found.description or "",
+                )
             )
         elif event.is_step_failure:
             of_steps.append(_step_failure(event))

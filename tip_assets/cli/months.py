@@ -73,7 +73,7 @@ def backfill(
     settings = get_settings()
     for month in filter(None, (since, until)):
         settings_for(month)
-    landed = [month for month in landing_digests(settings.storage_root) if month in months]
+    landed = filter(months.has_partition_key, landing_digests(settings.storage_root))
     chosen = [m for m in landed if (since or m) <= m <= (until or m)]
     if not chosen:
         fail(f"no month has landed under {settings.storage_root / 'landing'}")

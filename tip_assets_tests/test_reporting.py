@@ -1,0 +1,185 @@
+"""After a run its outcome is in the metric store, and people know, once."""
+
+import json
+import sqlite3
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from tip_assets.definitions import resources
+from tip_assets.partitions import months
+from tip_assets.reporting import report_run
+from tip_assets.resources import metric_tables as tables
+from tip_assets.resources.metric_store import MetricStore
+from tip_assets.settings import Settings
+from tip_assets.turns import TURNED_AWAY_TAG
+
+pytestmark = pytest.mark.filterwarnings("ignore::dagster.PreviewWarning")
+
+RIVAL = {"verdict": "better", "rmse": 1.0, "rival_rmse": 1.2, "low": -0.3, "high": -0.1}
+REGISTERED = {
+    "version": 3,
+    "incumbent": {"version": 2},
+    "comparison": None,
+    "cross_validated_rmse": 0.99,
+    "test": {"rmse": 1.0, "rows": 41},
+    "baselines": {"mean_tip": 1.2},
+    "against": {"mean_tip": RIVAL},
+}
+
+
+def drift_of(*drifted: str) -> dict:
+    columns = [
+        {
+            "column": name,
+            "role": "feature",
+            "test": "ks",
+            "score": 0.12345,
+            "p_value_corrected": 0.5,
+            "effect_size": 0.1,
+            "drifted": name in drifted,
+        }
+        for name in ("bill", "party")
+    ]
+    share = len(drifted) / 2
+    dataset = {"drifted": False, "drifted_columns": len(drifted), "columns": 2, "share": share}
+    return {"columns": columns, "dataset": dataset, "note": "reference: nothing"}
+
+
+class Place:
+    """A storage in which months are played by stand-ins of the platform's assets."""
+
+    def __init__(self, folder: Path) -> None:
+        self.settings = Settings(storage=str(folder))
+        self.store = MetricStore(url=self.settings.metric_store_url)
+        self.instance = dg.DagsterInstance.ephemeral()
+
+    def play(self, month: str, *, drifted=(), blocked="", broken="", tags=None) -> list[str]:
+        """Run a month and report it; gives the kinds of the messages that are new."""
+        before = len(self.lines())
+
+        @dg.asset(partitions_def=months, io_manager_key="json_files")
+        def raw_tips():
+            if broken:
+                raise RuntimeError(broken)
+            return {}
+
+        @dg.asset_check(asset=raw_tips, blocking=True, partitions_def=months)
+        def enough_rows() -> dg.AssetCheckResult:
+            return dg.AssetCheckResult(passed=not blocked, description=blocked or "fine")
+
+        @dg.asset(partitions_def=months, io_manager_key="json_files", deps=[raw_tips])
+        def registered_model():
+            return REGISTERED | {"month": month}
+
+        @dg.asset(partitions_def=months, io_manager_key="json_files", deps=[registered_model])
+        def drift_metrics(metric_store: MetricStore):
+            rows = [drift_row(name, name in drifted) for name in ("bill", "party")]
+            metric_store.replace_month(month, {tables.drift: rows})
+            return drift_of(*drifted) | {"month": month}
+
+        @dg.asset(partitions_def=months, io_manager_key="json_files", deps=[drift_metrics])
+        def production_model():
+            return {"action": "promoted", "reason": "better", "champion_after": 3}
+
+        made = [raw_tips, registered_model, drift_metrics, production_model]
+        defs = dg.Definitions(
+            assets=made,
+            asset_checks=[enough_rows],
+            resources=resources(self.settings),
+            executor=dg.in_process_executor,
+        )
+        result = defs.resolve_implicit_global_asset_job_def().execute_in_process(
+            partition_key=month, instance=self.instance, raise_on_error=False, tags=tags
+        )
+        assert report_run(self.instance, result.run_id, self.settings) == []
+        assert report_run(self.instance, result.run_id, self.settings) == []
+        return [line["kind"] for line in self.lines()[before:]]
+
+    def lines(self) -> list[dict]:
+        outbox = self.settings.outbox
+        return (
+            [json.loads(line) for line in outbox.read_text().splitlines()]
+            if outbox.exists()
+            else []
+        )
+
+
+def drift_row(column: str, drifted: bool) -> dict:
+    texts = {"column": column, "role": "feature", "test": "ks", "effect": "wasserstein"}
+    numbers = ("score", "p_value", "p_value_corrected", "effect_size")
+    limits = {"threshold_p_value": 0.05, "threshold_effect_size": 0.1}
+    return {**texts, **dict.fromkeys(numbers, 0.1), **limits, "drifted": drifted}
+
+
+@pytest.fixture
+def place(tmp_path):
+    return Place(tmp_path)
+
+
+def test_a_month_is_told_once_with_result_and_drift(place):
+    assert place.play("2024-01") == ["training", "drift"]
+    training, drift = place.lines()
+    assert training["subject"] == "Waiter tip prediction training results 2024-01: promoted"
+    assert "promoted: better" in training["text"]
+    assert "test RMSE    1.000 USD on 41 held-out rows" in training["text"]
+    assert drift["text"].startswith(
+        "No data drift has been detected. Results are: "
+        "[('bill', 0.123, False), ('party', 0.123, False)]"
+    )
+    assert place.play("2024-01") == []
+
+
+def test_a_column_is_an_alarm_when_it_keeps_drifting_and_only_once(place):
+    assert place.play("2024-01", drifted=["bill"]) == ["training", "drift"]
+    assert "1 data drift is detected." in place.lines()[-1]["text"]
+    assert place.play("2024-02") == ["training", "drift"]
+    assert place.play("2024-03", drifted=["bill"]) == ["training", "drift", "column drift"]
+    assert place.lines()[-1]["subject"] == "Waiter tip prediction 2024-03: bill keeps drifting"
+    assert place.play("2024-04", drifted=["bill", "party"]) == ["training", "drift"]
+    assert place.play("2024-05", drifted=["party"]) == ["training", "drift", "column drift"]
+
+
+def test_a_stopped_month_is_told_with_what_to_do_and_again_only_for_another_finding(place):
+    assert place.play("2024-01", blocked="3 valid rows") == ["stopped"]
+    (line,) = place.lines()
+    assert line["text"].startswith("enough_rows: 3 valid rows\n2024-01 has stopped at raw_tips")
+    assert "tips quarantine --month 2024-01" in line["text"]
+    assert place.play("2024-01", blocked="3 valid rows") == []
+    assert place.play("2024-01", blocked="4 valid rows") == ["stopped"]
+    assert place.play("2024-01") == ["training", "drift"]
+    assert [check["passed"] for check in place.store.checks("2024-01")] == [True]
+
+
+def test_a_failure_is_told_once_and_again_after_a_success(place):
+    assert place.play("2024-01", broken="the disk is full") == ["failure"]
+    assert place.lines()[-1]["text"].startswith("raw_tips: RuntimeError: the disk is full\n")
+    assert place.play("2024-01", broken="the disk is full") == []
+    assert place.play("2024-01", broken="another reason") == ["failure"]
+    assert place.play("2024-01") == ["training", "drift"]
+    assert place.play("2024-01", broken="the disk is full") == ["failure"]
+
+
+def test_a_month_that_was_turned_away_is_recorded_and_not_told(place):
+    assert place.play("2024-02", blocked="early", tags={TURNED_AWAY_TAG: "2024-01"}) == []
+    with sqlite3.connect(place.settings.state_folder / "metrics.db") as connection:
+        (row,) = connection.execute("select month, status, failure from run_outcome")
+    assert row == ("2024-02", "FAILURE", None)
+
+
+def test_a_failing_check_changes_its_row_only_when_it_says_something_else(place):
+    place.play("2024-01", blocked="3 valid rows")
+    (first,) = place.store.checks("2024-01")
+    place.play("2024-01", blocked="3 valid rows")
+    assert place.store.checks("2024-01") == [first]
+    place.play("2024-01", blocked="4 valid rows")
+    (changed,) = place.store.checks("2024-01")
+    assert changed["since"] > first["since"]
+
+
+def test_every_asset_that_was_made_has_its_time(place):
+    place.play("2024-01")
+    with sqlite3.connect(place.settings.state_folder / "metrics.db") as connection:
+        made = {row[0] for row in connection.execute("select asset from asset_success")}
+    assert made == {"raw_tips", "registered_model", "drift_metrics", "production_model"}
