@@ -4,12 +4,14 @@ Belongs here: preparing DAGSTER_HOME and tidying what dead processes left. Does 
 running anything on it.
 """
 
+import json
 import os
 import socket
 from importlib.resources import files
 from pathlib import Path
 
 import dagster as dg
+from dagster._core.storage.tags import GRPC_INFO_TAG  # says where Dagster launched a run
 from filelock import FileLock
 
 from tip_assets.settings import Settings
@@ -40,6 +42,20 @@ def process_mark() -> str:
     return f"{socket.gethostname()} {os.getpid()}"
 
 
+def is_dead(mark: str) -> bool:
+    """Whether a marked process of this machine is gone; of other machines nothing is known."""
+    host, _, process = mark.rpartition(" ")
+    if host != socket.gethostname():
+        return False
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
 def close_dead_runs(instance: dg.DagsterInstance) -> list[str]:
     """Mark as failed the runs whose process on this machine is gone; gives their ids.
 
@@ -49,12 +65,26 @@ def close_dead_runs(instance: dg.DagsterInstance) -> list[str]:
     started = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])
     dead = []
     for run in instance.get_runs(filters=started):
-        host, _, process = run.tags.get(PROCESS_TAG, "").rpartition(" ")
-        if host == socket.gethostname() and not _is_alive(int(process)):
-            instance.report_run_failed(run, f"its process, {process}, has ended")
+        mark = _process_of(instance, run)
+        if mark and is_dead(mark):
+            instance.report_run_failed(run, f"its process, {mark}, has ended")
             dead.append(run.run_id)
     _free_places_of_ended_runs(instance)
     return dead
+
+
+def _process_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str | None:
+    """The mark of the process that executes a run; None when it may be of another machine."""
+    if PROCESS_TAG in run.tags:
+        return run.tags[PROCESS_TAG]
+    launched_on = json.loads(run.tags.get(GRPC_INFO_TAG, "{}")).get("host")
+    if launched_on != "localhost":
+        return None
+    for entry in instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT):
+        process = entry.get_dagster_event().engine_event_data.metadata.get("pid")
+        if process is not None:
+            return f"{socket.gethostname()} {process.value}"
+    return None
 
 
 def _free_places_of_ended_runs(instance: dg.DagsterInstance) -> None:
@@ -75,13 +105,3 @@ def _write_configuration(path: Path) -> None:
 
 def _first_line(text: str) -> str:
     return text.partition("\n")[0]
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -8,7 +8,11 @@ import dagster as dg
 from tip_assets.partitions import months, months_apart
 from tip_assets.settings import get_settings
 
-_TAGS = {"dagster/max_runtime": f"{get_settings().most_run_minutes * 60:.0f}"}
+_TAGS = {
+    "dagster/max_runtime": f"{get_settings().most_run_minutes * 60:.0f}",
+    # A month is run again as a whole: what is done already costs little and changes nothing.
+    "dagster/retry_strategy": "ALL_STEPS",
+}
 
 
 def _oldest_first(month: str) -> dict[str, str]:

@@ -10,18 +10,19 @@ from collections.abc import Iterator
 import dagster as dg
 
 from tip_assets.assets.raw_tips import LANDED
+from tip_assets.instance import close_dead_runs
 from tip_assets.jobs import ingestion_job, monthly_retraining_job
 from tip_assets.landing import landing_digests
 from tip_assets.partitions import months
 from tip_assets.resources.metric_store import MetricStore
 from tip_assets.run_facts import last_run
-from tip_assets.settings import Settings
+from tip_assets.settings import Settings, get_settings
 from tip_assets.turns import months_ahead, was_turned_away
 
 
 @dg.sensor(
     jobs=[monthly_retraining_job, ingestion_job],
-    minimum_interval_seconds=30,
+    minimum_interval_seconds=get_settings().landing_check_seconds,
     default_status=dg.DefaultSensorStatus.RUNNING,
 )
 def landing_sensor(
@@ -36,6 +37,8 @@ def landing_sensor(
     go first is run when they have. A folder that is no month of the platform is told in the log and
     nothing else.
     """
+    for run_id in close_dead_runs(context.instance):
+        context.log.warning("the process of run %s was killed: the run is closed", run_id)
     digests = landing_digests(settings.storage_root)
     for folder in digests.keys() - set(months.get_partition_keys()):
         context.log.warning("landing/%s is not one of the platform's months: ignored", folder)

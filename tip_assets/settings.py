@@ -104,6 +104,9 @@ class Settings(BaseSettings):
         description="SNS topic for notifications; empty: the file `notifications.jsonl` in the "
         "state folder.",
     )
+    landing_check_seconds: int = Field(
+        30, ge=1, description="How often the landing is listed for new files."
+    )
     landing_silent_days: float = Field(
         35, gt=0, description="Days without any new landing file after which that is told."
     )

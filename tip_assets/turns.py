@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Literal
 
 import dagster as dg
+from dagster._core.storage.tags import WILL_RETRY_TAG  # set by Dagster on a run that was killed
 
 from tip_assets.instance import PROCESS_TAG, close_dead_runs
 from tip_assets.landing import landing_digests
@@ -117,4 +118,6 @@ def _progress(run: dg.DagsterRun | None) -> Progress | None:
         return "is queued"
     if not run.is_finished:
         return "runs"
+    if run.tags.get(WILL_RETRY_TAG) == "true" and run.remote_job_origin is not None:
+        return "is queued"  # the daemon has not made the second run yet
     return "was turned away" if was_turned_away(run) else None

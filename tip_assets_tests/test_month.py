@@ -18,6 +18,8 @@ from tip_assets.simulate import sample_bytes
 
 TRIALS = 50
 TIPS = str(Path(sys.executable).parent / "tips")
+# When what was run: of the metric store's tables, only these change with every run.
+LOGS_OF_OPERATION = ("run_outcome", "asset_success")
 
 
 class Platform:
@@ -65,7 +67,7 @@ class Platform:
             stored = {
                 table: sorted(map(str, connection.execute(f'select * from "{table}"')))
                 for table in tables
-                if not table.startswith("sqlite_")
+                if not table.startswith("sqlite_") and table not in LOGS_OF_OPERATION
             }
         versions = self.client.search_model_versions("", max_results=1000)
         return {

@@ -20,7 +20,12 @@ from tip_assets.modelling.training import (
 )
 from tip_assets.partitions import MODEL_POOL, OWNERS, months, training_window, window_input
 from tip_assets.resources.mlflow_tracking import MlflowTracking
-from tip_assets.resources.month_run import is_trained, log_training, month_run
+from tip_assets.resources.month_run import (
+    has_logged_model,
+    is_trained,
+    log_training,
+    month_run,
+)
 from tip_assets.settings import TRAINING_EXPERIMENT, Settings
 
 
@@ -59,9 +64,10 @@ def trained_booster(
     pictures = _pictures(ubj, splits, report)
     run_id = month_run(mlflow_tracking, month, recipe.fingerprint)
     if not is_trained(mlflow_tracking, run_id):
+        logged = has_logged_model(mlflow_tracking, run_id, recipe.fingerprint)
         tags = {"model": "xgboost", "mlflow.runName": month}
         with mlflow_tracking.run_within(context, TRAINING_EXPERIMENT, run_id, tags) as mlflow:
-            log_training(mlflow, report, ubj, pictures)
+            log_training(mlflow, report, ubj, pictures, with_model=not logged)
     return dg.MaterializeResult(
         value=ubj,
         metadata={

@@ -143,6 +143,8 @@ notification = sa.Table(
     sa.Column("subject", sa.String(100), nullable=False),
     sa.Column("text", sa.Text, nullable=False),
     sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+    # Who is delivering it, and since when.
+    sa.Column("claimed_by", sa.String(120)),
     sa.Column("claimed_at", sa.DateTime(timezone=True)),
     sa.Column("delivered_at", sa.DateTime(timezone=True)),
     sa.Column("delivered_to", sa.String(200)),

@@ -111,10 +111,13 @@ def is_trained(tracking: MlflowTracking, run_id: str) -> bool:
     return tracking.client.get_run(run_id).data.tags.get(TRAINED) == YES
 
 
-def log_training(mlflow: Any, report: TrainingReport, ubj: bytes, plots: dict[str, bytes]) -> None:
+def log_training(
+    mlflow: Any, report: TrainingReport, ubj: bytes, plots: dict[str, bytes], with_model: bool
+) -> None:
     """Log the final model, its errors, the baselines and plots to the run that is open.
 
-    `mlflow` is dagster-mlflow's resource, the month's run being active.
+    `mlflow` is dagster-mlflow's resource, the month's run being active. Everything but the model
+    replaces what an earlier attempt logged; the model is left out when that attempt got so far.
     """
     mlflow.log_params(
         {
@@ -133,7 +136,8 @@ def log_training(mlflow: Any, report: TrainingReport, ubj: bytes, plots: dict[st
         for name, png in plots.items():
             (Path(folder) / f"{name}.png").write_bytes(png)
         mlflow.log_artifacts(folder, "plots")
-    log_model(mlflow, report, ubj)
+    if with_model:
+        log_model(mlflow, report, ubj)
     mlflow.set_tag(TRAINED, YES)
 
 
@@ -162,16 +166,21 @@ def log_model(mlflow: Any, report: TrainingReport, ubj: bytes) -> None:
         )
 
 
+def has_logged_model(tracking: MlflowTracking, run_id: str, fingerprint: str) -> bool:
+    """Whether an earlier attempt logged the model; what it left half done is deleted."""
+    found = _logged_models(tracking, run_id, fingerprint)
+    for model in found:
+        if str(model.status) != "READY":
+            tracking.client.delete_logged_model(model.model_id)
+    return any(str(model.status) == "READY" for model in found)
+
+
 def logged_model(tracking: MlflowTracking, run_id: str, fingerprint: str) -> tuple[str, str]:
     """The source URI and the model id of the month's logged model.
 
     Raises LookupError when the run holds none.
     """
-    experiment_id = tracking.experiment_id(TRAINING_EXPERIMENT)
-    found = tracking.client.search_logged_models(
-        [experiment_id],
-        filter_string=f"source_run_id = '{run_id}' and tags.`{FINGERPRINT}` = '{fingerprint}'",
-    )
+    found = _logged_models(tracking, run_id, fingerprint)
     ready = [model for model in found if str(model.status) == "READY"]
     if not ready:
         raise LookupError(
@@ -239,6 +248,12 @@ def version_tags(report: TrainingReport) -> dict[str, str]:
         contract.VERSION_TAG: recipe.contract,
         RECIPE: recipe.to_json(),
     }
+
+
+def _logged_models(tracking: MlflowTracking, run_id: str, fingerprint: str) -> list[Any]:
+    experiment_id = tracking.experiment_id(TRAINING_EXPERIMENT)
+    of_run = f"source_run_id = '{run_id}' and tags.`{FINGERPRINT}` = '{fingerprint}'"
+    return list(tracking.client.search_logged_models([experiment_id], filter_string=of_run))
 
 
 def _signature() -> Any:

@@ -15,12 +15,13 @@ import dagster as dg
 import sqlalchemy as sa
 from filelock import FileLock
 
+from tip_assets.instance import is_dead, process_mark
 from tip_assets.resources.metric_store import MetricStore, Row
 from tip_assets.resources.metric_tables import notification
 from tip_assets.settings import Settings
 
 Kind = Literal["training", "drift", "held", "stopped", "column drift", "failure", "silence"]
-# A process that claimed a message and died leaves it to others after this time.
+# A process of another machine that claimed a message and died leaves it after this time.
 CLAIM_LASTS = timedelta(minutes=5)
 # SNS refuses longer ones (API reference, Publish).
 LONGEST_SUBJECT = 100
@@ -78,24 +79,30 @@ class Notifications(dg.ConfigurableResource):
 
     def _deliver(self, row: Row) -> str | None:
         """Deliver one message unless another process is at it; gives the trouble, if any."""
-        if not self._claim(row["cause"]):
+        if not self._claim(row):
             return None
         try:
             place = self._publish(row) if self.topic_arn else self._append(row)
         except NotDelivered as error:
-            self._mark(row["cause"], {"trouble": str(error), "claimed_at": None})
+            self._mark(row["cause"], {"trouble": str(error), "claimed_by": None})
             return f"{row['subject']}: {error}"
         delivered = {"delivered_at": datetime.now(UTC), "delivered_to": place, "trouble": None}
         self._mark(row["cause"], delivered)
         return None
 
-    def _claim(self, cause: str) -> bool:
-        now = datetime.now(UTC)
-        free = notification.c.claimed_at.is_(None) | (notification.c.claimed_at < now - CLAIM_LASTS)
-        mine = (notification.c.cause == cause) & notification.c.delivered_at.is_(None) & free
+    def _claim(self, row: Row) -> bool:
+        """Claim a message if nobody else, or nobody who still lives, has; one claimer wins."""
+        now, claimer = datetime.now(UTC), row["claimed_by"]
+        claimable = notification.c.claimed_by.is_(None) | (
+            notification.c.claimed_at < now - CLAIM_LASTS
+        )
+        if claimer and is_dead(claimer):
+            claimable |= notification.c.claimed_by == claimer
+        mine = (notification.c.cause == row["cause"]) & notification.c.delivered_at.is_(None)
+        claim = sa.update(notification).where(mine & claimable)
         with self.store.engine.begin() as connection:
-            claim = sa.update(notification).where(mine).values(claimed_at=now)
-            return connection.execute(claim).rowcount == 1
+            made = connection.execute(claim.values(claimed_by=process_mark(), claimed_at=now))
+            return made.rowcount == 1
 
     def _mark(self, cause: str, facts: Mapping[str, Any]) -> None:
         with self.store.engine.begin() as connection:

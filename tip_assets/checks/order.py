@@ -1,0 +1,41 @@
+"""The check that keeps months in order.
+
+Belongs here: stopping a month whose turn it is not. Does not belong here: whose turn it is
+(`turns.py`).
+"""
+
+import dagster as dg
+
+from tip_assets.partitions import month_after, months
+from tip_assets.resources.metric_store import MetricStore
+from tip_assets.settings import Settings
+from tip_assets.turns import TURNED_AWAY_TAG, Ahead, in_words, months_ahead, wait_for_turn
+
+
+@dg.asset_check(asset="splits", blocking=True, partitions_def=months)
+def training_window_is_whole(
+    context: dg.AssetCheckExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    metric_store: MetricStore,
+) -> dg.AssetCheckResult:
+    """Every earlier month that has landed has had its turn and is in the training window.
+
+    Waits for months that are being run. A month that comes too early is stopped here, and run again
+    by the landing sensor when the earlier ones are done. Months without landing files are gaps, and
+    months refused by their own checks are left out; neither stops anything.
+    """
+    month, instance = context.partition_key, context.instance
+
+    def look() -> Ahead:
+        return months_ahead(instance, settings, metric_store, month)
+
+    ahead = wait_for_turn(context.run, look, instance)
+    if ahead:
+        instance.add_run_tags(context.run.run_id, {TURNED_AWAY_TAG: " ".join(ahead)})
+    first = month_after(month, 1 - settings.window_months)
+    return dg.AssetCheckResult(
+        passed=not ahead,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description=in_words(ahead) or f"every month from {first} that has landed is there",
+        metadata={"months_ahead": list(ahead), "window_from": first},
+    )

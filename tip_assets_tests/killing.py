@@ -1,0 +1,83 @@
+"""Runs of the platform that are killed at a named point, in processes of their own.
+
+Belongs here: how a run is started and killed, for `test_crashes.py`. Does not belong here: what
+must be true afterwards.
+
+Processes are forked from one that has imported the libraries, which takes longer than the month.
+"""
+
+import importlib
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+_PRELOADED = ["mlflow", "xgboost", "hyperopt", "pandera.pandas", "tip_assets.definitions"]
+
+
+@dataclass(frozen=True)
+class Point:
+    """A moment of a run: before or after a call of a function, the nth that satisfies `when`."""
+
+    name: str
+    function: str
+    after: bool = False
+    nth: int = 1
+    when: Callable[..., bool] | None = None
+
+
+def run_month(storage: Path, month: str, killed_at: Point | None = None, **settings: str) -> int:
+    """Run a month in a process of its own; gives its exit code, negative for a signal."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([*_PRELOADED, __name__])
+    process = context.Process(target=_play, args=(storage, month, killed_at, settings))
+    process.start()
+    process.join(180)
+    assert process.exitcode is not None, "the run hangs"
+    return process.exitcode
+
+
+def _play(storage: Path, month: str, killed_at: Point | None, settings: dict[str, str]) -> None:
+    log = os.open(storage.with_suffix(".log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    for name in list(os.environ):
+        if name.startswith(("TIPS_", "MLFLOW_TRACKING", "DAGSTER_")):
+            del os.environ[name]
+    os.environ.update({"TIPS_STORAGE": str(storage), **settings})
+    if killed_at is not None:
+        _arm(killed_at)
+    from tip_assets.cli.months import _code
+    from tip_assets.run_month import run_month as run
+    from tip_assets.settings import get_settings
+
+    get_settings.cache_clear()
+    os._exit(_code(run(get_settings(), month)))
+
+
+def _arm(point: Point) -> None:
+    """Let the process kill itself at the point."""
+    path, _, name = point.function.rpartition(".")
+    module, _, owner = path.partition(":")
+    holder: Any = importlib.import_module(module)
+    if owner:
+        holder = getattr(holder, owner)
+    original, calls = getattr(holder, name), []
+
+    @wraps(original)
+    def deadly(*args: Any, **kwargs: Any) -> Any:
+        if point.when is None or point.when(*args, **kwargs):
+            calls.append(1)
+        now = len(calls) == point.nth
+        if now and not point.after:
+            os.kill(os.getpid(), signal.SIGKILL)
+        result = original(*args, **kwargs)
+        if now:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+
+    setattr(holder, name, deadly)

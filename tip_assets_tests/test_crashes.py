@@ -1,0 +1,165 @@
+"""A run that is killed at any moment leaves what its rerun completes: nothing doubled or lost."""
+
+import hashlib
+import json
+import re
+import shutil
+import signal
+import sqlite3
+from collections import Counter
+from pathlib import Path
+
+import mlflow
+import pytest
+from upath import UPath
+
+from tip_assets.resources.model_registry import CHAMPION
+from tip_assets.settings import DRIFT_EXPERIMENT, TRAINING_EXPERIMENT, Settings
+from tip_assets.simulate import Change, land_generated, land_sample
+from tip_assets_tests.killing import Point, run_month
+
+QUICK = {"TIPS_TRIALS": "4"}
+# Rows that say when, not what.
+TIMES = {"at", "since", "ended_at", "claimed_at", "claimed_by", "delivered_at", "run_id"}
+# The log of runs: a killed run is one more.
+LOGS = {"run_outcome", "asset_success"}
+# Messages link to MLflow's pages of a run.
+MLFLOW_ID = re.compile(r"\b[0-9a-f]{32}\b")
+
+
+def is_third_report(path: UPath, _data: bytes) -> bool:
+    return path.name == "target_drift.html"
+
+
+def is_champion(_registry: object, alias: str, _number: int) -> bool:
+    return alias == CHAMPION
+
+
+REGISTRY = "tip_assets.resources.model_registry:ModelRegistry"
+STORE = "tip_assets.resources.metric_store:MetricStore"
+FILES = "tip_assets.io_managers"
+LOGGING = "tip_assets.resources.month_run"
+POINTS = [
+    Point("before_anything_is_written", "tip_assets.assets.raw_tips.write_atomically"),
+    Point("quarantine_written_rows_not", "tip_assets.assets.raw_tips.write_atomically", after=True),
+    Point("in_the_middle_of_a_file", "tip_assets.storage:os.fsync", nth=3),
+    Point("amid_the_logging_of_trials", "mlflow:MlflowClient.log_batch", nth=2),
+    Point("search_done_and_not_stored", f"{FILES}:JsonFiles.dump_to_path"),
+    Point("model_logged_run_not_ticked_off", f"{LOGGING}.log_model", after=True),
+    Point("booster_logged_and_not_stored", f"{FILES}:BoosterFiles.dump_to_path"),
+    Point("version_registered_alias_not_moved", f"{REGISTRY}.register", after=True),
+    Point("challenger_named_and_not_stored", f"{REGISTRY}.point", after=True),
+    Point("numbers_stored_drift_not_logged", f"{STORE}.replace_month", after=True),
+    Point("amid_the_reports", f"{FILES}.write_atomically", when=is_third_report),
+    Point("previous_moved_champion_not", f"{REGISTRY}.point", when=is_champion),
+    Point("champion_moved_and_not_recorded", f"{STORE}.record_decision"),
+    Point("decision_recorded_and_not_stored", f"{STORE}.record_decision", after=True),
+    Point("month_done_and_not_reported", "tip_assets.reporting.report_run"),
+    Point("told_and_not_ticked_off", "tip_assets.resources.notifications:Notifications._mark"),
+]
+
+
+def without_times(row: dict) -> dict:
+    return {name: value for name, value in row.items() if name not in TIMES}
+
+
+class Platform:
+    """A storage with a champion of 2024-01 and landed files of 2024-02, to be put back and run."""
+
+    def __init__(self, folder: Path) -> None:
+        self.storage, self.kept = folder / "storage", folder / "kept"
+        storage = UPath(self.storage)
+        land_sample(storage, "2024-01")
+        # Far more generous guests: a better challenger, and one column of seven drifts.
+        land_generated(storage, "2024-02", 500, 7, Change(generosity=1.6))
+        assert run_month(self.storage, "2024-01", **QUICK) == 0, self.log()
+        shutil.copytree(self.storage, self.kept)
+        self.undisturbed = self.run()
+        assert self.undisturbed["aliases"] == {"challenger": 2, "champion": 2, "previous": 1}
+
+    def log(self) -> str:
+        return self.storage.with_suffix(".log").read_text()
+
+    def run(self, killed_at: Point | None = None) -> dict:
+        """From the first month on, run the second, killed once if asked; gives what is to see."""
+        shutil.rmtree(self.storage)
+        shutil.copytree(self.kept, self.storage)
+        if killed_at is not None:
+            killed = run_month(self.storage, "2024-02", killed_at, **QUICK)
+            assert killed == -signal.SIGKILL, f"the point was not reached\n{self.log()}"
+        assert run_month(self.storage, "2024-02", **QUICK) == 0, self.log()
+        return self.state()
+
+    def state(self) -> dict:
+        """What a reader can see, without times and ids."""
+        client = mlflow.MlflowClient(Settings(storage=str(self.storage)).tracking_uri)
+        ids = [client.get_experiment_by_name(e).experiment_id for e in EXPERIMENTS]
+        (model,) = client.search_registered_models()
+        runs = client.search_runs(ids, max_results=1000)
+        return {
+            "files": self.files(),
+            "rows": self.rows(),
+            "told": sorted(cause for cause in self.told() if not cause.startswith("failure")),
+            "aliases": {alias: int(number) for alias, number in model.aliases.items()},
+            "versions": sorted(
+                (int(v.version), v.status, sorted(v.tags.items()))
+                for v in client.search_model_versions("")
+            ),
+            "logged_models": Counter(
+                (m.tags["tips.month"], str(m.status)) for m in client.search_logged_models(ids)
+            ),
+            "runs": sorted(
+                (
+                    run.data.tags["tips.month"],
+                    run.data.tags["tips.kind"],
+                    run.info.status,
+                    str(sorted(run.data.metrics.items())),
+                    str(sorted(run.data.params.items())),
+                )
+                for run in runs
+            ),
+        }
+
+    def files(self) -> dict[str, str]:
+        """Digests of the stored files; names with a dot are of writes that were cut off."""
+        kinds = ("landing", "assets", "reports", "quarantine")
+        paths = [path for kind in kinds for path in sorted((self.storage / kind).rglob("*.*"))]
+        return {
+            str(path.relative_to(self.storage)): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in paths
+            if path.is_file() and not path.name.startswith(".")
+        }
+
+    def rows(self) -> dict[str, list[str]]:
+        with sqlite3.connect(self.storage / "metrics.db") as connection:
+            connection.row_factory = sqlite3.Row
+            tables = [row[0] for row in connection.execute("select name from sqlite_master")]
+            found = {
+                table: [dict(row) for row in connection.execute(f'select * from "{table}"')]
+                for table in tables
+                if table not in LOGS and not table.startswith("sqlite_")
+            }
+        found["notification"] = [r for r in found["notification"] if r["kind"] != "failure"]
+        return {
+            table: sorted(MLFLOW_ID.sub("ID", str(without_times(row))) for row in rows)
+            for table, rows in found.items()
+        }
+
+    def told(self) -> list[str]:
+        outbox = Settings(storage=str(self.storage)).outbox
+        return [json.loads(line)["cause"] for line in outbox.read_text().splitlines()]
+
+
+EXPERIMENTS = (TRAINING_EXPERIMENT, DRIFT_EXPERIMENT)
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Platform:
+    return Platform(tmp_path_factory.mktemp("platform"))
+
+
+@pytest.mark.parametrize("point", POINTS, ids=[point.name for point in POINTS])
+def test_the_rerun_of_a_killed_run_ends_like_an_undisturbed_one(platform, point):
+    after = platform.run(killed_at=point)
+    for kind, seen in platform.undisturbed.items():
+        assert after[kind] == seen, kind
