@@ -6,7 +6,7 @@ matplotlib: assets import them when they run.
 
 import dagster as dg
 
-from tip_assets import checks, jobs, report_sensors
+from tip_assets import jobs, report_sensors
 from tip_assets.assets import (
     best_params,
     drift_metrics,
@@ -18,11 +18,12 @@ from tip_assets.assets import (
     trained_booster,
     transformed_tips,
 )
+from tip_assets.checks import drift, ingestion, model, order
 from tip_assets.console import progress_logger
 from tip_assets.io_managers import BoosterFiles, JsonFiles, ParquetFiles, ReportFolders
+from tip_assets.resources.fresh_process import FreshProcess
 from tip_assets.resources.metric_store import MetricStore
 from tip_assets.resources.mlflow_tracking import MlflowTracking
-from tip_assets.resources.report_process import ReportProcess
 from tip_assets.schedules import monthly_schedule
 from tip_assets.sensors import landing_sensor
 from tip_assets.settings import Settings, get_settings
@@ -47,7 +48,7 @@ def resources(settings: Settings) -> dict[str, object]:
         "settings": settings,
         "mlflow_tracking": mlflow_tracking(settings),
         "metric_store": MetricStore(url=settings.metric_store_url),
-        "report_process": ReportProcess(),
+        "fresh_process": FreshProcess(tracking_uri=settings.tracking_uri),
         "parquet_files": ParquetFiles(storage),
         "json_files": JsonFiles(storage),
         "booster_files": BoosterFiles(storage),
@@ -73,7 +74,7 @@ def defs() -> dg.Definitions:
     """
     return dg.Definitions(
         assets=dg.load_assets_from_modules(ASSET_MODULES),
-        asset_checks=dg.load_asset_checks_from_modules([checks]),
+        asset_checks=dg.load_asset_checks_from_modules([ingestion, model, drift, order]),
         jobs=[jobs.monthly_retraining_job, jobs.ingestion_job, jobs.release_job],
         schedules=[monthly_schedule],
         sensors=[

@@ -5,19 +5,21 @@ import pandas as pd
 import pytest
 from upath import UPath
 
-from tip_assets import checks
 from tip_assets.assets import raw_tips, splits, transformed_tips
-from tip_assets.definitions import resources
+from tip_assets.checks import ingestion
+from tip_assets.definitions import defs, resources
 from tip_assets.landing import landing_folder
+from tip_assets.partitions import months
 from tip_assets.settings import Settings
 from tip_assets.storage import write_atomically
+from tip_assets_tests.test_model_checks import SPOILS
 
 ASSETS = dg.load_assets_from_modules([raw_tips, transformed_tips, splits])
 CHECKS = [
-    checks.rows_satisfy_the_contract,
-    checks.enough_rows,
-    checks.few_rows_are_quarantined,
-    checks.no_row_is_on_both_sides,
+    ingestion.rows_satisfy_the_contract,
+    ingestion.enough_rows,
+    ingestion.few_rows_are_quarantined,
+    ingestion.no_row_is_on_both_sides,
 ]
 
 
@@ -84,15 +86,73 @@ def test_a_spoilt_month_stops_after_ingestion_and_no_other_does(ingest, sample, 
 def test_a_row_on_both_sides_is_seen(rows):
     leaked = pd.concat([rows, rows.head(1).assign(part="test")])
     assert rows.loc[0, "part"] == "train"
-    assert checks.no_row_is_on_both_sides(rows).passed
-    result = checks.no_row_is_on_both_sides(leaked)
+    assert ingestion.no_row_is_on_both_sides(rows).passed
+    result = ingestion.no_row_is_on_both_sides(leaked)
     assert not result.passed
     assert result.description == "1 different rows are on both sides"
 
 
 def test_a_kept_row_that_breaks_the_contract_is_seen(sample):
-    assert checks.rows_satisfy_the_contract(sample).passed
+    assert ingestion.rows_satisfy_the_contract(sample).passed
     broken = sample.assign(size=sample["size"].where(sample.index != 7, 99))
-    result = checks.rows_satisfy_the_contract(broken)
+    result = ingestion.rows_satisfy_the_contract(broken)
     assert not result.passed
     assert "'size'" in result.description
+
+
+@pytest.mark.parametrize(
+    ("check", "real", "spoil"),
+    [
+        (
+            ingestion.rows_satisfy_the_contract,
+            raw_tips.raw_tips,
+            lambda rows: rows.assign(size=rows["size"] + 20),
+        ),
+        (
+            ingestion.no_row_is_on_both_sides,
+            splits.splits,
+            lambda rows: pd.concat([rows, rows.assign(part="test")]),
+        ),
+    ],
+)
+def test_rows_that_ingestion_itself_would_not_give_are_stopped(
+    tmp_path, sample, rows, check, real, spoil
+):
+    good = sample if real is raw_tips.raw_tips else rows
+    values = {"2024-01": good, "2024-02": spoil(good), "2024-03": good}
+
+    @dg.asset(key=real.key, partitions_def=months, io_manager_key="parquet_files")
+    def stand_in(context: dg.AssetExecutionContext) -> pd.DataFrame:
+        return values[context.partition_key]
+
+    @dg.asset(partitions_def=months, io_manager_key="json_files", deps=[real.key])
+    def next_asset() -> int:
+        return 1
+
+    definitions = dg.Definitions(
+        assets=[stand_in, next_asset],
+        asset_checks=[check],
+        resources=resources(Settings(storage=str(tmp_path))),
+        executor=dg.in_process_executor,
+    )
+    job = definitions.resolve_implicit_global_asset_job_def()
+    with dg.DagsterInstance.ephemeral() as instance:
+        runs = {
+            month: job.execute_in_process(
+                partition_key=month, instance=instance, raise_on_error=False
+            )
+            for month in values
+        }
+    assert [month for month, run in runs.items() if "next_asset" in made(run)] == [
+        "2024-01",
+        "2024-03",
+    ]
+    assert failed(runs["2024-02"]) == [check.check_key.name]
+
+
+def test_every_blocking_check_is_shown_to_stop_its_month():
+    """`training_window_is_whole` has tests of its own: whose turn it is."""
+    graph = defs().resolve_asset_graph()
+    blocking = {key.name for key in graph.asset_check_keys if graph.get(key).blocking}
+    shown = {check.check_key.name for check in CHECKS} | set(SPOILS.values())
+    assert blocking - shown <= {"training_window_is_whole"}

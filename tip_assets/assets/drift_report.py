@@ -9,9 +9,9 @@ from tip_assets.drift.evidently_reports import REPORTS
 from tip_assets.drift.rule import Thresholds
 from tip_assets.drift.sides import Sides, first_month_sides, serving_sides
 from tip_assets.partitions import OWNERS, months
+from tip_assets.resources.fresh_process import FreshProcess
 from tip_assets.resources.mlflow_tracking import MlflowTracking
 from tip_assets.resources.model_registry import ModelRegistry
-from tip_assets.resources.report_process import ReportProcess
 from tip_assets.settings import Settings
 from tip_assets.storage import report_folder
 
@@ -28,7 +28,7 @@ def drift_report(
     context: dg.AssetExecutionContext,
     settings: dg.ResourceParam[Settings],
     mlflow_tracking: MlflowTracking,
-    report_process: ReportProcess,
+    fresh_process: FreshProcess,
     splits: pd.DataFrame,
     registered_model: dict[str, Any],
 ) -> dg.MaterializeResult[dict[str, str]]:
@@ -38,7 +38,7 @@ def drift_report(
     of the month. Large months are drawn from a stated sample; no number is read from a report.
     """
     sides = sides_of(context, mlflow_tracking, splits, registered_model)
-    reports = report_process.draw(sides, thresholds(settings), settings.report_rows, settings.seed)
+    reports = fresh_process.draw(sides, thresholds(settings), settings.report_rows, settings.seed)
     folder = report_folder(settings.storage_root, context.partition_key)
     drawn = min(settings.report_rows, len(sides.current))
     return dg.MaterializeResult(

@@ -6,6 +6,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
+from tip_assets.modelling.probe import unservable
 from tip_assets.modelling.promotion import Decision, Situation, decide
 from tip_assets.partitions import MODEL_POOL, OWNERS, month_after, months, months_apart
 from tip_assets.resources.metric_store import PERSON_TAG, MetricStore, decision_cause
@@ -36,7 +37,7 @@ class Release(dg.Config):
     kinds={"mlflow"},
     owners=OWNERS,
     io_manager_key="json_files",
-    code_version="1",
+    code_version="2",
     pool=MODEL_POOL,
 )
 def production_model(
@@ -52,8 +53,9 @@ def production_model(
 
     Promoted: the first sound model; a better one; one not worse when drift is confirmed or the
     champion is old. Otherwise the champion stays. Materialize it by hand with a reason to release
-    a model that was held.
+    a model that was held; one whose predictions are not to be believed is never released.
     """
+    _refuse_unservable(registered_model)
     registry = ModelRegistry(mlflow_tracking.client)
     month, version = context.partition_key, registered_model["version"]
     row = metric_store.decision(month, version)
@@ -77,8 +79,21 @@ def production_model(
         name: row[name]
         for name in ("month", "action", "reason", "challenger", "champion_before", "champion_after")
     }
+    after = row["champion_after"]
+    value["champion_month"] = registry.version(after).month if after else None
     metadata = _metadata(mlflow_tracking, value) | {"top_run": top_run(mlflow_tracking)}
     return dg.MaterializeResult(value=value, metadata=metadata)
+
+
+def _refuse_unservable(registered_model: dict[str, Any]) -> None:
+    """A release runs without checks: what no reason outweighs is looked at here once more."""
+    faults = unservable(registered_model)
+    if faults:
+        raise dg.Failure(
+            f"Version {registered_model['version']} cannot serve, whatever the reason: "
+            f"{'; '.join(faults)}.",
+            allow_retries=False,
+        )
 
 
 def _champion(

@@ -1,0 +1,79 @@
+"""Checks on the data of a month: rows as they landed, and how they are split.
+
+Belongs here: what must hold before anything is trained.
+"""
+
+import io
+
+import dagster as dg
+import pandas as pd
+
+from tip_assets import contract
+from tip_assets.landing import rows_in
+from tip_assets.modelling.split import PART, content_hash
+from tip_assets.partitions import months
+from tip_assets.settings import Settings
+from tip_assets.storage import quarantine_file
+
+
+@dg.asset_check(asset="raw_tips", blocking=True, partitions_def=months)
+def rows_satisfy_the_contract(raw_tips: pd.DataFrame) -> dg.AssetCheckResult:
+    """Every row that was kept satisfies the contract when it is read back."""
+    refused = contract.check(raw_tips[list(contract.COLUMNS)]).refused
+    first = refused.head(1).to_dict("records")
+    return dg.AssetCheckResult(
+        passed=refused.empty,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description=f"first of {len(refused)}: {first[0]}" if first else "all rows are valid",
+        metadata={"contract": contract.VERSION, "broken_values": len(refused)},
+    )
+
+
+@dg.asset_check(asset="raw_tips", blocking=True, partitions_def=months)
+def enough_rows(
+    raw_tips: pd.DataFrame, settings: dg.ResourceParam[Settings]
+) -> dg.AssetCheckResult:
+    """The month has enough rows to measure anything on."""
+    rows, least = len(raw_tips), settings.least_rows
+    return dg.AssetCheckResult(
+        passed=rows >= least,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description=f"{rows} valid rows, at least {least} are needed (TIPS_LEAST_ROWS)",
+        metadata={"rows": rows, "threshold": least},
+    )
+
+
+@dg.asset_check(asset="raw_tips", blocking=True, partitions_def=months)
+def few_rows_are_quarantined(
+    context: dg.AssetCheckExecutionContext,
+    raw_tips: pd.DataFrame,
+    settings: dg.ResourceParam[Settings],
+) -> dg.AssetCheckResult:
+    """Most of what landed satisfies the contract; otherwise what is left may not be the month."""
+    path = quarantine_file(settings.storage_root, context.partition_key)
+    refused = rows_in(pd.read_parquet(io.BytesIO(path.read_bytes())))
+    share, most = refused / (refused + len(raw_tips)), settings.most_quarantined
+    return dg.AssetCheckResult(
+        passed=share <= most,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description=f"{refused} rows are quarantined, {100 * share:.1f} % of those that landed; "
+        f"at most {100 * most:g} % may be (TIPS_MOST_QUARANTINED)",
+        metadata={
+            "share": share,
+            "threshold": most,
+            "quarantine": dg.MetadataValue.path(str(path)),
+        },
+    )
+
+
+@dg.asset_check(asset="splits", blocking=True, partitions_def=months)
+def no_row_is_on_both_sides(splits: pd.DataFrame) -> dg.AssetCheckResult:
+    """Equal rows are on one side: none that measures a model has been learned from."""
+    sides = pd.Series(splits[PART].to_numpy()).groupby(content_hash(splits)).nunique()
+    both = int((sides > 1).sum())
+    return dg.AssetCheckResult(
+        passed=both == 0,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description=f"{both} different rows are on both sides",
+        metadata={"rows_on_both_sides": both},
+    )

@@ -1,0 +1,156 @@
+"""Checks on the month's model, before it may serve, and on the one that does.
+
+Belongs here: whether a model can be served, is good enough, is equally good for all. Does not
+belong here: which of two models is better (`modelling/comparison.py`).
+"""
+
+from typing import Any
+
+import dagster as dg
+
+from tip_assets import contract
+from tip_assets.checks.holds import hold, words
+from tip_assets.modelling.evaluation import LEAST_SQUARES
+from tip_assets.modelling.probe import SAME_WITHIN_USD, implausible, unfaithful
+from tip_assets.partitions import months, months_apart
+from tip_assets.resources.metric_store import MetricStore
+from tip_assets.settings import Settings
+
+
+@dg.asset_check(asset="trained_booster", partitions_def=months)
+def least_squares_is_not_better(trained_booster: bytes) -> dg.AssetCheckResult:
+    """Least squares on bill and party size is not shown to be better than the booster."""
+    from tip_assets.modelling.training import read_report
+
+    against = read_report(trained_booster).against[LEAST_SQUARES]
+    return dg.AssetCheckResult(
+        passed=against["verdict"] != "worse",
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"booster {against['rmse']:.3f} USD, least squares "
+        f"{against['rival_rmse']:.3f}: {against['verdict']}",
+        metadata={"difference_low_usd": against["low"], "difference_high_usd": against["high"]},
+    )
+
+
+@dg.asset_check(asset="registered_model", blocking=True, partitions_def=months)
+def predictions_are_plausible(registered_model: dict[str, Any]) -> dg.AssetCheckResult:
+    """Every prediction is a number in the contract's range of the tip.
+
+    Asked of the window's test rows and of records at the corners of the contract. Nobody can
+    release a model that fails: it would answer nonsense, whatever its average error.
+    """
+    predictions = registered_model["predictions"]
+    faults = implausible(predictions)
+    return dg.AssetCheckResult(
+        passed=not faults,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description="; ".join(faults)
+        or ", ".join(f"{facts['rows']} {rows} rows" for rows, facts in predictions.items())
+        + f" get from {contract.LABEL.minimum:g} to {contract.LABEL.maximum:g} USD",
+        metadata={
+            "threshold_low_usd": contract.LABEL.minimum,
+            "threshold_high_usd": contract.LABEL.maximum,
+            **{f"{rows}_predictions": facts for rows, facts in predictions.items()},
+        },
+    )
+
+
+@dg.asset_check(asset="registered_model", blocking=True, partitions_def=months)
+def fresh_process_predicts_the_same(registered_model: dict[str, Any]) -> dg.AssetCheckResult:
+    """Loaded from the registry by a process that has not trained it, the version is the booster.
+
+    Nobody can release a version that fails: what would serve is not what was measured.
+    """
+    fresh_process = registered_model["fresh_process"]
+    faults = unfaithful(fresh_process)
+    return dg.AssetCheckResult(
+        passed=not faults,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description="; ".join(faults)
+        or f"version {registered_model['version']} predicts {fresh_process['rows']} probe rows "
+        "as the booster does",
+        metadata={
+            "version": registered_model["version"],
+            "different_rows": fresh_process["different"],
+            "largest_difference_usd": fresh_process["largest_difference_usd"],
+            "threshold_usd": SAME_WITHIN_USD,
+        },
+    )
+
+
+@dg.asset_check(asset="registered_model", blocking=True, partitions_def=months)
+def model_is_sound(
+    registered_model: dict[str, Any], metric_store: MetricStore
+) -> dg.AssetCheckResult:
+    """The model is better than the mean tip, and not shown to be worse than a share of the bill."""
+    faults = "; ".join(registered_model["quality_faults"])
+    rules = registered_model["baselines"]
+    released = hold(metric_store, registered_model, faults) if faults else None
+    return dg.AssetCheckResult(
+        passed=not faults or released is not None,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description=words(faults or "better than the simple rules on the same rows", released),
+        metadata={
+            "test_rmse_usd": registered_model["test"]["rmse"],
+            **{f"test_rmse_{rule}_usd": value for rule, value in rules.items()},
+        },
+    )
+
+
+@dg.asset_check(asset="registered_model", partitions_def=months)
+def no_group_is_worse(registered_model: dict[str, Any]) -> dg.AssetCheckResult:
+    """No group of test rows is predicted worse than chance explains, whoever pays, when and where.
+
+    A group that is predicted better is told, and is no fault.
+    """
+    groups, overall = registered_model["groups"], registered_model["test"]["rmse"]
+    outside = [group for group in groups if group["outside"]]
+    worse = [group for group in outside if group["rmse"] > group["high"]]
+    return dg.AssetCheckResult(
+        passed=not worse,
+        severity=dg.AssetCheckSeverity.WARN,
+        description="; ".join(map(_group_words, outside))
+        or f"none of {len(groups)} groups is outside of what chance explains",
+        metadata={
+            "worse_groups": len(worse),
+            "test_rmse_usd": overall,
+            "groups": dg.MetadataValue.md(_group_table(groups)),
+        },
+    )
+
+
+@dg.asset_check(asset="production_model", partitions_def=months)
+def champion_is_not_too_old(
+    production_model: dict[str, Any], settings: dg.ResourceParam[Settings]
+) -> dg.AssetCheckResult:
+    """The champion is young enough: an older one should have been replaced by a model not worse."""
+    trained, most = production_model["champion_month"], settings.champion_max_age_months
+    age = months_apart(trained, production_model["month"]) if trained else 0
+    return dg.AssetCheckResult(
+        passed=age <= most,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"trained for {trained}, {age} months before; {most} are allowed "
+        f"(TIPS_CHAMPION_MAX_AGE_MONTHS). This month's model was {production_model['action']}: "
+        f"{production_model['reason']}"
+        if trained
+        else "there is no champion yet",
+        metadata={"age_months": age, "threshold": most},
+    )
+
+
+def _group_words(group: dict[str, Any]) -> str:
+    side = "worse" if group["rmse"] > group["high"] else "better"
+    return (
+        f"{group['column']} {group['group']}: RMSE {group['rmse']:.3f} USD on {group['rows']} rows "
+        f"is {side} than chance explains, {group['low']:.3f} to {group['high']:.3f}"
+    )
+
+
+def _group_table(groups: list[dict[str, Any]]) -> str:
+    lines = ["| group | rows | RMSE | from | to | outside |", "|---" * 6 + "|"]
+    for g in groups:
+        lines.append(
+            f"| {g['column']} {g['group']} | {g['rows']} | {g['rmse']:.3f} | {g['low']:.3f} "
+            f"| {g['high']:.3f} | {'**outside**' if g['outside'] else ''} |"
+        )
+    return "\n".join(lines)

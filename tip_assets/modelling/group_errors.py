@@ -1,0 +1,122 @@
+"""Whether a model is worse for some of the people it is asked about than chance explains.
+
+Belongs here: the error of each group of rows, and the interval that chance allows it. Does not
+belong here: what follows from a group outside of it (`checks`).
+"""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tip_assets import contract
+
+RESAMPLES = 5_000  # the outermost percentiles of a dozen groups are still ten draws deep
+LEAST_ROWS = 5  # below, one odd table makes a group
+# A larger group is drawn as so many rows and its interval narrowed by the root of their ratio.
+MOST_DRAWN = 5_000
+_DRAWN_AT_ONCE = 1_000_000  # bounds the memory to about 30 MB
+_ROUNDING = 1e-9  # sums of the same numbers in another order differ in their last digits
+
+
+@dataclass(frozen=True)
+class GroupError:
+    """RMSE of the rows of one category, in dollars, and what as many rows drawn from all give."""
+
+    column: str
+    group: str
+    rows: int
+    rmse: float
+    low: float
+    high: float
+
+    @property
+    def is_worse(self) -> bool:
+        return self.rmse > self.high + _ROUNDING
+
+    @property
+    def is_better(self) -> bool:
+        return self.rmse < self.low - _ROUNDING
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self) | {"outside": self.is_worse or self.is_better}
+
+
+def group_errors(
+    records: pd.DataFrame,
+    actual: np.ndarray,
+    predicted: np.ndarray,
+    *,
+    confidence: float,
+    seed: int,
+) -> list[GroupError]:
+    """Measure each category that occurs in decoded records, of at least five rows but not all.
+
+    The interval is of the RMSE of as many rows drawn from all of these, without replacement: what a
+    group would have if its error had nothing to do with the category. No distribution is assumed,
+    and with `confidence` no group at all is outside by chance (Bonferroni over the groups).
+    """
+    groups = _groups(records)
+    if not groups:
+        return []
+    squares = (predicted - actual) ** 2
+    sizes = np.array([member.sum() for member in groups.values()])
+    outer = (1 - confidence) / len(groups) / 2
+    drawn = _drawn_rmse(squares, sizes, np.random.default_rng(seed))
+    low, high = np.quantile(drawn, [outer, 1 - outer], axis=0)
+    return [
+        GroupError(
+            column, group, int(size), _root_mean(squares[member]), float(lower), float(upper)
+        )
+        for ((column, group), member), size, lower, upper in zip(
+            groups.items(), sizes, low, high, strict=True
+        )
+    ]
+
+
+def _groups(records: pd.DataFrame) -> dict[tuple[str, str], np.ndarray]:
+    """Which rows belong to each group that can be measured, by column and category."""
+    members = {
+        (column.name, category): (records[column.name] == category).to_numpy()
+        for column in contract.CATEGORIES
+        for category in column.categories
+    }
+    return {
+        group: member
+        for group, member in members.items()
+        if LEAST_ROWS <= member.sum() < len(records)
+    }
+
+
+def _drawn_rmse(squares: np.ndarray, sizes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """RMSE of rows drawn at random: a line per draw, a column per size."""
+    everything, overall = len(squares), squares.mean()
+    # To draw more than half of the rows is to leave out the others.
+    smaller = np.minimum(sizes, everything - sizes)
+    turned = np.where(sizes > smaller, -smaller / sizes, 1.0)
+    drawn, narrowing = np.minimum(smaller, MOST_DRAWN), np.ones(len(sizes))
+    if everything > MOST_DRAWN:
+        # Drawn with replacement, and fewer than the group has: the variance of the mean says by how
+        # much that is too wide.
+        narrowing = np.sqrt(drawn / smaller * (everything - smaller) / (everything - 1))
+    means = np.concatenate([sums[:, drawn - 1] / drawn for sums in _running_sums(squares, rng)])
+    return np.sqrt(np.maximum(overall + (means - overall) * narrowing * turned, 0.0))
+
+
+def _running_sums(squares: np.ndarray, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """Running sums over random orders of the rows, some draws at a time; one serves all sizes."""
+    length = min(len(squares), MOST_DRAWN)
+    at_once = max(1, _DRAWN_AT_ONCE // length)
+    for start in range(0, RESAMPLES, at_once):
+        shape = min(at_once, RESAMPLES - start), length
+        if len(squares) > MOST_DRAWN:
+            rows = squares[rng.integers(0, len(squares), shape)]
+        else:
+            rows = rng.permuted(np.broadcast_to(squares, shape), axis=1)
+        yield np.cumsum(rows, axis=1)
+
+
+def _root_mean(squares: np.ndarray) -> float:
+    return float(np.sqrt(squares.mean()))

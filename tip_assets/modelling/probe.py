@@ -1,0 +1,119 @@
+"""Whether a model's answers can be served at all, before it is asked how good they are.
+
+Belongs here: the records that every model is asked, facts about its answers, and what is wrong with
+them. Does not belong here: asking a model, or errors against actual tips (`evaluation.py`).
+"""
+
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tip_assets import contract
+
+# Two ways of asking one model differ by rounding at most; a millionth of a dollar is never paid.
+SAME_WITHIN_USD = 1e-6
+
+
+def probe_rows() -> pd.DataFrame:
+    """Encoded rows at the corners of the contract: each combination of categories and bounds.
+
+    Between them a tree gives what it gives at one of them, times the bill if it learns the tip
+    rate; and they are the records that no month may ever have held.
+    """
+    corners = [
+        list(column.codes.values())
+        if isinstance(column, contract.CategoryColumn)
+        else [column.minimum, column.maximum]
+        for column in contract.FEATURES
+    ]
+    return pd.DataFrame(itertools.product(*corners), columns=contract.FEATURE_NAMES)
+
+
+def prediction_facts(records: pd.DataFrame, predicted: np.ndarray) -> dict[str, Any]:
+    """How many answers are no numbers, and the lowest and the highest of the others, as plain data.
+
+    Each with the record that was asked, so that it can be asked again.
+    """
+    finite = np.isfinite(predicted)
+    numbers = np.flatnonzero(finite)
+    facts: dict[str, Any] = {
+        "rows": len(records),
+        "not_finite": int((~finite).sum()),
+        "first_not_finite": None if finite.all() else _record(records, int(np.argmin(finite))),
+        "lowest": None,
+        "highest": None,
+    }
+    if len(numbers):
+        for name, place in (
+            ("lowest", numbers[np.argmin(predicted[numbers])]),
+            ("highest", numbers[np.argmax(predicted[numbers])]),
+        ):
+            facts[name] = {"usd": float(predicted[place]), "record": _record(records, int(place))}
+    return facts
+
+
+def difference_facts(expected: np.ndarray, found: np.ndarray) -> dict[str, Any]:
+    """How many answers differ from the expected ones, and by how much, as plain data."""
+    same = np.isclose(found, expected, rtol=0, atol=SAME_WITHIN_USD, equal_nan=True)
+    both = np.isfinite(expected) & np.isfinite(found)
+    return {
+        "rows": len(expected),
+        "different": int((~same).sum()),
+        "largest_difference_usd": float(np.abs(found - expected)[both].max(initial=0.0)),
+    }
+
+
+def implausible(predictions: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """What is wrong with predictions, by the contract's range of the tip; empty if nothing is.
+
+    `predictions` are facts by the kind of rows that were asked.
+    """
+    faults = []
+    for rows, facts in predictions.items():
+        if facts["not_finite"]:
+            faults.append(
+                f"{facts['not_finite']} of {facts['rows']} {rows} rows get no number, the first is "
+                f"{_words(facts['first_not_finite'])}"
+            )
+        for extreme in (facts["lowest"], facts["highest"]):
+            if extreme and not contract.LABEL.minimum <= extreme["usd"] <= contract.LABEL.maximum:
+                faults.append(
+                    f"{extreme['usd']:.2f} USD for the {rows} row {_words(extreme['record'])} is "
+                    f"not from {contract.LABEL.minimum:g} to {contract.LABEL.maximum:g} USD"
+                )
+    return list(dict.fromkeys(faults))
+
+
+def unfaithful(fresh_process: Mapping[str, Any]) -> list[str]:
+    """What a process that loads the registered version gets wrong; empty if nothing is."""
+    if not fresh_process["different"]:
+        return []
+    return [
+        f"loaded in a process of its own, the registered version predicts "
+        f"{fresh_process['different']} of {fresh_process['rows']} probe rows differently from the "
+        f"booster it was made of, by up to {fresh_process['largest_difference_usd']:.6f} USD"
+    ]
+
+
+def unservable(registered_model: Mapping[str, Any]) -> list[str]:
+    """Why a version must never serve, whoever releases it; empty if nothing speaks against it."""
+    if "predictions" not in registered_model:
+        return ["its predictions have not been probed: materialize registered_model again"]
+    return [
+        *implausible(registered_model["predictions"]),
+        *unfaithful(registered_model["fresh_process"]),
+    ]
+
+
+def _record(records: pd.DataFrame, place: int) -> dict[str, Any]:
+    return {
+        name: value.item() if isinstance(value, np.generic) else value
+        for name, value in records.iloc[place].items()
+    }
+
+
+def _words(record: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in record.items())
