@@ -16,7 +16,7 @@ from upath import UPath
 from tip_assets.resources.model_registry import CHAMPION
 from tip_assets.settings import DRIFT_EXPERIMENT, TRAINING_EXPERIMENT, Settings
 from tip_assets.simulate import Change, land_generated, land_sample
-from tip_assets_tests.killing import Point, run_month
+from tip_assets_tests.processes import Point, finish, log_of, start
 
 QUICK = {"TIPS_TRIALS": "4"}
 # Rows that say when, not what.
@@ -72,22 +72,22 @@ class Platform:
         land_sample(storage, "2024-01")
         # Far more generous guests: a better challenger, and one column of seven drifts.
         land_generated(storage, "2024-02", 500, 7, Change(generosity=1.6))
-        assert run_month(self.storage, "2024-01", **QUICK) == 0, self.log()
+        assert finish(start(self.storage, ["2024-01"], **QUICK)) == 0, self.log()
         shutil.copytree(self.storage, self.kept)
         self.undisturbed = self.run()
         assert self.undisturbed["aliases"] == {"challenger": 2, "champion": 2, "previous": 1}
 
     def log(self) -> str:
-        return self.storage.with_suffix(".log").read_text()
+        return log_of(self.storage).read_text()
 
     def run(self, killed_at: Point | None = None) -> dict:
         """From the first month on, run the second, killed once if asked; gives what is to see."""
         shutil.rmtree(self.storage)
         shutil.copytree(self.kept, self.storage)
         if killed_at is not None:
-            killed = run_month(self.storage, "2024-02", killed_at, **QUICK)
+            killed = finish(start(self.storage, ["2024-02"], killed_at, **QUICK))
             assert killed == -signal.SIGKILL, f"the point was not reached\n{self.log()}"
-        assert run_month(self.storage, "2024-02", **QUICK) == 0, self.log()
+        assert finish(start(self.storage, ["2024-02"], **QUICK)) == 0, self.log()
         return self.state()
 
     def state(self) -> dict:

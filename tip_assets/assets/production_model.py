@@ -103,11 +103,14 @@ def _champion(
 
     A champion that is this month's version means that an earlier attempt was cut off after moving
     the alias: the one before it is the answer. Raises dg.Failure when another model serves than the
-    month's was compared with, unless a person releases it anyway.
+    month's was compared with, unless a person releases it anyway or no comparison is needed: the
+    model of a newer month stays.
     """
     champion, compared = registry.by_alias(CHAMPION), registered_model["incumbent"]
     if champion and champion.number == registered_model["version"]:
         return registry.version(compared["version"]) if compared else None
+    if champion and champion.month > registered_model["month"]:
+        return champion
     serving = champion.number if champion else None
     if not released and serving != (compared["version"] if compared else None):
         raise dg.Failure(

@@ -128,13 +128,15 @@ def _incumbent(
 ) -> ModelVersion | None:
     """Who serves; or, once this version has been decided on, who served then.
 
-    So a rerun makes the same comparison, whoever has been promoted since.
+    So a rerun makes the same comparison, whoever has been promoted since. A held version is still
+    open, until the model of a newer month serves: that one it cannot replace any more.
     """
+    champion = registry.by_alias(CHAMPION)
+    closed = champion is not None and champion.month > version.month
     decided = store.decision(version.month, version.number)
-    if decided is not None and decided["action"] != "held":
+    if decided is not None and (closed or decided["action"] != "held"):
         before = decided["champion_before"]
         return registry.version(before) if before else None
-    champion = registry.by_alias(CHAMPION)
     if champion is None or champion.number != version.number:
         return champion
     before = version.version_in_tag(INCUMBENT)

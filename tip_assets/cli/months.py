@@ -82,7 +82,7 @@ def backfill(
         typer.echo(f"\nMonth {month}, storage {settings.storage_root}")
         outcomes.append(run_month(settings, month))
         typer.echo(summary(outcomes[-1], settings))
-    codes = {_code(outcome) for outcome in outcomes}
+    codes = {exit_code(outcome) for outcome in outcomes}
     raise typer.Exit(Exit.FAILED if Exit.FAILED in codes else max(codes))
 
 
@@ -208,10 +208,11 @@ def _finish(outcome: "Outcome", settings: Settings, as_json: bool) -> None:
         echo_json(outcome.to_dict())
     else:
         typer.echo(summary(outcome, settings))
-    raise typer.Exit(_code(outcome))
+    raise typer.Exit(exit_code(outcome))
 
 
-def _code(outcome: "Outcome") -> int:
+def exit_code(outcome: "Outcome") -> int:
+    """The exit code that tells how a run has ended."""
     if outcome.failure:
         return Exit.FAILED
     return Exit.HELD if outcome.is_held else 0

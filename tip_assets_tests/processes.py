@@ -1,7 +1,7 @@
-"""Runs of the platform that are killed at a named point, in processes of their own.
+"""Runs of the platform in processes of their own, some of them killed at a named point.
 
-Belongs here: how a run is started and killed, for `test_crashes.py`. Does not belong here: what
-must be true afterwards.
+Belongs here: how a run is started and killed, for `test_crashes.py` and `test_backfill.py`. Does
+not belong here: what must be true afterwards.
 
 Processes are forked from one that has imported the libraries, which takes longer than the month.
 """
@@ -10,9 +10,10 @@ import importlib
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -30,19 +31,33 @@ class Point:
     when: Callable[..., bool] | None = None
 
 
-def run_month(storage: Path, month: str, killed_at: Point | None = None, **settings: str) -> int:
-    """Run a month in a process of its own; gives its exit code, negative for a signal."""
+def start(
+    storage: Path, months: Sequence[str], killed_at: Point | None = None, **settings: str
+) -> BaseProcess:
+    """Start a process that runs months one after the other; its exit code is that of the last."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([*_PRELOADED, __name__])
-    process = context.Process(target=_play, args=(storage, month, killed_at, settings))
+    process = context.Process(target=_play, args=(storage, months, killed_at, settings))
     process.start()
-    process.join(180)
+    return process
+
+
+def finish(process: BaseProcess) -> int:
+    """Wait for a process; gives its exit code, negative for a signal."""
+    process.join(600)
     assert process.exitcode is not None, "the run hangs"
     return process.exitcode
 
 
-def _play(storage: Path, month: str, killed_at: Point | None, settings: dict[str, str]) -> None:
-    log = os.open(storage.with_suffix(".log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+def log_of(storage: Path) -> Path:
+    """What the processes on a storage have printed."""
+    return storage.with_suffix(".log")
+
+
+def _play(
+    storage: Path, months: Sequence[str], killed_at: Point | None, settings: dict[str, str]
+) -> None:
+    log = os.open(log_of(storage), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(log, 1)
     os.dup2(log, 2)
     for name in list(os.environ):
@@ -51,12 +66,13 @@ def _play(storage: Path, month: str, killed_at: Point | None, settings: dict[str
     os.environ.update({"TIPS_STORAGE": str(storage), **settings})
     if killed_at is not None:
         _arm(killed_at)
-    from tip_assets.cli.months import _code
-    from tip_assets.run_month import run_month as run
+    from tip_assets.cli.months import exit_code
+    from tip_assets.run_month import run_month
     from tip_assets.settings import get_settings
 
     get_settings.cache_clear()
-    os._exit(_code(run(get_settings(), month)))
+    codes = [exit_code(run_month(get_settings(), month)) for month in months]
+    os._exit(codes[-1])
 
 
 def _arm(point: Point) -> None:
