@@ -7,6 +7,7 @@ here: finding the facts (`reporting.py`) or delivering (`resources/notifications
 import hashlib
 from typing import Any
 
+from tip_assets.modelling.promotion import RELEASABLE
 from tip_assets.resources.notifications import Message
 from tip_assets.run_facts import CheckFound
 from tip_assets.summary import drift_lines, model_lines
@@ -74,6 +75,8 @@ def check_message(month: str, found: CheckFound) -> Message:
         do = (
             f"Look at the reports of {month}. Let the model through with "
             f"`tips release --month {month} --reason '...'`, or leave it."
+            if found.check in RELEASABLE
+            else "Nobody can release a broken model: docs/checks.md says what to look at."
         )
     else:
         what = f"{month} has stopped at {found.asset}; nothing was trained or promoted."

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tip_assets.drift.evidently_reports import REPORTS
 from tip_assets.drift.rule import p_words
+from tip_assets.modelling.promotion import RELEASABLE
 from tip_assets.settings import Settings
 from tip_assets.storage import quarantine_file, report_folder
 
@@ -104,9 +105,10 @@ def _next(outcome: "Outcome") -> Iterator[str]:
     """What to type next, aligned with what it does."""
     month, tips = f"--month {outcome.month}", ".venv/bin/tips"
     steps = [("make up", "look at it in Dagster and MLflow")]
-    if outcome.is_held and outcome.values.keys() & {"registered_model", "production_model"}:
+    if outcome.is_held and outcome.held.keys() <= set(RELEASABLE):
         steps.append((f"{tips} release {month} --reason '...'", "let the model through"))
     elif outcome.held or outcome.failure:
+        steps.append((f"{tips} checks {month}", "what every check found"))
         steps.append((f"{tips} quarantine {month}", "what was refused, and why"))
         steps.append((f"{tips} run {month}", "when the cause is mended"))
     else:

@@ -30,7 +30,8 @@ TURNED_AWAY_TAG = "tips/turned_away"
 # Processes started at the same moment are seen by each other after this time: on two cores, a dozen
 # of them take half of it to import Dagster.
 STARTED_WITHIN_SECONDS = 30
-_POLL_SECONDS = 1.0
+_POLL_SECONDS = 2.0
+_NAMED = 3  # in a sentence
 _log = logging.getLogger(__name__)
 
 _QUEUED = {dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED}
@@ -90,7 +91,9 @@ def wait_for_turn(
 
 def in_words(ahead: Ahead) -> str:
     """Which months go first, and where they stand."""
-    return ", ".join(f"{month} goes first and {words}" for month, words in ahead.items())
+    named = [f"{month} goes first and {words}" for month, words in list(ahead.items())[:_NAMED]]
+    others = [f"{len(ahead) - _NAMED} months after it"] if len(ahead) > _NAMED else []
+    return ", ".join(named + others)
 
 
 def was_turned_away(run: dg.DagsterRun | None) -> bool:

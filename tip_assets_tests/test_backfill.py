@@ -12,7 +12,7 @@ from tip_assets.simulate import Change, land_generated, land_sample
 from tip_assets_tests.processes import finish, log_of, start
 
 MONTHS = [month_after("2024-01", place) for place in range(12)]
-QUICK = {"TIPS_TRIALS": "2"}
+QUICK = {"TIPS_TRIALS": "4"}
 # Generous guests: some challengers win, others do not, and the order decides which.
 GENEROSITY = {"2024-04": 1.5, "2024-08": 0.8}
 

@@ -78,6 +78,7 @@ def rows_of(
             for column, pearson in columns.items()
         ],
         tables.model_quality: quality,
+        tables.group_quality: [{"version": version, **g} for g in registered_model["groups"]],
         tables.column_quality: [
             {"dataset": side, "column": column, "statistic": statistic, **_number_or_category(fact)}
             for side, columns in metrics.column_quality.items()
