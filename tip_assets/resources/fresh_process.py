@@ -4,12 +4,13 @@ Belongs here: the process. Does not belong here: what it does (`in_fresh_process
 `drift/evidently_reports.py`).
 
 It draws the reports: importing Evidently takes 2.5 s of CPU; here it happens on the second core
-while the search runs, and its memory goes when the run ends. It has trained nothing, so it is also
-the one to ask whether a registered version can be served from the registry alone.
+while the search runs, and its memory goes when the process ends. It has trained nothing, so it is
+also the one to ask whether a registered version can be served from the registry alone.
 """
 
 import multiprocessing
-from concurrent.futures import ProcessPoolExecutor
+import os
+from concurrent.futures import Future, ProcessPoolExecutor
 
 import dagster as dg
 import numpy as np
@@ -21,25 +22,32 @@ from tip_assets.drift.rule import Thresholds
 from tip_assets.drift.sides import Sides
 from tip_assets.resources.in_fresh_process import get_ready, predict_by_version
 
+# Months that one process runs one after the other share it, by the registry it knows.
+_warm: dict[str, ProcessPoolExecutor] = {}
+
 
 class FreshProcess(dg.ConfigurableResource):
-    """A child process that lives as long as the run; its errors are raised here.
+    """A child process that lives as long as this one; its errors are raised here.
 
     `tracking_uri` is where MLflow's registry is.
     """
 
     tracking_uri: str
-    _pool: ProcessPoolExecutor | None = PrivateAttr(default=None)
+    _imports: Future[None] | None = PrivateAttr(default=None)
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
-        """Start the process and let it import its libraries."""
-        self._pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
-        self._pool.submit(get_ready, self.tracking_uri)
+        """Start the process and let it import its libraries, unless an earlier run has."""
+        if self.tracking_uri not in _warm:
+            pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
+            _warm[self.tracking_uri] = pool
+            self._imports = pool.submit(get_ready, self.tracking_uri, os.getpid())
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
-        """End the process; after a failure elsewhere, without waiting for its import."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
+        """After a failure elsewhere, end the process without waiting for its imports."""
+        if self._imports is not None and not self._imports.done():
+            # Leaving Python would wait for them; Python 3.14 has a public name for this.
+            for process in list(_warm.pop(self.tracking_uri)._processes.values()):
+                process.kill()
 
     def draw(
         self, sides: Sides, thresholds: Thresholds, most_rows: int, seed: int
@@ -54,6 +62,6 @@ class FreshProcess(dg.ConfigurableResource):
 
     @property
     def _running(self) -> ProcessPoolExecutor:
-        if self._pool is None:
-            raise RuntimeError("the process lives as long as a run of Dagster, and there is none")
-        return self._pool
+        if self.tracking_uri not in _warm:
+            raise RuntimeError("the process is started by a run of Dagster, and there is none")
+        return _warm[self.tracking_uri]

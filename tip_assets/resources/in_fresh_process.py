@@ -6,6 +6,7 @@ and it would take 0.4 s and 30 MB.
 
 import ctypes
 import gc
+import os
 import signal
 import sys
 
@@ -15,11 +16,13 @@ import pandas as pd
 from tip_assets.drift.evidently_reports import import_evidently
 
 
-def get_ready(tracking_uri: str) -> None:
-    """Import what will be needed, while other processes work."""
+def get_ready(tracking_uri: str, parent: int) -> None:
+    """Import what will be needed, while other processes work; end when the parent has ended."""
     # Linux ends this process with the run's own, however that ends (prctl's PR_SET_PDEATHSIG is 1).
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+    if os.getppid() != parent:  # it had ended before that was asked for
+        os._exit(1)
     # An import makes millions of objects that stay: collecting garbage meanwhile finds nothing.
     gc.disable()
     import_evidently()
