@@ -5,7 +5,7 @@ Belongs here: reading events. Does not belong here: running (`run_month.py`) or 
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +13,8 @@ import dagster as dg
 from dagster._core.events import RunFailureReason  # not exported, and the only way to tell
 
 PARTITION_TAG = "dagster/partition"
+# On a run that was ended, when its events do not say why.
+ENDED_BECAUSE_TAG = "tips/ended_because"
 EVENTS = {
     dg.DagsterEventType.ASSET_MATERIALIZATION,
     dg.DagsterEventType.ASSET_CHECK_EVALUATION,
@@ -58,7 +60,10 @@ class RunFacts:
 
 def run_facts(instance: dg.DagsterInstance, run_id: str) -> RunFacts:
     """The facts of a run that has ended."""
-    return _facts(instance.all_logs(run_id, of_type=EVENTS))
+    facts = _facts(instance.all_logs(run_id, of_type=EVENTS))
+    run = instance.get_run_by_id(run_id)
+    ended_because = run.tags.get(ENDED_BECAUSE_TAG) if run else None
+    return replace(facts, failure=ended_because) if ended_because else facts
 
 
 def last_run(instance: dg.DagsterInstance, month: str) -> dg.DagsterRun | None:

@@ -8,8 +8,9 @@ import gc
 import signal
 import sys
 import time
+import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from tip_assets.resources.metric_store import PERSON_TAG
 from tip_assets.settings import Settings
 
 MONTH_ASSETS, RELEASE_ASSETS = 9, 3
+_INTERRUPTED_AGAIN_SECONDS = 30
 
 
 @dataclass(frozen=True)
@@ -104,57 +106,95 @@ def _execute(
     with progress(assets, sys.stderr if quiet else sys.stdout), noise_to(log):
         import dagster as dg
 
-        from tip_assets.definitions import defs
         from tip_assets.reporting import report_run
         from tip_assets.run_facts import run_facts
 
         with dg.DagsterInstance.get() as instance:
+            dead, run_id = close_dead_runs(instance), str(uuid.uuid4())
+            result = _play(settings, instance, run_id, month, job_name, config, tags)
             not_told = [
                 words
-                for run_id in close_dead_runs(instance)
-                for words in report_run(instance, run_id, settings)
+                for ended in (*dead, run_id)
+                for words in report_run(instance, ended, settings)
             ]
-            with _at_most(settings.most_run_minutes):
-                result = (
-                    defs()
-                    .resolve_job_def(job_name)
-                    .execute_in_process(
-                        partition_key=month,
-                        instance=instance,
-                        run_config={"loggers": {"progress": {}}, **config},
-                        tags={PROCESS_TAG: process_mark(), **tags},
-                        raise_on_error=False,
-                    )
-                )
-            not_told += report_run(instance, result.run_id, settings)
-            facts = run_facts(instance, result.run_id)
-            _write_errors(result)
+            facts = run_facts(instance, run_id)
+            decided = facts.made.keys() & {"registered_model", "production_model"}
             return Outcome(
                 month=month,
                 seconds=time.monotonic() - started,
-                values={name: result.asset_value(name) for name in facts.made},
+                values={name: result.asset_value(name) for name in facts.made} if result else {},
                 summaries=facts.summaries,
                 held=facts.held,
-                failure=facts.failure,
-                champion=_champion(settings)
-                if facts.made.keys() & {"registered_model", "production_model"}
-                else None,
+                failure=facts.failure if result else facts.failure or "interrupted",
+                champion=_champion(settings) if decided else None,
                 not_told=not_told,
                 log=log,
             )
 
 
+def _play(
+    settings: Settings,
+    instance: Any,
+    run_id: str,
+    month: str,
+    job_name: str,
+    config: dict[str, Any],
+    tags: dict[str, str],
+) -> Any:
+    """Execute a job of the month; gives its result, None when it was interrupted between steps."""
+    from tip_assets.definitions import defs
+    from tip_assets.run_facts import ENDED_BECAUSE_TAG
+
+    job, result = defs().resolve_job_def(job_name), None
+    with _at_most(settings.most_run_minutes) as limit, suppress(KeyboardInterrupt):
+        result = job.execute_in_process(
+            partition_key=month,
+            instance=instance,
+            run_config={"loggers": {"progress": {}}, **config},
+            tags={PROCESS_TAG: process_mark(), **tags},
+            raise_on_error=False,
+            run_id=run_id,
+        )
+        _write_errors(result)
+    _close(instance, run_id, str(limit) if limit.exceeded else "interrupted")
+    if limit.exceeded:
+        instance.add_run_tags(run_id, {ENDED_BECAUSE_TAG: str(limit)})
+    return result
+
+
+def _close(instance: Any, run_id: str, words: str) -> None:
+    """Close a run that was interrupted where Dagster does not look: between two steps."""
+    run = instance.get_run_by_id(run_id)
+    if run is not None and not run.is_finished:
+        instance.report_run_failed(run, words)
+
+
+@dataclass
+class _Limit:
+    minutes: float
+    exceeded: bool = False
+
+    def __str__(self) -> str:
+        return f"the run took longer than {self.minutes:g} minutes (TIPS_MOST_RUN_MINUTES)"
+
+
 @contextmanager
-def _at_most(minutes: float) -> Iterator[None]:
-    """End what runs longer: the daemon, which ends its own runs, does not know this process."""
+def _at_most(minutes: float) -> Iterator[_Limit]:
+    """Interrupt what runs longer: the daemon, which ends its own runs, does not know this process.
 
-    def too_long(*_: object) -> None:
-        raise TimeoutError(f"the run took longer than {minutes:g} minutes (TIPS_MOST_RUN_MINUTES)")
+    Like a person would, and again when that was not heard: no library may take it for an error of
+    its own.
+    """
+    limit = _Limit(minutes)
 
-    before = signal.signal(signal.SIGALRM, too_long)
-    signal.setitimer(signal.ITIMER_REAL, minutes * 60)
+    def interrupt(*_: object) -> None:
+        limit.exceeded = True
+        signal.raise_signal(signal.SIGINT)
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, minutes * 60, _INTERRUPTED_AGAIN_SECONDS)
     try:
-        yield
+        yield limit
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)

@@ -12,7 +12,8 @@ from tip_assets.simulate import Change, land_generated, land_sample
 from tip_assets_tests.processes import finish, log_of, start
 
 MONTHS = [month_after("2024-01", place) for place in range(12)]
-QUICK = {"TIPS_TRIALS": "4"}
+# Champions grow old soon, so that they change often.
+QUICK = {"TIPS_TRIALS": "4", "TIPS_CHAMPION_MAX_AGE_MONTHS": "2"}
 # Generous guests: some challengers win, others do not, and the order decides which.
 GENEROSITY = {"2024-04": 1.5, "2024-08": 0.8}
 

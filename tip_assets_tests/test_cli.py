@@ -1,5 +1,6 @@
 """The command line starts real servers, keeps noise away, and tells trouble in words."""
 
+import json
 import os
 import signal
 import socket
@@ -82,6 +83,20 @@ def test_trouble_is_told_in_words(environment, variables, arguments, words):
     assert done.returncode == 1
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_run_that_hangs_is_ended_and_told(environment, tmp_path):
+    impatient = environment | {"TIPS_MOST_RUN_MINUTES": "0.02", "TIPS_TRIALS": "5000"}
+    arguments = ["run", "--month", "2024-01", "--sample", "--json"]
+    done = subprocess.run(
+        [TIPS, *arguments], env=impatient, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 1
+    outcome = json.loads(done.stdout)
+    assert outcome["ending"] == "failed"
+    assert "took longer than 0.02 minutes (TIPS_MOST_RUN_MINUTES)" in outcome["failure"]
+    (line,) = (tmp_path / "storage" / "notifications.jsonl").read_text().splitlines()
+    assert "took longer than 0.02 minutes" in json.loads(line)["text"]
 
 
 def test_the_demonstration_never_mixes_with_real_files(tmp_path):

@@ -1,5 +1,6 @@
 """The graph loads fast, validates, and maps months as the design says."""
 
+import re
 import subprocess
 import sys
 import time
@@ -51,6 +52,34 @@ def test_every_check_is_per_partition():
     assert graph.asset_check_keys
     for key in graph.asset_check_keys:
         assert graph.get(key).partitions_def == months
+
+
+def test_every_check_is_in_the_table_with_its_severity():
+    """Dagster knows which checks block; what they do when they fail is for people to read."""
+    graph = defs().resolve_asset_graph()
+    expected = {
+        (key.asset_key.to_user_string(), key.name): graph.get(key).blocking
+        for key in graph.asset_check_keys
+    }
+    page = (Path(__file__).parents[1] / "docs" / "checks.md").read_text("utf-8")
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in page.splitlines()
+        if line.startswith("| `")
+    ]
+    assert {len(row) for row in rows} == {6}
+    assert all(all(row) for row in rows)
+    severities = {(row[0].strip("`"), row[1].strip("`")): row[3] for row in rows}
+    assert severities.keys() == expected.keys()
+    for check, blocking in expected.items():
+        assert severities[check].startswith("ERROR, blocks" if blocking else "WARN"), check
+
+
+def test_every_setting_in_the_table_of_checks_exists():
+    page = (Path(__file__).parents[1] / "docs" / "checks.md").read_text("utf-8")
+    named = set(re.findall(r"`TIPS_(\w+)`", page))
+    assert named
+    assert {name.lower() for name in named} <= Settings.model_fields.keys()
 
 
 @pytest.mark.parametrize(

@@ -256,4 +256,4 @@ def test_an_old_champion_warns(trained, passed):
     result = model.champion_is_not_too_old(kept, settings=Settings(champion_max_age_months=6))
     assert (result.passed, result.severity) == (passed, dg.AssetCheckSeverity.WARN)
     if not passed:
-        assert "trained for 2024-06, 7 months before; 6 are allowed" in result.description
+        assert "trained for 2024-06: age 7 of at most 6 months" in result.description

@@ -55,9 +55,11 @@ def production_model(
     champion is old. Otherwise the champion stays. Materialize it by hand with a reason to release
     a model that was held; one whose predictions are not to be believed is never released.
     """
-    _refuse_unservable(registered_model)
     registry = ModelRegistry(mlflow_tracking.client)
     month, version = context.partition_key, registered_model["version"]
+    faults, person = unservable(registered_model), context.run.tags.get(PERSON_TAG)
+    if faults:
+        raise _refusal(registry, metric_store, registered_model, "; ".join(faults), person)
     row = metric_store.decision(month, version)
     serving = registry.by_alias(CHAMPION)
     serves = serving is not None and serving.number == version
@@ -69,8 +71,7 @@ def production_model(
         )
         decision = decide(situation, config.reason)
         row = _carry_out(registry, decision, registered_model, champion)
-        now, person = datetime.now(UTC), context.run.tags.get(PERSON_TAG)
-        cause = decision_cause(month, version)
+        now, cause = datetime.now(UTC), decision_cause(month, version)
         if config.reason:
             cause = f"release {month} version {version} {now.isoformat()}"
         metric_store.record_decision(row | {"cause": cause, "at": now, "person": person})
@@ -85,15 +86,32 @@ def production_model(
     return dg.MaterializeResult(value=value, metadata=metadata)
 
 
-def _refuse_unservable(registered_model: dict[str, Any]) -> None:
-    """A release runs without checks: what no reason outweighs is looked at here once more."""
-    faults = unservable(registered_model)
-    if faults:
-        raise dg.Failure(
-            f"Version {registered_model['version']} cannot serve, whatever the reason: "
-            f"{'; '.join(faults)}.",
-            allow_retries=False,
-        )
+def _refusal(
+    registry: ModelRegistry,
+    store: MetricStore,
+    registered_model: dict[str, Any],
+    faults: str,
+    person: str | None,
+) -> dg.Failure:
+    """A release runs without checks: what no reason outweighs is refused here, and recorded."""
+    month, version = registered_model["month"], registered_model["version"]
+    serving = registry.by_alias(CHAMPION)
+    champion = serving.number if serving else None
+    store.record_decision(
+        {
+            "cause": f"refusal {month} version {version}",
+            "month": month,
+            "at": datetime.now(UTC),
+            "action": "refused",
+            "challenger": version,
+            "champion_before": champion,
+            "champion_after": champion,
+            "reason": faults,
+            "person": person,
+        }
+    )
+    words = f"Version {version} cannot serve, whatever the reason: {faults}."
+    return dg.Failure(words, allow_retries=False)
 
 
 def _champion(

@@ -129,7 +129,7 @@ def champion_is_not_too_old(
     return dg.AssetCheckResult(
         passed=age <= most,
         severity=dg.AssetCheckSeverity.WARN,
-        description=f"trained for {trained}, {age} months before; {most} are allowed "
+        description=f"the champion was trained for {trained}: age {age} of at most {most} months "
         f"(TIPS_CHAMPION_MAX_AGE_MONTHS). This month's model was {production_model['action']}: "
         f"{production_model['reason']}"
         if trained
