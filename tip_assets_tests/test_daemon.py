@@ -41,7 +41,7 @@ class Daemon:
         prepare_instance(self.settings)
         self.environment = clean | {
             "TIPS_STORAGE": str(folder / "storage"),
-            "TIPS_TRIALS": "2",
+            "TIPS_TRIALS": "4",
             "TIPS_LANDING_CHECK_SECONDS": "3",
             "DAGSTER_HOME": str(self.settings.dagster_folder),
         }
