@@ -221,6 +221,9 @@ def test_a_person_releases_what_is_in_doubt_and_nothing_that_is_broken(line, spo
         words = failure.step_failure_data.user_failure_data.description
         assert words.startswith("Version 2 cannot serve, whatever the reason: ")
         assert line.champion == 1
+        line.values[SPOILT] = registered(SPOILT), measured(SPOILT)
+        assert line.run(SPOILT, MODEL_CHECKS).success
+        assert line.champion == 2, "a version that was mended is decided on anew"
 
 
 def test_a_worse_group_warns_and_a_better_one_is_told():

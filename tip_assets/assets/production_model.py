@@ -64,7 +64,7 @@ def production_model(
     serving = registry.by_alias(CHAMPION)
     serves = serving is not None and serving.number == version
     released_anew = config.reason and not serves
-    if row is None or row["action"] == "held" or released_anew:
+    if row is None or row["action"] in ("held", "refused") or released_anew:
         champion = _champion(registry, registered_model, released=bool(config.reason))
         situation = _situation(
             month, settings, metric_store, champion, registered_model, drift_metrics

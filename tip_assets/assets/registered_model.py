@@ -134,7 +134,7 @@ def _incumbent(
     champion = registry.by_alias(CHAMPION)
     closed = champion is not None and champion.month > version.month
     decided = store.decision(version.month, version.number)
-    if decided is not None and (closed or decided["action"] != "held"):
+    if decided is not None and (closed or decided["action"] not in ("held", "refused")):
         before = decided["champion_before"]
         return registry.version(before) if before else None
     if champion is None or champion.number != version.number:

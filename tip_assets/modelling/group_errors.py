@@ -57,6 +57,10 @@ def group_errors(
     The interval is of the RMSE of as many rows drawn from all of these, without replacement: what a
     group would have if its error had nothing to do with the category. No distribution is assumed,
     and with `confidence` no group at all is outside by chance (Bonferroni over the groups).
+
+    Where groups do not differ some group is worse in 2 to 4 % of months at 0.95. Errors half as
+    large again in a quarter to a third of the rows are seen in 6 % of months at 41 rows, 20 % at
+    120 and 90 % at 500 (measured by `benchmarks/group_errors.py`).
     """
     groups = _groups(records)
     if not groups:

@@ -28,11 +28,14 @@ def get_ready(tracking_uri: str, parent: int) -> None:
     import_evidently()
     import mlflow.pyfunc
     import xgboost  # noqa: F401
+    from mlflow.utils.requirements_utils import warn_dependency_requirement_mismatches
 
     if not tracking_uri.startswith("http"):
         # What a client imports for a database. The client itself would write to a new one, at the
         # same moment perhaps as the run's own.
         import mlflow.store.tracking.sqlalchemy_store  # noqa: F401
+    # Loading a model compares its requirements with what is installed: listing that takes 0.2 s.
+    warn_dependency_requirement_mismatches(["mlflow"])
     gc.freeze()
     gc.enable()
 
