@@ -1,6 +1,9 @@
 """Data that several test modules start from: the sample, raw and split."""
 
 import io
+import os
+import sys
+from collections.abc import Iterator
 
 import hypothesis
 import pandas as pd
@@ -16,6 +19,26 @@ from tip_assets.simulate import sample_bytes
 # Machines are busy: how long an example takes says nothing about the code.
 hypothesis.settings.register_profile("calm", deadline=None)
 hypothesis.settings.load_profile("calm")
+
+
+OURS = ("TIPS_", "MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "DAGSTER_HOME")
+
+
+def forget_other_platforms() -> None:
+    """Remove what names a platform: MLflow and Dagster leave theirs behind for child processes."""
+    for name in [name for name in os.environ if name.startswith(OURS)]:
+        del os.environ[name]
+    if "mlflow" in sys.modules:
+        sys.modules["mlflow"].set_tracking_uri(None)
+        sys.modules["mlflow"].set_registry_uri(None)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def on_its_own() -> Iterator[None]:
+    """Every test module starts without a platform in its environment."""
+    forget_other_platforms()
+    yield
+    forget_other_platforms()
 
 
 @pytest.fixture(scope="session")

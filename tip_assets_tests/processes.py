@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from functools import wraps
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
-_PRELOADED = ["mlflow", "xgboost", "hyperopt", "pandera.pandas", "tip_assets.definitions"]
+_PRELOADED = ["tip_assets_tests.preloaded", __name__]
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ def start(
 ) -> BaseProcess:
     """Start a process that runs months one after the other; its exit code is that of the last."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([*_PRELOADED, __name__])
+    context.set_forkserver_preload(_PRELOADED)
     process = context.Process(target=_play, args=(storage, months, killed_at, settings))
     process.start()
     return process
@@ -64,6 +65,7 @@ def _play(
         if name.startswith(("TIPS_", "MLFLOW_TRACKING", "DAGSTER_")):
             del os.environ[name]
     os.environ.update({"TIPS_STORAGE": str(storage), **settings})
+    _fork_the_fresh_process()
     if killed_at is not None:
         _arm(killed_at)
     from tip_assets.cli.months import exit_code
@@ -73,6 +75,14 @@ def _play(
     get_settings.cache_clear()
     codes = [exit_code(run_month(get_settings(), month)) for month in months]
     os._exit(codes[-1])
+
+
+def _fork_the_fresh_process() -> None:
+    """Let it share what is imported here: these tests are not about its being fresh."""
+    from tip_assets.resources import fresh_process
+
+    fork = multiprocessing.get_context("fork")
+    fresh_process.multiprocessing = SimpleNamespace(get_context=lambda _method: fork)
 
 
 def _arm(point: Point) -> None:

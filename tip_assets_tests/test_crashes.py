@@ -92,7 +92,8 @@ class Platform:
 
     def state(self) -> dict:
         """What a reader can see, without times and ids."""
-        client = mlflow.MlflowClient(Settings(storage=str(self.storage)).tracking_uri)
+        uri = Settings(storage=str(self.storage)).tracking_uri
+        client = mlflow.MlflowClient(uri, uri)
         ids = [client.get_experiment_by_name(e).experiment_id for e in EXPERIMENTS]
         (model,) = client.search_registered_models()
         runs = client.search_runs(ids, max_results=1000)

@@ -32,7 +32,8 @@ class Platform:
             for name, value in os.environ.items()
             if not name.startswith(("TIPS_", "MLFLOW_", "DAGSTER_"))
         } | {"TIPS_STORAGE": str(folder)}
-        self.client = mlflow.MlflowClient(Settings(storage=str(folder)).tracking_uri)
+        uri = Settings(storage=str(folder)).tracking_uri
+        self.client = mlflow.MlflowClient(uri, uri)
 
     def tips(self, *arguments: str, code: int = 0) -> str:
         """Run a command, assert its exit code, give what it printed."""

@@ -131,11 +131,12 @@ def test_a_version_is_asked_in_a_process_that_knows_only_the_registry(tracking, 
         raise AssertionError("asked in this process")
 
     monkeypatch.setattr(ModelRegistry, "predict", not_here)
-    process = {"fresh_process": FreshProcess(tracking_uri=tracking.tracking_uri)}
-    with dg.build_resources(process) as resources:
-        same, other = (resources.fresh_process.predict(number, PROBE) for number in (1, 2))
+    wanted = {"fresh_process": FreshProcess(tracking_uri=tracking.tracking_uri)}
+    with dg.build_resources(wanted) as resources:
+        process = resources.fresh_process
+        same, other = (process.predict(number, PROBE).result() for number in (1, 2))
         with pytest.raises(Exception, match=r"version=3\) not found"):
-            resources.fresh_process.predict(3, PROBE)
+            process.predict(3, PROBE).result()
     facts = difference_facts(expected, same)
     assert facts == {"rows": len(PROBE), "different": 0, "largest_difference_usd": 0.0}
     assert unfaithful(difference_facts(expected, other))
