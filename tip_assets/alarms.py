@@ -33,13 +33,15 @@ def alarming(found: Mapping[str, Set[str]], rule: AlarmRule, month: str) -> set[
 
 
 def beginning(found: Mapping[str, Set[str]], rule: AlarmRule, month: str, name: str) -> str:
-    """The first month of the run of alarms that a month's alarm belongs to.
+    """The first of the alarms that a month's alarm goes on from, each within a window of the last.
 
-    It names the cause: an alarm that goes on is told of once.
+    It names the cause: an alarm that goes on, or comes and goes, is told of once.
     """
-    first = month
-    for other in sorted((m for m in found if m < month), reverse=True):
-        if name not in alarming(found, rule, other):
+    months = sorted(other for other in found if other <= month)
+    first = len(months) - 1
+    for place in reversed(range(first)):
+        if first - place > rule.window:
             break
-        first = other
-    return first
+        if name in alarming(found, rule, months[place]):
+            first = place
+    return months[first]

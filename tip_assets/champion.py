@@ -1,7 +1,7 @@
 """What a person does with models outside of the monthly run: roll back, rebuild, predict a file.
 
 Belongs here: these three, as functions on the registry, the metric store and the storage. Does not
-belong here: printing (`cli.py`) or the monthly decision (`modelling/promotion.py`).
+belong here: printing (`cli/models.py`) or the monthly decision (`modelling/promotion.py`).
 """
 
 import hashlib

@@ -20,6 +20,7 @@ from tip_assets.assets import (
 )
 from tip_assets.checks import drift, ingestion, model, order
 from tip_assets.console import progress_logger
+from tip_assets.executor import one_process
 from tip_assets.io_managers import BoosterFiles, JsonFiles, ParquetFiles, ReportFolders
 from tip_assets.resources.fresh_process import FreshProcess
 from tip_assets.resources.metric_store import MetricStore
@@ -67,11 +68,7 @@ def mlflow_tracking(settings: Settings) -> MlflowTracking:
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """All definitions of the platform.
-
-    A month runs in one process: importing MLflow and Evidently afresh in every step costs more than
-    the work.
-    """
+    """All definitions of the platform."""
     return dg.Definitions(
         assets=dg.load_assets_from_modules(ASSET_MODULES),
         asset_checks=dg.load_asset_checks_from_modules([ingestion, model, drift, order]),
@@ -85,6 +82,6 @@ def defs() -> dg.Definitions:
             report_sensors.silence_sensor,
         ],
         resources=resources(get_settings()),
-        executor=dg.in_process_executor,
+        executor=one_process,
         loggers={"console": dg.colored_console_logger, "progress": progress_logger},
     )

@@ -4,19 +4,24 @@ Belongs here: preparing DAGSTER_HOME and tidying what dead processes left. Does 
 running anything on it.
 """
 
-import json
 import os
 import socket
 from importlib.resources import files
 from pathlib import Path
 
 import dagster as dg
-from dagster._core.storage.tags import GRPC_INFO_TAG  # says where Dagster launched a run
 from filelock import FileLock
 
 from tip_assets.settings import Settings
 
-PROCESS_TAG = "tips/process"
+# On a run: the process that executes it, and whether a person started that process.
+PROCESS_TAG, COMMAND_LINE_TAG = "tips/process", "tips/command_line"
+_UNFINISHED = [
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
 
 
 def prepare_instance(settings: Settings) -> None:
@@ -38,22 +43,19 @@ def prepare_instance(settings: Settings) -> None:
 
 
 def process_mark() -> str:
-    """This process, as the tag of a run says who executes it."""
-    return f"{socket.gethostname()} {os.getpid()}"
+    """This process, as the tag of a run says who executes it: machine, namespace, number, start.
+
+    The last two together are never given twice; the first two say where they mean anything.
+    """
+    return f"{socket.gethostname()} {_namespace()} {os.getpid()} {_started(os.getpid())}"
 
 
 def is_dead(mark: str) -> bool:
     """Whether a marked process of this machine is gone; of other machines nothing is known."""
-    host, _, process = mark.rpartition(" ")
-    if host != socket.gethostname():
+    host, namespace, process, started = mark.rsplit(" ", 3)
+    if (host, namespace) != (socket.gethostname(), _namespace()):
         return False
-    try:
-        os.kill(int(process), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
+    return _started(int(process)) != started
 
 
 def close_dead_runs(instance: dg.DagsterInstance) -> list[str]:
@@ -62,29 +64,14 @@ def close_dead_runs(instance: dg.DagsterInstance) -> list[str]:
     A killed run would stay `STARTED` for ever, and the place that it had in a pool would stay
     taken: every later run would wait for it.
     """
-    started = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])
     dead = []
-    for run in instance.get_runs(filters=started):
-        mark = _process_of(instance, run)
+    for run in instance.get_runs(filters=dg.RunsFilter(statuses=_UNFINISHED)):
+        mark = run.tags.get(PROCESS_TAG)
         if mark and is_dead(mark):
             instance.report_run_failed(run, f"its process, {mark}, has ended")
             dead.append(run.run_id)
     _free_places_of_ended_runs(instance)
     return dead
-
-
-def _process_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str | None:
-    """The mark of the process that executes a run; None when it may be of another machine."""
-    if PROCESS_TAG in run.tags:
-        return run.tags[PROCESS_TAG]
-    launched_on = json.loads(run.tags.get(GRPC_INFO_TAG, "{}")).get("host")
-    if launched_on != "localhost":
-        return None
-    for entry in instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT):
-        process = entry.get_dagster_event().engine_event_data.metadata.get("pid")
-        if process is not None:
-            return f"{socket.gethostname()} {process.value}"
-    return None
 
 
 def _free_places_of_ended_runs(instance: dg.DagsterInstance) -> None:
@@ -105,3 +92,21 @@ def _write_configuration(path: Path) -> None:
 
 def _first_line(text: str) -> str:
     return text.partition("\n")[0]
+
+
+def _namespace() -> str:
+    """The namespace in which process numbers are given: containers have their own."""
+    try:
+        return str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        return "-"
+
+
+def _started(process: int) -> str:
+    """When a process was started, in the kernel's ticks; empty when there is none."""
+    try:
+        # The name of the program, in parentheses, may hold spaces (proc(5): fields 3 and 22).
+        facts = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return "" if facts[0] == "Z" else facts[19]

@@ -59,7 +59,7 @@ def drift_message(drift: dict[str, Any]) -> Message:
     else:
         verdict = "No data drift has been detected."
     return Message(
-        cause=f"drift {month} {_digest(drift)}",
+        cause=f"drift {month} {_digest(results)}",
         kind="drift",
         month=month,
         subject=f"Waiter tip prediction data drift {month}: {found} of {len(columns)} columns",

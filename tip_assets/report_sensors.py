@@ -10,7 +10,7 @@ import dagster as dg
 
 from tip_assets.landing import newest_landing
 from tip_assets.messages import silence_message
-from tip_assets.reporting import report_run
+from tip_assets.reporting import report_missed_runs, report_run
 from tip_assets.resources.notifications import notifications
 from tip_assets.settings import Settings
 
@@ -59,7 +59,11 @@ def cancellation_report(
 def silence_sensor(
     context: dg.SensorEvaluationContext, settings: dg.ResourceParam[Settings]
 ) -> dg.SkipReason:
-    """Tells, once, when no landing file has come for too long; also retries failed deliveries."""
+    """Tells, once, when no landing file has come for too long.
+
+    Also reports runs whose report was missed, and tries failed deliveries again.
+    """
+    report_missed_runs(context.instance, settings)
     telling, newest = notifications(settings), newest_landing(settings.storage_root)
     silent = timedelta(days=settings.landing_silent_days)
     if newest is not None and datetime.now(UTC) - newest > silent:

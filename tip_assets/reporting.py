@@ -1,17 +1,18 @@
 """After a run: its outcome into the metric store, and what people should know to them.
 
 Belongs here: gathering facts of a run that has ended. Does not belong here: words (`messages.py`),
-deliveries (`resources/notifications.py`), or who calls this (`run_month.py`, `sensors.py`).
+deliveries (`resources/notifications.py`), or who calls this (`run_month.py`, `report_sensors.py`).
 
 Everything is keyed by what it is about, so that two callers, or one that was killed and comes back,
 report once.
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
+from dagster._core.storage.dagster_run import FINISHED_STATUSES  # not exported
 
 from tip_assets.alarms import AlarmRule, alarming, beginning
 from tip_assets.io_managers import JsonFiles
@@ -26,7 +27,9 @@ from tip_assets.resources.metric_store import MetricStore
 from tip_assets.resources.notifications import Message, notifications
 from tip_assets.run_facts import PARTITION_TAG, RunFacts, run_facts
 from tip_assets.settings import Settings
-from tip_assets.turns import was_turned_away
+from tip_assets.turns import TURNED_AWAY_TAG, was_turned_away
+
+LOOKED_BACK = timedelta(days=7)
 
 
 def report_run(instance: dg.DagsterInstance, run_id: str, settings: Settings) -> list[str]:
@@ -51,12 +54,27 @@ def report_run(instance: dg.DagsterInstance, run_id: str, settings: Settings) ->
         "failure": facts.failure,
     }
     store.record_run(outcome, facts.made)
-    if was_turned_away(run):
-        return []
+    if was_turned_away(run) and "has failed" not in run.tags[TURNED_AWAY_TAG]:
+        return []  # the landing sensor runs it again when the earlier months are done
     messages = _messages(month, facts, store, settings)
-    if facts.failure:
+    if facts.failure and not facts.interrupted:
         messages = [*messages, failure_message(month, facts.failure, before)]
     return notifications(settings).send(*messages)
+
+
+def report_missed_runs(instance: dg.DagsterInstance, settings: Settings) -> list[str]:
+    """Report the runs of the last days that have ended and were not reported yet.
+
+    Their process was killed, or the metric store was away. Gives the deliveries that failed, in
+    words.
+    """
+    since = datetime.now(UTC) - LOOKED_BACK
+    finished = dg.RunsFilter(statuses=FINISHED_STATUSES, updated_after=since)
+    reported = MetricStore(url=settings.metric_store_url).reported_runs()
+    missed = [run.run_id for run in instance.get_runs(finished) if run.run_id not in reported]
+    return [
+        words for run_id in reversed(missed) for words in report_run(instance, run_id, settings)
+    ]
 
 
 def _messages(month: str, facts: RunFacts, store: MetricStore, settings: Settings) -> list[Message]:

@@ -13,7 +13,9 @@ import dagster as dg
 from dagster._core.events import RunFailureReason  # not exported, and the only way to tell
 
 PARTITION_TAG = "dagster/partition"
-# On a run that was ended, when its events do not say why.
+INTERRUPTED = "interrupted; what was done stays, run it again"
+TRAINING_JOB, DECISION = "monthly_retraining_job", dg.AssetKey("production_model")
+# On a run that took too long: its events do not say why it was ended.
 ENDED_BECAUSE_TAG = "tips/ended_because"
 EVENTS = {
     dg.DagsterEventType.ASSET_MATERIALIZATION,
@@ -46,11 +48,17 @@ class RunFacts:
     metadata: dict[str, dict[str, str]] = field(default_factory=dict)
     checks: list[CheckFound] = field(default_factory=list)
     failure: str | None = None
+    timed_out: bool = False
 
     @property
     def summaries(self) -> dict[str, str]:
         """The summary line of each asset that was made."""
         return {asset: facts.get("summary", "") for asset, facts in self.metadata.items()}
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a person ended the run."""
+        return self.failure is not None and self.failure.endswith(INTERRUPTED)
 
     @property
     def held(self) -> dict[str, str]:
@@ -63,13 +71,20 @@ def run_facts(instance: dg.DagsterInstance, run_id: str) -> RunFacts:
     facts = _facts(instance.all_logs(run_id, of_type=EVENTS))
     run = instance.get_run_by_id(run_id)
     ended_because = run.tags.get(ENDED_BECAUSE_TAG) if run else None
-    return replace(facts, failure=ended_because) if ended_because else facts
+    return replace(facts, failure=ended_because, timed_out=True) if ended_because else facts
 
 
-def last_run(instance: dg.DagsterInstance, month: str) -> dg.DagsterRun | None:
-    """The run of a month that was made last, whatever became of it."""
+def last_training(instance: dg.DagsterInstance, month: str) -> dg.DagsterRun | None:
+    """The month's newest run that was to decide on a model, whatever became of it.
+
+    Runs of single assets, or of the ingestion alone, say nothing of where the month stands.
+    """
     of_month = dg.RunsFilter(tags={PARTITION_TAG: month})
-    return next(iter(instance.get_runs(filters=of_month, limit=1)), None)
+    for run in instance.get_runs(filters=of_month):
+        chosen = run.asset_selection
+        if run.job_name == TRAINING_JOB or (chosen and DECISION in chosen):
+            return run
+    return None
 
 
 def _facts(entries: Iterable[dg.EventLogEntry]) -> RunFacts:
@@ -115,12 +130,14 @@ def _step_failure(event: Any) -> str | None:
     if error.cls_name == "DagsterAssetCheckFailedError":
         return None
     if error.cls_name == "DagsterExecutionInterruptedError":
-        return f"{event.step_key}: interrupted; what was done stays, run it again"
+        return f"{event.step_key}: {INTERRUPTED}"
     return f"{event.step_key}: {error.message.strip().splitlines()[0]}"
 
 
 def _run_failure(event: Any) -> str | None:
     """The end of a run in words; None when it only says that steps have failed."""
+    if "DagsterExecutionInterruptedError" in (event.message or ""):
+        return None
     data = event.job_failure_data if event.is_job_failure else None
     if data is not None and data.failure_reason == RunFailureReason.STEP_FAILURE:
         return None

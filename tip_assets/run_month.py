@@ -17,6 +17,7 @@ from typing import Any
 
 from tip_assets.console import noise_to, progress
 from tip_assets.instance import (
+    COMMAND_LINE_TAG,
     PROCESS_TAG,
     close_dead_runs,
     prepare_instance,
@@ -35,7 +36,8 @@ class Outcome:
 
     `values` are the values of the assets that were made. `held` are blocking checks that failed,
     by name, with their words; `failure` the words of a step that failed for another reason.
-    `champion` is the version that serves after the run. `not_told` are notifications that could
+    `champion` is the version that serves after the run; `interrupted` says that a person or the
+    limit of time ended it. `not_told` are notifications that could
     not be delivered, in words.
     """
 
@@ -46,6 +48,7 @@ class Outcome:
     held: dict[str, str]
     failure: str | None
     champion: int | None
+    interrupted: bool
     not_told: list[str]
     log: Path
 
@@ -106,17 +109,14 @@ def _execute(
     with progress(assets, sys.stderr if quiet else sys.stdout), noise_to(log):
         import dagster as dg
 
-        from tip_assets.reporting import report_run
+        from tip_assets.reporting import report_missed_runs
         from tip_assets.run_facts import run_facts
 
         with dg.DagsterInstance.get() as instance:
-            dead, run_id = close_dead_runs(instance), str(uuid.uuid4())
+            close_dead_runs(instance)
+            run_id = str(uuid.uuid4())
             result = _play(settings, instance, run_id, month, job_name, config, tags)
-            not_told = [
-                words
-                for ended in (*dead, run_id)
-                for words in report_run(instance, ended, settings)
-            ]
+            not_told = report_missed_runs(instance, settings)
             facts = run_facts(instance, run_id)
             decided = facts.made.keys() & {"registered_model", "production_model"}
             return Outcome(
@@ -127,6 +127,7 @@ def _execute(
                 held=facts.held,
                 failure=facts.failure if result else facts.failure or "interrupted",
                 champion=_champion(settings) if decided else None,
+                interrupted=result is None or facts.interrupted or facts.timed_out,
                 not_told=not_told,
                 log=log,
             )
@@ -151,7 +152,7 @@ def _play(
             partition_key=month,
             instance=instance,
             run_config={"loggers": {"progress": {}}, **config},
-            tags={PROCESS_TAG: process_mark(), **tags},
+            tags={PROCESS_TAG: process_mark(), COMMAND_LINE_TAG: "yes", **tags},
             raise_on_error=False,
             run_id=run_id,
         )

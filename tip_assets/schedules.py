@@ -11,6 +11,8 @@ import dagster as dg
 from tip_assets.jobs import monthly_retraining_job
 from tip_assets.landing import landing_digests
 from tip_assets.partitions import MONTH_FORMAT, months
+from tip_assets.resources.metric_store import MetricStore
+from tip_assets.run_facts import last_training
 from tip_assets.sensors import ingested
 from tip_assets.settings import Settings
 
@@ -22,7 +24,9 @@ from tip_assets.settings import Settings
     default_status=dg.DefaultScheduleStatus.RUNNING,
 )
 def monthly_schedule(
-    context: dg.ScheduleEvaluationContext, settings: dg.ResourceParam[Settings]
+    context: dg.ScheduleEvaluationContext,
+    settings: dg.ResourceParam[Settings],
+    metric_store: MetricStore,
 ) -> dg.RunRequest | dg.SkipReason:
     """On the first of a month at 06:00 UTC, run the month that has just ended.
 
@@ -36,6 +40,11 @@ def monthly_schedule(
         return dg.SkipReason(f"{month} is not one of the platform's months")
     if digest is None:
         return dg.SkipReason(f"nothing has landed for {month}")
-    if ingested(context.instance, month) == digest:
+    run = last_training(context.instance, month)
+    if run is not None and not run.is_finished:
+        return dg.SkipReason(f"{month} is being run")
+    refused = any(c["blocking"] and not c["passed"] for c in metric_store.checks(month))
+    settled = refused or month in metric_store.decided_months()
+    if settled and ingested(context.instance, month) == digest:
         return dg.SkipReason(f"{month} has been run on what has landed")
     return dg.RunRequest(run_key=f"{month} {digest}", partition_key=month)

@@ -15,7 +15,7 @@ from tip_assets.jobs import ingestion_job, monthly_retraining_job
 from tip_assets.landing import landing_digests
 from tip_assets.partitions import months
 from tip_assets.resources.metric_store import MetricStore
-from tip_assets.run_facts import last_run
+from tip_assets.run_facts import last_training
 from tip_assets.settings import Settings, get_settings
 from tip_assets.turns import months_ahead, was_turned_away
 
@@ -32,10 +32,11 @@ def landing_sensor(
 ) -> dg.SensorResult:
     """Run each month whose landing files are not the ones it was last run on.
 
-    A late file for a month that newer ones follow has that month ingested again and the newest one
-    retrained: no model of an old month is made. A month that was turned away because earlier ones
-    go first is run when they have. A folder that is no month of the platform is told in the log and
-    nothing else.
+    Files count when two ticks have seen them unchanged: a month is not run while it is being
+    written. A late file for a month that newer ones follow has that month's rows made anew and the
+    newest one retrained: no model of an old month is made twice. A month that was turned away
+    because earlier ones go first is run when they have. A folder that is no month of the platform
+    is told in the log and nothing else.
     """
     for run_id in close_dead_runs(context.instance):
         context.log.warning("the process of run %s was killed: the run is closed", run_id)
@@ -43,17 +44,20 @@ def landing_sensor(
     for folder in digests.keys() - set(months.get_partition_keys()):
         context.log.warning("landing/%s is not one of the platform's months: ignored", folder)
     known = {month: digest for month, digest in digests.items() if months.has_partition_key(month)}
-    seen = json.loads(context.cursor or "{}")
-    changed = {month: digest for month, digest in known.items() if seen.get(month) != digest}
+    cursor = json.loads(context.cursor or "{}")
+    seen, before = cursor.get("seen", {}), cursor.get("asked", {})
+    still = {month: digest for month, digest in known.items() if seen.get(month) == digest}
+    changed = {month: digest for month, digest in still.items() if before.get(month) != digest}
+    decided = metric_store.decided_months()
     requests = [
-        *_requests(context.instance, known, changed),
+        *_requests(context.instance, known, changed, decided),
         *_second_turns(context.instance, settings, metric_store, set(known) - set(changed)),
     ]
-    nothing = None if requests else "every month has been run on what has landed"
+    asked = {month: digest for month, digest in before.items() if month in known} | changed
     return dg.SensorResult(
         run_requests=requests,
-        skip_reason=nothing,
-        cursor=json.dumps(known),
+        skip_reason=None if requests else _why_nothing(known, still, asked),
+        cursor=json.dumps({"seen": known, "asked": asked}),
         asset_events=[_landed(month, digest) for month, digest in changed.items()],
     )
 
@@ -69,7 +73,10 @@ def ingested(instance: dg.DagsterInstance, month: str) -> str | None:
 
 
 def _requests(
-    instance: dg.DagsterInstance, known: dict[str, str], changed: dict[str, str]
+    instance: dg.DagsterInstance,
+    known: dict[str, str],
+    changed: dict[str, str],
+    decided: set[str],
 ) -> Iterator[dg.RunRequest]:
     """The runs that bring every changed month up to date, oldest month first.
 
@@ -78,19 +85,25 @@ def _requests(
     newest = max(known, default="")
     late = ""
     for month, digest in sorted(changed.items()):
-        before = ingested(instance, month)
-        if before == digest:
+        if ingested(instance, month) == digest:
             continue
-        if before is not None and month < newest:
-            late = f"{month} {digest}"
+        late = "" if month == newest else f"{month} {digest}"
+        if month in decided and month != newest:
             yield dg.RunRequest(
                 run_key=f"ingest {late}", partition_key=month, job_name=ingestion_job.name
             )
-            continue
-        yield _whole_month(month, f"{month} {digest}")
-        late = "" if month == newest else late
-    if late:
+        else:
+            yield _whole_month(month, f"{month} {digest}")
+    if late and newest in decided:
         yield _whole_month(newest, f"{newest} {known[newest]} after {late}")
+
+
+def _why_nothing(known: dict[str, str], still: dict[str, str], asked: dict[str, str]) -> str:
+    moving = sorted(known.keys() - still.keys())
+    if moving:
+        return f"files are still landing for {', '.join(moving)}"
+    waiting = sorted(month for month in known if asked.get(month) != known[month])
+    return f"waiting for {', '.join(waiting)}" if waiting else "every month has been asked for"
 
 
 def _landed(month: str, digest: str) -> dg.AssetMaterialization:
@@ -102,8 +115,8 @@ def _second_turns(
     instance: dg.DagsterInstance, settings: Settings, store: MetricStore, known: set[str]
 ) -> Iterator[dg.RunRequest]:
     """Runs of the months that came too early and whose turn it is now."""
-    for month in sorted(known - store.decided_months()):
-        run = last_run(instance, month)
+    for month in sorted(known):
+        run = last_training(instance, month)
         if run is None or not was_turned_away(run):
             continue
         if not months_ahead(instance, settings, store, month):

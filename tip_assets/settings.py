@@ -101,6 +101,7 @@ class Settings(BaseSettings):
     )
     sns_topic_arn: str = Field(
         "",
+        pattern=r"^(arn:[^:]+:sns:[^:]+:[^:]+:[^:]+)?$",
         description="SNS topic for notifications; empty: the file `notifications.jsonl` in the "
         "state folder.",
     )

@@ -15,11 +15,11 @@ from typing import Literal
 import dagster as dg
 from dagster._core.storage.tags import WILL_RETRY_TAG  # set by Dagster on a run that was killed
 
-from tip_assets.instance import PROCESS_TAG, close_dead_runs
+from tip_assets.instance import COMMAND_LINE_TAG, PROCESS_TAG, close_dead_runs
 from tip_assets.landing import landing_digests
 from tip_assets.partitions import months, months_apart
 from tip_assets.resources.metric_store import MetricStore
-from tip_assets.run_facts import last_run
+from tip_assets.run_facts import last_training
 from tip_assets.settings import Settings
 
 Progress = Literal["runs", "is queued", "was never run", "was turned away", "has failed"]
@@ -54,7 +54,7 @@ def months_ahead(
     decided = store.decided_months() if landed else set()
     ahead: Ahead = {}
     for other in landed:
-        progress = None if other in decided else _progress(last_run(instance, other))
+        progress = None if other in decided else _progress(last_training(instance, other))
         if progress is None and _leaves_a_gap(other, month, settings, store):
             progress = "has failed"
         if progress is not None:
@@ -66,23 +66,23 @@ def wait_for_turn(
     run: dg.DagsterRun,
     look: Callable[[], Ahead],
     instance: dg.DagsterInstance,
+    at_most_seconds: float,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Ahead:
     """Wait while months ahead are being run; gives those that nobody is running.
 
-    A run of the command line also waits for queued months, which the daemon will start, and for
-    processes that may be starting. A run of the daemon must not: it holds the place that the queued
-    ones wait for.
+    Nobody waits for queued months: a run that waits may hold the place that they are queued for.
+    One of the command line gives processes that were started at the same moment time to be seen.
     """
-    of_command_line = PROCESS_TAG in run.tags
-    deadline = time.monotonic() + (STARTED_WITHIN_SECONDS if of_command_line else 0)
+    begun = time.monotonic()
+    patience = STARTED_WITHIN_SECONDS if COMMAND_LINE_TAG in run.tags else 0
     told: Ahead = {}
     while ahead := look():
         if ahead != told:
             _log.info("waiting: %s", in_words(ahead))
             told = ahead
-        moving = {"runs", "is queued"} if of_command_line else {"runs"}
-        if not moving & set(ahead.values()) and time.monotonic() > deadline:
+        waited = time.monotonic() - begun
+        if waited > at_most_seconds or ("runs" not in ahead.values() and waited >= patience):
             return ahead
         sleep(_POLL_SECONDS)
         close_dead_runs(instance)
@@ -117,7 +117,7 @@ def _progress(run: dg.DagsterRun | None) -> Progress | None:
     """Where an undecided month stands; None when it has had its turn."""
     if run is None:
         return "was never run"
-    if run.status in _QUEUED:
+    if run.status in _QUEUED and PROCESS_TAG not in run.tags:
         return "is queued"
     if not run.is_finished:
         return "runs"

@@ -44,6 +44,14 @@ def test_an_alarm_that_goes_on_has_one_beginning():
     assert beginning(FOUND, TWO_OF_THREE, "2024-04", "size") == "2024-04"
 
 
+def test_an_alarm_that_comes_and_goes_within_the_window_is_one():
+    found = {f"2024-{n:02}": {"tip"} if n in (1, 2, 4, 6, 8, 12) else set() for n in range(1, 13)}
+    ringing = [month for month in found if alarming(found, TWO_OF_THREE, month)]
+    assert ringing == ["2024-02", "2024-04", "2024-06", "2024-08"]
+    begun = {beginning(found, TWO_OF_THREE, month, "tip") for month in ringing}
+    assert len(begun) == 1
+
+
 def test_an_alarm_that_can_never_ring_is_refused():
     with pytest.raises(ValidationError, match="can never ring"):
         Settings(column_alarm="4 of 3")

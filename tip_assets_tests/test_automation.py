@@ -1,7 +1,7 @@
 """New files are run once each; what is done, unknown or not there is told, not run."""
 
 import json
-import socket
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,10 +10,10 @@ import pytest
 from upath import UPath
 
 from tip_assets.assets.raw_tips import LANDED
-from tip_assets.instance import PROCESS_TAG, close_dead_runs, process_mark
+from tip_assets.instance import COMMAND_LINE_TAG, PROCESS_TAG, close_dead_runs, process_mark
 from tip_assets.landing import landing_digests, landing_folder
 from tip_assets.resources.metric_store import MetricStore
-from tip_assets.run_facts import PARTITION_TAG
+from tip_assets.run_facts import PARTITION_TAG, last_training
 from tip_assets.schedules import monthly_schedule
 from tip_assets.sensors import landing_sensor
 from tip_assets.settings import Settings
@@ -42,13 +42,18 @@ class Place:
         )
 
     def tick(self) -> list[tuple[str, str]]:
-        """The jobs and months that a tick of the sensor asks for."""
-        context = dg.build_sensor_context(
+        """The jobs and months that the sensor asks for once it has seen the landing twice."""
+        self.look()
+        return self.look()
+
+    def look(self) -> list[tuple[str, str]]:
+        """The jobs and months that one tick of the sensor asks for."""
+        with dg.build_sensor_context(
             instance=self.instance,
             cursor=self.cursor,
             resources={"settings": self.settings, "metric_store": self.store},
-        )
-        result = landing_sensor(context)
+        ) as context:
+            result = landing_sensor(context)
         self.cursor = result.cursor
         self.events = [event.partition for event in result.asset_events]
         assert bool(result.run_requests) != bool(result.skip_reason)
@@ -84,12 +89,12 @@ class Place:
         return months_ahead(self.instance, self.settings, self.store, month)
 
     def scheduled(self, at: datetime) -> dg.RunRequest | dg.SkipReason:
-        context = dg.build_schedule_context(
+        with dg.build_schedule_context(
             instance=self.instance,
             scheduled_execution_time=at,
-            resources={"settings": self.settings},
-        )
-        return monthly_schedule(context)
+            resources={"settings": self.settings, "metric_store": self.store},
+        ) as context:
+            return monthly_schedule(context)
 
 
 @pytest.fixture
@@ -150,9 +155,28 @@ def test_a_late_file_reingests_its_month_and_retrains_the_newest(place):
     for month in ("2024-01", "2024-02", "2024-03"):
         place.land(month)
         place.ingest(month)
+        place.decide(month)
     place.tick()
     place.land("2024-01", "late.csv")
     assert place.tick() == [(INGESTION, "2024-01"), (WHOLE, "2024-03")]
+
+
+def test_the_first_file_of_an_old_month_runs_it_and_retrains_the_newest(place):
+    for month in ("2024-01", "2024-03"):
+        place.land(month)
+        place.ingest(month)
+        place.decide(month)
+    place.tick()
+    place.land("2024-02")
+    assert place.tick() == [(WHOLE, "2024-02"), (WHOLE, "2024-03")]
+
+
+def test_a_month_that_is_still_landing_is_not_run_yet(place):
+    for number in range(3):
+        place.land("2024-01", f"{number}.csv")
+        assert place.look() == []
+    assert place.look() == [(WHOLE, "2024-01")]
+    assert place.look() == []
 
 
 def test_unknown_and_future_months_are_told_and_stop_nothing(place):
@@ -160,7 +184,7 @@ def test_unknown_and_future_months_are_told_and_stop_nothing(place):
         place.land(folder)
     place.land("2024-02")
     assert place.tick() == [(WHOLE, "2024-02")]
-    assert json.loads(place.cursor).keys() == {"2024-02"}
+    assert json.loads(place.cursor)["asked"].keys() == {"2024-02"}
 
 
 def test_files_still_being_written_are_not_there_yet(place):
@@ -177,6 +201,11 @@ def test_the_schedule_runs_the_month_that_has_just_ended(place, tmp_path):
     place.land("2024-02")
     assert place.scheduled(first).partition_key == "2024-02"
     place.ingest("2024-02")
+    assert place.scheduled(first).partition_key == "2024-02", "its training has failed"
+    place.run("2024-02", STARTED)
+    assert "2024-02 is being run" in str(place.scheduled(first))
+    place.run("2024-02", FAILURE)
+    place.decide("2024-02")
     assert "has been run on what has landed" in str(place.scheduled(first))
     place.land("2024-02", "late.csv")
     assert place.scheduled(first).partition_key == "2024-02"
@@ -192,7 +221,7 @@ def test_what_has_landed_is_observed_once(place):
     place.land("2024-01")
     place.tick()
     assert place.events == ["2024-01"]
-    place.tick()
+    place.look()
     assert place.events == []
 
 
@@ -262,34 +291,59 @@ class Looks:
 def test_a_run_waits_for_months_that_are_being_run(place):
     looks = Looks({"2024-01": "runs"}, {"2024-01": "runs"}, {})
     of_daemon = place.run("2024-02", STARTED)
-    assert wait_for_turn(of_daemon, looks, place.instance, looks.sleep) == {}
+    assert wait_for_turn(of_daemon, looks, place.instance, 60, looks.sleep) == {}
     assert looks.slept == 2
 
 
-def test_a_run_of_the_daemon_makes_room_for_queued_months_and_one_of_a_person_waits(place):
-    looks = Looks({"2024-01": "is queued"}, {"2024-01": "runs"}, {})
+def test_nobody_waits_for_queued_months_since_the_wait_may_hold_their_place(place, monkeypatch):
+    queued = {"2024-01": "is queued"}
     of_daemon = place.run("2024-02", STARTED)
-    assert wait_for_turn(of_daemon, looks, place.instance, looks.sleep) == {"2024-01": "is queued"}
-    of_person = place.run("2024-02", STARTED, {PROCESS_TAG: process_mark()})
-    assert wait_for_turn(of_person, looks, place.instance, looks.sleep) == {}
-
-
-def test_a_run_does_not_wait_for_what_nobody_runs(place, monkeypatch):
+    looks = Looks(queued)
+    assert wait_for_turn(of_daemon, looks, place.instance, 60, looks.sleep) == queued
+    assert looks.slept == 0
+    of_person = place.run("2024-02", STARTED, {COMMAND_LINE_TAG: "yes"})
     monkeypatch.setattr("tip_assets.turns.STARTED_WITHIN_SECONDS", 0)
-    looks = Looks({"2024-01": "was never run"})
-    of_person = place.run("2024-02", STARTED, {PROCESS_TAG: process_mark()})
-    stopped = wait_for_turn(of_person, looks, place.instance, looks.sleep)
-    assert stopped == {"2024-01": "was never run"}
+    assert wait_for_turn(of_person, looks, place.instance, 60, looks.sleep) == queued
+
+
+def test_a_person_s_run_waits_for_processes_that_are_being_started(place):
+    looks = Looks({"2024-01": "was never run"}, {"2024-01": "runs"}, {})
+    of_person = place.run("2024-02", STARTED, {COMMAND_LINE_TAG: "yes"})
+    assert wait_for_turn(of_person, looks, place.instance, 60, looks.sleep) == {}
+
+
+def test_waiting_has_an_end(place):
+    looks = Looks({"2024-01": "runs"})
+    run = place.run("2024-02", STARTED)
+    assert wait_for_turn(run, looks, place.instance, 0, looks.sleep) == {"2024-01": "runs"}
+
+
+def test_runs_of_single_assets_do_not_change_where_a_month_stands(place):
+    place.land("2024-01")
+    early = place.run("2024-01", FAILURE, {TURNED_AWAY_TAG: "2023-12 goes first"})
+    one = dg.DagsterRun(
+        job_name="__ASSET_JOB",
+        status=SUCCESS,
+        tags={PARTITION_TAG: "2024-01"},
+        asset_selection=frozenset([dg.AssetKey("raw_tips")]),
+    )
+    place.instance.add_run(one)
+    assert last_training(place.instance, "2024-01").run_id == early.run_id
+    assert place.ahead("2024-02") == {"2024-01": "was turned away"}
 
 
 def test_a_killed_run_frees_its_place_and_is_closed(place):
     storage = place.instance.event_log_storage
-    gone = place.run("2024-01", STARTED, {PROCESS_TAG: f"{socket.gethostname()} 999999999"})
+    here = process_mark().rsplit(" ", 2)[0]
+    gone = place.run("2024-01", STARTED, {PROCESS_TAG: f"{here} 999999999 1"})
+    for mark in (f"elsewhere {here.split()[1]} 1 1", f"{here.split()[0]} pid:[1] 999999999 1"):
+        place.run("2024-03", STARTED, {PROCESS_TAG: mark})
+    waiting = place.run("2024-04", QUEUED, {PROCESS_TAG: f"{here} {os.getpid()} 1"})
     alive = place.run("2024-02", STARTED, {PROCESS_TAG: process_mark()})
     storage.set_concurrency_slots("model", 1)
     assert storage.claim_concurrency_slot("model", gone.run_id, "best_params").is_claimed
     assert not storage.claim_concurrency_slot("model", alive.run_id, "best_params").is_claimed
-    assert close_dead_runs(place.instance) == [gone.run_id]
+    assert sorted(close_dead_runs(place.instance)) == sorted([gone.run_id, waiting.run_id])
     assert place.instance.get_run_by_id(gone.run_id).status == FAILURE
     assert place.instance.get_run_by_id(alive.run_id).status == STARTED
     assert storage.claim_concurrency_slot("model", alive.run_id, "best_params").is_claimed

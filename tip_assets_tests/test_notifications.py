@@ -10,9 +10,11 @@ from pathlib import Path
 
 import boto3
 import pytest
+from pydantic import ValidationError
 
 from tip_assets.resources.metric_store import MetricStore
 from tip_assets.resources.notifications import Message, Notifications
+from tip_assets.settings import Settings
 
 
 def message(cause: str, subject: str = "Training results") -> Message:
@@ -60,6 +62,22 @@ def test_a_claimed_message_is_left_to_its_claimer(telling, monkeypatch):
     assert [line["cause"] for line in lines(telling)] == ["b"]
 
 
+def test_no_trouble_of_a_delivery_reaches_the_month(telling, monkeypatch):
+    def broken(*_: object) -> str:
+        raise ValueError("an answer that nobody expected")
+
+    with monkeypatch.context() as away:
+        away.setattr(Notifications, "_append", broken)
+        (trouble,) = telling.send(message("a"))
+    assert "an answer that nobody expected" in trouble
+    assert telling.send() == []
+
+
+def test_a_topic_that_is_none_is_refused_at_once():
+    with pytest.raises(ValidationError, match="sns_topic_arn"):
+        Settings(sns_topic_arn="mytopic")
+
+
 def test_half_a_line_is_cut_off_and_nothing_else(telling):
     telling.send(message("a"))
     with Path(telling.outbox).open("a", encoding="utf-8") as outbox:
@@ -76,8 +94,9 @@ def test_what_cannot_be_delivered_is_told_kept_and_tried_again(telling, tmp_path
     (kept,) = telling.sent()
     assert kept["delivered_at"] is None
     assert "metrics.db" in kept["trouble"]
+    assert len(blocked.send(message("b"))) == 1, "the rest is not tried in vain"
     assert telling.send() == []
-    assert [line["cause"] for line in lines(telling)] == ["a"]
+    assert [line["cause"] for line in lines(telling)] == ["a", "b"]
 
 
 @pytest.fixture(scope="module")

@@ -64,12 +64,14 @@ def production_model(
     serving = registry.by_alias(CHAMPION)
     serves = serving is not None and serving.number == version
     released_anew = config.reason and not serves
-    if row is None or row["action"] in ("held", "refused") or released_anew:
+    if row is None or row["action"] == "held" or released_anew:
         champion = _champion(registry, registered_model, released=bool(config.reason))
         situation = _situation(
             month, settings, metric_store, champion, registered_model, drift_metrics
         )
         decision = decide(situation, config.reason)
+        if config.reason and not decision.promotes:
+            raise _refusal(registry, metric_store, registered_model, decision.reason, person)
         row = _carry_out(registry, decision, registered_model, champion)
         now, cause = datetime.now(UTC), decision_cause(month, version)
         if config.reason:
@@ -93,7 +95,7 @@ def _refusal(
     faults: str,
     person: str | None,
 ) -> dg.Failure:
-    """A release runs without checks: what no reason outweighs is refused here, and recorded."""
+    """A release that no reason makes possible: recorded, and told to who asked for it."""
     month, version = registered_model["month"], registered_model["version"]
     serving = registry.by_alias(CHAMPION)
     champion = serving.number if serving else None

@@ -61,8 +61,6 @@ def raw_tips(
     quarantine = quarantine_file(storage, month)
     files = ParquetFiles(storage)
     write_atomically(quarantine, files.to_bytes(landing.quarantine))
-    if landing.rows.empty:
-        raise dg.Failure(_nothing_kept(landing, month, str(quarantine)), allow_retries=False)
     digest = hashlib.sha256(files.to_bytes(landing.rows)).hexdigest()[:16]
     return dg.MaterializeResult(
         value=landing.rows,
@@ -92,17 +90,6 @@ def _metadata(landing: MonthOfLanding) -> Mapping[str, dg.MetadataValue]:
         reasons = landing.quarantine.groupby(["file", "reason"]).size().reset_index(name="count")
         metadata["quarantine_reasons"] = dg.MetadataValue.md(preview(reasons, rows=20))
     return metadata
-
-
-def _nothing_kept(landing: MonthOfLanding, month: str, quarantine: str) -> str:
-    """Why a month that has files has no rows."""
-    if landing.rows_refused:
-        rows = f"None of the {landing.rows_refused} rows of {month} satisfies the contract"
-        return f"{rows}; the reasons are in {quarantine}."
-    if len(landing.quarantine):
-        first = landing.quarantine.iloc[0]
-        return f"No file of {month} could be read. {first['file']}: {first['reason']}."
-    return f"The files of {month} hold no rows: {', '.join(landing.files)}."
 
 
 def preview(frame: pd.DataFrame, rows: int = 5) -> str:

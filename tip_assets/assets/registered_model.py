@@ -63,6 +63,8 @@ def registered_model(
     report = read_report(trained_booster)
     registry = ModelRegistry(mlflow_tracking.client)
     version = _register(registry, mlflow_tracking, report, trained_booster)
+    probe = probe_rows()
+    asked = fresh_process.predict(version.number, _records(probe))
     challenger = registry.by_alias(CHALLENGER)
     if challenger is None or challenger.number < version.number:
         registry.point(CHALLENGER, version.number)
@@ -73,9 +75,7 @@ def registered_model(
     groups = group_errors(
         records, tips_of(test), predicted, confidence=settings.confidence, seed=settings.seed
     )
-    probe = probe_rows()
     expected = predict_rows(booster, probe)
-    found = fresh_process.predict(version.number, _records(probe))
     served_by = _served_by(registry, metric_store, context.partition_key)
     value = {
         "month": context.partition_key,
@@ -94,7 +94,7 @@ def registered_model(
             "test": prediction_facts(records, predicted),
             "probe": prediction_facts(_records(probe), expected),
         },
-        "fresh_process": difference_facts(expected, found),
+        "fresh_process": difference_facts(expected, asked.result()),
         "groups": [group.to_dict() for group in groups],
     }
     return dg.MaterializeResult(
@@ -134,7 +134,7 @@ def _incumbent(
     champion = registry.by_alias(CHAMPION)
     closed = champion is not None and champion.month > version.month
     decided = store.decision(version.month, version.number)
-    if decided is not None and (closed or decided["action"] not in ("held", "refused")):
+    if decided is not None and (closed or decided["action"] != "held"):
         before = decided["champion_before"]
         return registry.version(before) if before else None
     if champion is None or champion.number != version.number:

@@ -31,14 +31,18 @@ def rows_satisfy_the_contract(raw_tips: pd.DataFrame) -> dg.AssetCheckResult:
 
 @dg.asset_check(asset="raw_tips", blocking=True, partitions_def=months)
 def enough_rows(
-    raw_tips: pd.DataFrame, settings: dg.ResourceParam[Settings]
+    context: dg.AssetCheckExecutionContext,
+    raw_tips: pd.DataFrame,
+    settings: dg.ResourceParam[Settings],
 ) -> dg.AssetCheckResult:
     """The month has enough rows to measure anything on."""
     rows, least = len(raw_tips), settings.least_rows
+    refused = _quarantined(settings, context.partition_key)
+    first = "" if rows or refused.empty else f"; {_where(refused)}: {refused['reason'].iloc[0]}"
     return dg.AssetCheckResult(
         passed=rows >= least,
         severity=dg.AssetCheckSeverity.ERROR,
-        description=f"{rows} valid rows, at least {least} are needed (TIPS_LEAST_ROWS)",
+        description=f"{rows} valid rows, at least {least} are needed (TIPS_LEAST_ROWS){first}",
         metadata={"rows": rows, "threshold": least},
     )
 
@@ -51,8 +55,8 @@ def few_rows_are_quarantined(
 ) -> dg.AssetCheckResult:
     """Most of what landed satisfies the contract; otherwise what is left may not be the month."""
     path = quarantine_file(settings.storage_root, context.partition_key)
-    refused = rows_in(pd.read_parquet(io.BytesIO(path.read_bytes())))
-    share, most = refused / (refused + len(raw_tips)), settings.most_quarantined
+    refused = rows_in(_quarantined(settings, context.partition_key))
+    share, most = refused / max(1, refused + len(raw_tips)), settings.most_quarantined
     return dg.AssetCheckResult(
         passed=share <= most,
         severity=dg.AssetCheckSeverity.ERROR,
@@ -77,3 +81,14 @@ def no_row_is_on_both_sides(splits: pd.DataFrame) -> dg.AssetCheckResult:
         description=f"{both} different rows are on both sides",
         metadata={"rows_on_both_sides": both},
     )
+
+
+def _quarantined(settings: Settings, month: str) -> pd.DataFrame:
+    path = quarantine_file(settings.storage_root, month)
+    return pd.read_parquet(io.BytesIO(path.read_bytes()))
+
+
+def _where(refused: pd.DataFrame) -> str:
+    """File, and row if it is one, of the first entry."""
+    first = refused.iloc[0]
+    return str(first["file"]) if pd.isna(first["row"]) else f"{first['file']}, row {first['row']}"

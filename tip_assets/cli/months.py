@@ -60,10 +60,12 @@ def backfill(
     until: Annotated[
         str, typer.Option("--to", help="Last month; default: the last that has landed.")
     ] = "",
+    as_json: AsJson = False,
 ) -> None:
     """Run every month that has landed, oldest first, in one process.
 
-    A month that fails or is held does not stop the ones after it. Exit code: the gravest of all.
+    A month that fails or is held does not stop the ones after it; Ctrl-C does. Exit code: 1 when
+    one failed, else 3 when one was held.
     """
     from tip_assets.landing import landing_digests
     from tip_assets.partitions import months
@@ -76,12 +78,18 @@ def backfill(
     landed = filter(months.has_partition_key, landing_digests(settings.storage_root))
     chosen = [m for m in landed if (since or m) <= m <= (until or m)]
     if not chosen:
-        fail(f"no month has landed under {settings.storage_root / 'landing'}")
+        between = f" from {since or 'the first'} to {until or 'the last'}" if since or until else ""
+        fail(f"no month{between} has landed under {settings.storage_root / 'landing'}")
     outcomes = []
     for month in chosen:
-        typer.echo(f"\nMonth {month}, storage {settings.storage_root}")
-        outcomes.append(run_month(settings, month))
-        typer.echo(summary(outcomes[-1], settings))
+        typer.echo(f"\nMonth {month}, storage {settings.storage_root}", err=as_json)
+        outcomes.append(run_month(settings, month, quiet=as_json))
+        if not as_json:
+            typer.echo(summary(outcomes[-1], settings))
+        if outcomes[-1].interrupted:
+            break
+    if as_json:
+        echo_json([outcome.to_dict() for outcome in outcomes])
     codes = {exit_code(outcome) for outcome in outcomes}
     raise typer.Exit(Exit.FAILED if Exit.FAILED in codes else max(codes))
 
@@ -131,11 +139,11 @@ def checks(month: Month, as_json: AsJson = False) -> None:
     from tip_assets.resources.metric_store import MetricStore
 
     found = MetricStore(url=settings_for(month).metric_store_url).checks(month)
+    if not found:
+        fail(f"{month} has not been checked yet: run the month first")
     if as_json:
         echo_json(found)
         return
-    if not found:
-        fail(f"{month} has not been checked yet: run the month first")
     for check in found:
         bad = "HELD" if check["blocking"] else "warning"
         typer.echo(f"{'passed' if check['passed'] else bad:<8} {check['check']}: {check['words']}")
@@ -197,6 +205,8 @@ def demo() -> None:
         else:
             typer.echo(summary(part, settings))
             failed |= part.failure is not None
+            if part.interrupted:
+                break
     if failed:
         raise typer.Exit(Exit.FAILED)
 

@@ -6,6 +6,7 @@ Belongs here: those. Does not belong here: a command.
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC
 from enum import IntEnum
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -25,7 +26,7 @@ app = typer.Typer(
     "serving).",
 )
 
-# The order of the groups in `tips --help`.
+# The groups of `tips --help`.
 MONTHS, MODELS, LOOKING, PLAYING = "Months", "Models", "Looking", "Playing"
 
 
@@ -48,8 +49,14 @@ def fail(words: str) -> NoReturn:
 
 
 def echo_json(value: Any) -> None:
-    """Print a value as JSON; times as ISO 8601."""
-    typer.echo(json.dumps(value, indent=2, default=str))
+    """Print a value as JSON; times as ISO 8601 in UTC."""
+
+    def as_text(other: Any) -> str:
+        # SQLite keeps no zone: what it gives back is what was written, UTC.
+        in_utc = other.astimezone(UTC) if other.tzinfo else other.replace(tzinfo=UTC)
+        return str(in_utc.isoformat())
+
+    typer.echo(json.dumps(value, indent=2, default=as_text))
 
 
 def settings_for(month: str) -> Settings:

@@ -1,7 +1,7 @@
 """What is called drift: a corrected p-value and an effect size, both beyond their thresholds.
 
 Belongs here: the rule and its result per column and for the dataset. Does not belong here: the
-statistics themselves (`statistics.py`) or what an alarm stops (`checks.py`).
+statistics themselves (`statistics.py`) or what an alarm stops (`checks/drift.py`).
 """
 
 from collections.abc import Callable

@@ -55,10 +55,9 @@ class FreshProcess(dg.ConfigurableResource):
         """Draw the four reports."""
         return self._running.submit(draw_reports, sides, thresholds, most_rows, seed).result()
 
-    def predict(self, number: int, records: pd.DataFrame) -> np.ndarray:
-        """Predict raw records by a registry version, in dollars."""
-        asked = self._running.submit(predict_by_version, self.tracking_uri, number, records)
-        return asked.result()
+    def predict(self, number: int, records: pd.DataFrame) -> Future[np.ndarray]:
+        """Predict raw records by a registry version, in dollars, while this process goes on."""
+        return self._running.submit(predict_by_version, self.tracking_uri, number, records)
 
     @property
     def _running(self) -> ProcessPoolExecutor:

@@ -77,9 +77,14 @@ class MetricStore(dg.ConfigurableResource):
         self._upsert(asset_success, made)
 
     def decision(self, month: str, version: int) -> Row | None:
-        """The last decision on a month's version: made by the rule, or released by a person."""
+        """The last decision on a month's version: made by the rule, or released by a person.
+
+        A release that was refused has changed nothing.
+        """
         rows = [
-            row for row in self.history() if row["month"] == month and row["challenger"] == version
+            row
+            for row in self.history()
+            if row["month"] == month and row["challenger"] == version and row["action"] != "refused"
         ]
         return rows[-1] if rows else None
 
@@ -157,7 +162,15 @@ class MetricStore(dg.ConfigurableResource):
 
     def decided_months(self) -> set[str]:
         """Months of which a model was promoted, kept, held or released."""
-        return {row["month"] for row in self.history() if row["challenger"] is not None}
+        return {
+            row["month"]
+            for row in self.history()
+            if row["challenger"] is not None and row["action"] != "refused"
+        }
+
+    def reported_runs(self) -> set[str]:
+        """The runs whose outcome is recorded."""
+        return {row["run_id"] for row in self._select(sa.select(run_outcome.c.run_id))}
 
     def checks(self, month: str) -> list[Row]:
         """What the checks of a month said when they last ran."""

@@ -38,14 +38,12 @@ class Message:
     text: str
 
 
-class NotDelivered(Exception):
-    """A delivery that failed; the message says where to and why."""
-
-
 class Notifications(dg.ConfigurableResource):
     """The ledger of messages in the metric store, and where they are delivered.
 
-    A message is delivered to `topic_arn` if there is one, else appended to the file `outbox`.
+    A message is delivered to `topic_arn` if there is one, else appended to the file `outbox`. A
+    process that is killed between publishing and noting it publishes once more; the file is looked
+    through, so that it holds a cause once.
     """
 
     store: MetricStore
@@ -60,7 +58,11 @@ class Notifications(dg.ConfigurableResource):
         """
         for message in messages:
             self._record(message)
-        return [trouble for row in self._undelivered() if (trouble := self._deliver(row))]
+        for row in self._undelivered():
+            trouble = self._deliver(row)
+            if trouble:  # the others would go the same way, each after its own time-out
+                return [trouble]
+        return []
 
     def sent(self) -> list[Row]:
         """Every message, oldest first."""
@@ -83,9 +85,10 @@ class Notifications(dg.ConfigurableResource):
             return None
         try:
             place = self._publish(row) if self.topic_arn else self._append(row)
-        except NotDelivered as error:
-            self._mark(row["cause"], {"trouble": str(error), "claimed_by": None})
-            return f"{row['subject']}: {error}"
+        except Exception as error:  # noqa: BLE001 - whatever it is, it must not fail a month
+            words = f"{self.topic_arn or self.outbox}: {type(error).__name__}: {error}"
+            self._mark(row["cause"], {"trouble": words, "claimed_by": None})
+            return f"{row['subject']}: {words}"
         delivered = {"delivered_at": datetime.now(UTC), "delivered_to": place, "trouble": None}
         self._mark(row["cause"], delivered)
         return None
@@ -112,23 +115,19 @@ class Notifications(dg.ConfigurableResource):
     def _publish(self, row: Row) -> str:
         import boto3
         from botocore.config import Config
-        from botocore.exceptions import BotoCoreError, ClientError
 
         quick = Config(connect_timeout=5, read_timeout=10, retries={"max_attempts": 3})
         region = self.topic_arn.split(":")[3] or None
-        try:
-            boto3.client("sns", region_name=region, config=quick).publish(
-                TopicArn=self.topic_arn,
-                # SNS takes printable ASCII only.
-                Subject=row["subject"].encode("ascii", "replace").decode(),
-                Message=row["text"],
-                MessageAttributes={
-                    "kind": {"DataType": "String", "StringValue": row["kind"]},
-                    "cause": {"DataType": "String", "StringValue": row["cause"]},
-                },
-            )
-        except (BotoCoreError, ClientError) as error:
-            raise NotDelivered(f"SNS topic {self.topic_arn}: {error}") from error
+        boto3.client("sns", region_name=region, config=quick).publish(
+            TopicArn=self.topic_arn,
+            # SNS takes printable ASCII only.
+            Subject=row["subject"].encode("ascii", "replace").decode(),
+            Message=row["text"],
+            MessageAttributes={
+                "kind": {"DataType": "String", "StringValue": row["kind"]},
+                "cause": {"DataType": "String", "StringValue": row["cause"]},
+            },
+        )
         return self.topic_arn
 
     def _append(self, row: Row) -> str:
@@ -136,18 +135,15 @@ class Notifications(dg.ConfigurableResource):
         path = Path(self.outbox)
         line = {name: row[name] for name in ("cause", "kind", "month", "subject", "text")}
         line["at"] = row["at"].isoformat(timespec="seconds")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(f"{path}.lock"), path.open("a+", encoding="utf-8") as outbox:
-                outbox.seek(0)
-                whole, _, half = outbox.read().rpartition("\n")
-                if half:  # somebody died while writing it
-                    outbox.truncate(len(f"{whole}\n".encode()) if whole else 0)
-                there = {json.loads(old)["cause"] for old in whole.splitlines()}
-                if row["cause"] not in there:
-                    outbox.write(json.dumps(line) + "\n")
-        except OSError as error:
-            raise NotDelivered(f"{path}: {error}") from error
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{path}.lock"), path.open("a+", encoding="utf-8") as outbox:
+            outbox.seek(0)
+            whole, _, half = outbox.read().rpartition("\n")
+            if half:  # somebody died while writing it
+                outbox.truncate(len(f"{whole}\n".encode()) if whole else 0)
+            there = {json.loads(old)["cause"] for old in whole.splitlines() if old.strip()}
+            if row["cause"] not in there:
+                outbox.write(json.dumps(line) + "\n")
         return str(path)
 
     def _select(self, query: sa.Select[Any]) -> list[Row]:
