@@ -15,6 +15,7 @@ import dagster as dg
 from dagster._core.storage.dagster_run import FINISHED_STATUSES  # not exported
 
 from tip_assets.alarms import AlarmRule, alarming, beginning
+from tip_assets.checks.holds import words
 from tip_assets.io_managers import JsonFiles
 from tip_assets.messages import (
     check_message,
@@ -23,6 +24,7 @@ from tip_assets.messages import (
     failure_message,
     training_message,
 )
+from tip_assets.modelling.promotion import RELEASABLE
 from tip_assets.resources.metric_store import MetricStore
 from tip_assets.resources.notifications import Message, notifications
 from tip_assets.run_facts import PARTITION_TAG, RunFacts, run_facts
@@ -45,6 +47,7 @@ def report_run(instance: dg.DagsterInstance, run_id: str, settings: Settings) ->
     store = MetricStore(url=settings.metric_store_url)
     before = store.last_success(month)
     store.record_checks(month, [vars(check) for check in facts.checks])
+    store.record_checks(month, _released_checks(month, facts, store, settings))
     outcome = {
         "run_id": run_id,
         "month": month,
@@ -74,6 +77,23 @@ def report_missed_runs(instance: dg.DagsterInstance, settings: Settings) -> list
     missed = [run.run_id for run in instance.get_runs(finished) if run.run_id not in reported]
     return [
         words for run_id in reversed(missed) for words in report_run(instance, run_id, settings)
+    ]
+
+
+def _released_checks(
+    month: str, facts: RunFacts, store: MetricStore, settings: Settings
+) -> list[dict[str, Any]]:
+    """What checks say from now on that a person has overruled: a release runs without them."""
+    if "production_model" not in facts.made:
+        return []
+    decided = _value(settings, "production_model", month)
+    if decided["action"] != "released":
+        return []
+    return [
+        {name: check[name] for name in ("check", "asset", "blocking")}
+        | {"passed": True, "words": words(check["words"], decided["reason"])}
+        for check in store.checks(month)
+        if check["check"] in RELEASABLE and not check["passed"]
     ]
 
 

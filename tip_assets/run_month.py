@@ -152,7 +152,7 @@ def _play(
             partition_key=month,
             instance=instance,
             run_config={"loggers": {"progress": {}}, **config},
-            tags={PROCESS_TAG: process_mark(), COMMAND_LINE_TAG: "yes", **tags},
+            tags={PROCESS_TAG: process_mark(), COMMAND_LINE_TAG: "true", **tags},
             raise_on_error=False,
             run_id=run_id,
         )

@@ -301,14 +301,14 @@ def test_nobody_waits_for_queued_months_since_the_wait_may_hold_their_place(plac
     looks = Looks(queued)
     assert wait_for_turn(of_daemon, looks, place.instance, 60, looks.sleep) == queued
     assert looks.slept == 0
-    of_person = place.run("2024-02", STARTED, {COMMAND_LINE_TAG: "yes"})
+    of_person = place.run("2024-02", STARTED, {COMMAND_LINE_TAG: "true"})
     monkeypatch.setattr("tip_assets.turns.STARTED_WITHIN_SECONDS", 0)
     assert wait_for_turn(of_person, looks, place.instance, 60, looks.sleep) == queued
 
 
 def test_a_person_s_run_waits_for_processes_that_are_being_started(place):
     looks = Looks({"2024-01": "was never run"}, {"2024-01": "runs"}, {})
-    of_person = place.run("2024-02", STARTED, {COMMAND_LINE_TAG: "yes"})
+    of_person = place.run("2024-02", STARTED, {COMMAND_LINE_TAG: "true"})
     assert wait_for_turn(of_person, looks, place.instance, 60, looks.sleep) == {}
 
 

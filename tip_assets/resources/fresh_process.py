@@ -11,6 +11,7 @@ also the one to ask whether a registered version can be served from the registry
 import multiprocessing
 import os
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 
 import dagster as dg
 import numpy as np
@@ -37,10 +38,17 @@ class FreshProcess(dg.ConfigurableResource):
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
         """Start the process and let it import its libraries, unless an earlier run has."""
-        if self.tracking_uri not in _warm:
+        if not self._lives():
             pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
             _warm[self.tracking_uri] = pool
             self._imports = pool.submit(get_ready, self.tracking_uri, os.getpid())
+
+    def _lives(self) -> bool:
+        """Whether an earlier run's process answers; one that was killed does not."""
+        try:
+            return self.tracking_uri in _warm and _warm[self.tracking_uri].submit(int).result() == 0
+        except BrokenProcessPool:
+            return False
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
         """After a failure elsewhere, end the process without waiting for its imports."""
