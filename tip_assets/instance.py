@@ -6,6 +6,7 @@ running anything on it.
 
 import os
 import socket
+import time
 from importlib.resources import files
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from tip_assets.settings import Settings
 
 # On a run: the process that executes it, and whether a person started that process.
 PROCESS_TAG, COMMAND_LINE_TAG = "tips/process", "tips/command_line"
+MARKED_WITHIN_SECONDS = 60
 _UNFINISHED = [
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.STARTING,
@@ -65,10 +67,12 @@ def close_dead_runs(instance: dg.DagsterInstance) -> list[str]:
     taken: every later run would wait for it.
     """
     dead = []
-    for run in instance.get_runs(filters=dg.RunsFilter(statuses=_UNFINISHED)):
-        mark = run.tags.get(PROCESS_TAG)
-        if mark and is_dead(mark):
-            instance.report_run_failed(run, f"its process, {mark}, has ended")
+    for record in instance.get_run_records(filters=dg.RunsFilter(statuses=_UNFINISHED)):
+        run, mark = record.dagster_run, record.dagster_run.tags.get(PROCESS_TAG)
+        # Killed between its start and its first act, a run has no mark.
+        unmarked = record.start_time and time.time() - record.start_time > MARKED_WITHIN_SECONDS
+        if is_dead(mark) if mark else unmarked:
+            instance.report_run_failed(run, f"its process, {mark or 'unknown'}, has ended")
             dead.append(run.run_id)
     _free_places_of_ended_runs(instance)
     return dead
