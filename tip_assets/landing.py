@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import PurePosixPath
 from typing import Any
 
 import pandas as pd
@@ -58,11 +59,7 @@ def landing_files(storage: UPath, month: str) -> list[UPath]:
     Files whose name starts with a dot are being written by somebody and not there yet.
     """
     folder = landing_folder(storage, month)
-    if not folder.is_dir():
-        return []
-    files = [path for path in folder.rglob("*") if path.suffix.lower() in FORMATS]
-    there = [path for path in files if path.is_file() and not path.name.startswith(".")]
-    return sorted(there, key=lambda path: path.path)
+    return [folder / name for of_month, name, _ in _listing(storage, month) if of_month == month]
 
 
 def landing_digests(storage: UPath) -> dict[str, str]:
@@ -88,16 +85,20 @@ def newest_landing(storage: UPath) -> datetime | None:
     return max(at, default=None)
 
 
-def _listing(storage: UPath) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Month folder, name within it and the storage's facts of each landing file, in one listing."""
+def _listing(storage: UPath, month: str = "") -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Month folder, name within it and the storage's facts of each landing file, by name.
+
+    One listing, of one month or of all: a bucket may hold thousands.
+    """
     root = storage / "landing"
-    if not root.is_dir():
+    listed = root / month if month else root
+    if not listed.is_dir():
         return
-    for name, facts in root.fs.find(root.path, detail=True).items():
-        path = UPath(name)
-        month, _, rest = name.removeprefix(root.path).lstrip("/").partition("/")
-        if rest and path.suffix.lower() in FORMATS and not path.name.startswith("."):
-            yield month, rest, facts
+    for path, facts in sorted(root.fs.find(listed.path, detail=True).items()):
+        of_month, _, name = path.removeprefix(root.path).lstrip("/").partition("/")
+        file = PurePosixPath(name)
+        if name and file.suffix.lower() in FORMATS and not file.name.startswith("."):
+            yield of_month, name, facts
 
 
 def read_month(storage: UPath, month: str) -> MonthOfLanding:

@@ -6,7 +6,7 @@ or anything that acts on a setting.
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -16,6 +16,16 @@ REGISTERED_MODEL = "waiter-tips"
 TRAINING_EXPERIMENT = "waiter-tips"
 DRIFT_EXPERIMENT = "waiter-tips-drift"
 
+# Listings are never remembered: others write to the bucket, too. A bucket that is away is told
+# within a minute, after retries with back-off.
+_S3_OPTIONS: dict[str, Any] = {
+    "use_listings_cache": False,
+    "config_kwargs": {
+        "connect_timeout": 5,
+        "read_timeout": 30,
+        "retries": {"total_max_attempts": 5, "mode": "standard"},
+    },
+}
 _K_OF_N = r"^[1-9]\d* of [1-9]\d*$"
 
 
@@ -27,6 +37,11 @@ class Settings(BaseSettings):
     )
 
     storage: str = Field("./data", description="Folder or s3:// URL that holds every file.")
+    state: str = Field(
+        "",
+        description="Folder for what must be local: SQLite, logs, the outbox. Empty: the storage "
+        "if it is a folder, else `./data`.",
+    )
     metric_store: str = Field(
         "", description="SQLAlchemy URL of the metric store; empty: SQLite in the state folder."
     )
@@ -130,14 +145,17 @@ class Settings(BaseSettings):
     @property
     def storage_root(self) -> UPath:
         """The storage as a path; a relative folder is resolved against the current directory."""
-        root = UPath(self.storage)
-        return UPath(Path(self.storage).resolve()) if root.protocol in ("", "file") else root
+        if self.storage.startswith("s3://"):
+            return UPath(self.storage, **_S3_OPTIONS)
+        return UPath(Path(self.storage).resolve())
 
     @property
     def state_folder(self) -> Path:
-        """Folder for what must be local (SQLite, logs): the storage if local, else `./data`."""
+        """Folder for what must be local, by the setting `state`."""
+        if self.state:
+            return Path(self.state).resolve()
         root = self.storage_root
-        return Path(root.path) if root.protocol in ("", "file") else Path("data").resolve()
+        return Path("data").resolve() if root.protocol == "s3" else Path(root.path)
 
     @property
     def metric_store_url(self) -> str:

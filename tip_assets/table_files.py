@@ -50,7 +50,18 @@ def read_pieces(path: UPath, wanted: list[str]) -> Iterator[Piece]:
         for piece in read(path):
             yield Piece(_named(piece.records, wanted), piece.broken_lines)
     except (pa.ArrowException, OSError) as error:
+        if _is_of_the_storage(error):
+            raise
         raise UnreadableFile(f"the file cannot be read: {_first_line(error)}") from error
+
+
+def _is_of_the_storage(error: Exception) -> bool:
+    """Whether the storage failed, not the file: its rows must not be taken for refused.
+
+    Arrow raises errors without a number for bytes that are no table.
+    """
+    away = (FileNotFoundError, PermissionError, ConnectionError, TimeoutError)
+    return isinstance(error, away) or getattr(error, "errno", None) is not None
 
 
 def _read_parquet(path: UPath) -> Iterator[Piece]:

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 # Read when MLflow is imported, which an asset may do before this resource is asked for anything.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+# MLflow has a name of its own for what the AWS SDK and s3fs read.
+if "AWS_ENDPOINT_URL_S3" in os.environ:
+    os.environ.setdefault("MLFLOW_S3_ENDPOINT_URL", os.environ["AWS_ENDPOINT_URL_S3"])
 
 
 class MlflowTracking(dg.ConfigurableResource):
