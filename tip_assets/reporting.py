@@ -56,13 +56,16 @@ def report_run(instance: dg.DagsterInstance, run_id: str, settings: Settings) ->
         "ended_at": datetime.fromtimestamp(record.end_time or 0, UTC),
         "failure": facts.failure,
     }
+    messages: list[Message] = []
+    # Of months that came too early nobody is told: the landing sensor runs them again.
+    if not was_turned_away(run) or "has failed" in run.tags[TURNED_AWAY_TAG]:
+        messages = _messages(month, facts, store, settings)
+        if facts.failure and not facts.interrupted:
+            messages = [*messages, failure_message(month, facts.failure, before)]
+    not_told = notifications(settings).send(*messages)
+    # Last: a run that has no outcome yet is reported again.
     store.record_run(outcome, facts.made)
-    if was_turned_away(run) and "has failed" not in run.tags[TURNED_AWAY_TAG]:
-        return []  # the landing sensor runs it again when the earlier months are done
-    messages = _messages(month, facts, store, settings)
-    if facts.failure and not facts.interrupted:
-        messages = [*messages, failure_message(month, facts.failure, before)]
-    return notifications(settings).send(*messages)
+    return not_told
 
 
 def report_missed_runs(instance: dg.DagsterInstance, settings: Settings) -> list[str]:

@@ -4,6 +4,7 @@ import io
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import hypothesis
 import pandas as pd
@@ -15,6 +16,7 @@ from tip_assets.assets.transformed_tips import transform
 from tip_assets.modelling.recipe import Recipe, recipe_for
 from tip_assets.settings import Settings
 from tip_assets.simulate import sample_bytes
+from tip_assets_tests.landing_place import Place
 
 # Machines are busy: how long an example takes says nothing about the code.
 hypothesis.settings.register_profile("calm", deadline=None)
@@ -57,3 +59,9 @@ def rows(sample: pd.DataFrame) -> pd.DataFrame:
 def recipe(rows: pd.DataFrame) -> Recipe:
     """A recipe of a short search."""
     return recipe_for(rows, Settings(trials=4))
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    """A place in which nothing has landed yet."""
+    return Place(tmp_path)

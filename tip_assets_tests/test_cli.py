@@ -15,15 +15,10 @@ import pytest
 from tip_assets import demo
 from tip_assets.landing import landing_folder
 from tip_assets.settings import Settings
+from tip_assets_tests.ports import free_port
 
 ROOT = Path(__file__).parents[1]
 TIPS = Path(sys.executable).parent / "tips"
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 @pytest.fixture

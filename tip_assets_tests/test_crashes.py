@@ -55,6 +55,7 @@ POINTS = [
     Point("champion_moved_and_not_recorded", f"{STORE}.record_decision"),
     Point("decision_recorded_and_not_stored", f"{STORE}.record_decision", after=True),
     Point("month_done_and_not_reported", "tip_assets.reporting.report_run"),
+    Point("told_and_run_not_recorded", f"{STORE}.record_run"),
     Point("told_and_not_ticked_off", "tip_assets.resources.notifications:Notifications._mark"),
 ]
 

@@ -25,7 +25,7 @@ from tip_assets.resources.notifications import notifications
 from tip_assets.run_facts import PARTITION_TAG
 from tip_assets.settings import Settings
 from tip_assets.simulate import UNCHANGED, generate, land_generated, land_sample
-from tip_assets_tests.test_cli import free_port
+from tip_assets_tests.ports import free_port
 
 ROOT = Path(__file__).parents[1]
 WITHIN_SECONDS = 150

@@ -1,7 +1,6 @@
 """People are told once per cause, by SNS or in a file, and trouble with telling is never lost."""
 
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from pydantic import ValidationError
 from tip_assets.resources.metric_store import MetricStore
 from tip_assets.resources.notifications import Message, Notifications
 from tip_assets.settings import Settings
+from tip_assets_tests.ports import free_port
 
 
 def message(cause: str, subject: str = "Training results") -> Message:
@@ -102,9 +102,7 @@ def test_what_cannot_be_delivered_is_told_kept_and_tried_again(telling, tmp_path
 @pytest.fixture(scope="module")
 def aws(tmp_path_factory):
     """The address of a moto server; its AWS is empty."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     log = tmp_path_factory.mktemp("moto") / "log"
     with log.open("w") as output:
         server = subprocess.Popen(

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import sys
 from pathlib import Path
 
 import dagster as dg
@@ -9,9 +10,10 @@ import pytest
 
 from tip_assets.definitions import resources
 from tip_assets.partitions import months
-from tip_assets.reporting import report_run
+from tip_assets.reporting import report_missed_runs, report_run
 from tip_assets.resources import metric_tables as tables
 from tip_assets.resources.metric_store import MetricStore
+from tip_assets.resources.notifications import Notifications
 from tip_assets.settings import Settings
 from tip_assets.turns import TURNED_AWAY_TAG
 
@@ -166,6 +168,18 @@ def test_a_month_that_was_turned_away_is_recorded_and_not_told(place):
     with sqlite3.connect(place.settings.state_folder / "metrics.db") as connection:
         (row,) = connection.execute("select month, status, failure from run_outcome")
     assert row == ("2024-02", "FAILURE", None)
+
+
+def test_a_run_whose_report_was_cut_off_is_reported_by_the_next_that_looks(place, monkeypatch):
+    with monkeypatch.context() as away:
+        away.setattr(Notifications, "send", lambda *_: sys.exit("killed"))
+        with pytest.raises(SystemExit):
+            place.play("2024-01")
+    assert place.lines() == []
+    assert report_missed_runs(place.instance, place.settings) == []
+    assert [line["kind"] for line in place.lines()] == ["training", "drift"]
+    assert report_missed_runs(place.instance, place.settings) == []
+    assert len(place.lines()) == 2
 
 
 def test_a_failing_check_changes_its_row_only_when_it_says_something_else(place):

@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -26,16 +25,11 @@ from tip_assets.resources.metric_store import MetricStore
 from tip_assets.sensors import landing_sensor
 from tip_assets.settings import Settings
 from tip_assets.simulate import sample_bytes
+from tip_assets_tests.ports import free_port
 
 pytestmark = pytest.mark.services
 BINARIES = Path(sys.executable).parent
 KEYS = {"AWS_ACCESS_KEY_ID": "TIPS", "AWS_SECRET_ACCESS_KEY": "of-this-test-only"}
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 class Server:

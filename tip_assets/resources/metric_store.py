@@ -122,7 +122,7 @@ class MetricStore(dg.ConfigurableResource):
 
     def history(self) -> list[Row]:
         """The champion's history, oldest month first, in the order things happened."""
-        return self._select(
+        return self.select(
             sa.select(champion_history).order_by(champion_history.c.month, champion_history.c.at)
         )
 
@@ -148,7 +148,7 @@ class MetricStore(dg.ConfigurableResource):
         query = sa.select(drift.c.column).where(
             drift.c.month == month, drift.c.drifted, drift.c.role != "prediction"
         )
-        return {row["column"] for row in self._select(query)}
+        return {row["column"] for row in self.select(query)}
 
     def drifted_by_month(self) -> dict[str, set[str]]:
         """For each month that was measured, the features and the target that had drifted."""
@@ -170,26 +170,26 @@ class MetricStore(dg.ConfigurableResource):
 
     def reported_runs(self) -> set[str]:
         """The runs whose outcome is recorded."""
-        return {row["run_id"] for row in self._select(sa.select(run_outcome.c.run_id))}
+        return {row["run_id"] for row in self.select(sa.select(run_outcome.c.run_id))}
 
     def checks(self, month: str) -> list[Row]:
         """What the checks of a month said when they last ran."""
         query = sa.select(check_result).where(check_result.c.month == month)
-        return self._select(query.order_by(check_result.c.asset, check_result.c.check))
+        return self.select(query.order_by(check_result.c.asset, check_result.c.check))
 
     def last_success(self, month: str) -> str | None:
         """The last run of a month that succeeded; None if none has."""
         query = sa.select(run_outcome.c.run_id).where(
             run_outcome.c.month == month, run_outcome.c.status == "SUCCESS"
         )
-        found = self._select(query.order_by(run_outcome.c.ended_at.desc()).limit(1))
+        found = self.select(query.order_by(run_outcome.c.ended_at.desc()).limit(1))
         return str(found[0]["run_id"]) if found else None
 
     def _flags(
         self, month: sa.Column[Any], name: sa.Column[Any], flagged: sa.ColumnElement[bool]
     ) -> dict[str, set[str]]:
         """Names that are flagged, by month; months without any are there too."""
-        rows = self._select(sa.select(month, name, flagged.label("flagged")).order_by(month))
+        rows = self.select(sa.select(month, name, flagged.label("flagged")).order_by(month))
         found: dict[str, set[str]] = {row["month"]: set() for row in rows}
         for row in rows:
             if row["flagged"]:
@@ -211,7 +211,8 @@ class MetricStore(dg.ConfigurableResource):
                 )
                 connection.execute(upsert)
 
-    def _select(self, query: sa.Select[Any]) -> list[Row]:
+    def select(self, query: sa.Select[Any]) -> list[Row]:
+        """The rows of a query."""
         with self.engine.connect() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
 

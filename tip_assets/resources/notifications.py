@@ -66,7 +66,7 @@ class Notifications(dg.ConfigurableResource):
 
     def sent(self) -> list[Row]:
         """Every message, oldest first."""
-        return self._select(sa.select(notification).order_by(notification.c.at))
+        return self.store.select(sa.select(notification).order_by(notification.c.at))
 
     def _record(self, message: Message) -> None:
         row = asdict(message) | {"at": datetime.now(UTC)}
@@ -77,7 +77,7 @@ class Notifications(dg.ConfigurableResource):
 
     def _undelivered(self) -> list[Row]:
         waiting = notification.c.delivered_at.is_(None)
-        return self._select(sa.select(notification).where(waiting).order_by(notification.c.at))
+        return self.store.select(sa.select(notification).where(waiting).order_by(notification.c.at))
 
     def _deliver(self, row: Row) -> str | None:
         """Deliver one message unless another process is at it; gives the trouble, if any."""
@@ -145,10 +145,6 @@ class Notifications(dg.ConfigurableResource):
             if row["cause"] not in there:
                 outbox.write(json.dumps(line) + "\n")
         return str(path)
-
-    def _select(self, query: sa.Select[Any]) -> list[Row]:
-        with self.store.engine.connect() as connection:
-            return [dict(row) for row in connection.execute(query).mappings()]
 
 
 def notifications(settings: Settings) -> Notifications:
