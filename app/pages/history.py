@@ -1,0 +1,5 @@
+"""Drift, quality and promotions over the months."""
+
+import streamlit as st
+
+st.title("History")

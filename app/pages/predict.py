@@ -1,0 +1,5 @@
+"""The tip of one bill, with its interval and what moved it."""
+
+import streamlit as st
+
+st.title("Predict")
