@@ -7,6 +7,7 @@ import shutil
 import signal
 import sqlite3
 from collections import Counter
+from itertools import count
 from pathlib import Path
 
 import mlflow
@@ -69,6 +70,7 @@ class Platform:
 
     def __init__(self, folder: Path) -> None:
         self.storage, self.kept = folder / "storage", folder / "kept"
+        self.looks = count(1)
         storage = UPath(self.storage)
         land_sample(storage, "2024-01")
         # Far more generous guests: a better challenger, and one column of seven drifts.
@@ -93,8 +95,10 @@ class Platform:
 
     def state(self) -> dict:
         """What a reader can see, without times and ids."""
-        uri = Settings(storage=str(self.storage)).tracking_uri
-        client = mlflow.MlflowClient(uri, uri)
+        # MLflow keeps its connection to a database: of one that was put back it would show the old.
+        copy = self.storage.with_name(f"mlflow-{next(self.looks)}.db")
+        shutil.copyfile(self.storage / "mlflow.db", copy)
+        client = mlflow.MlflowClient(f"sqlite:///{copy}", f"sqlite:///{copy}")
         ids = [client.get_experiment_by_name(e).experiment_id for e in EXPERIMENTS]
         (model,) = client.search_registered_models()
         runs = client.search_runs(ids, max_results=1000)

@@ -4,6 +4,7 @@ import csv
 import io
 import tempfile
 
+import dagster as dg
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -11,8 +12,12 @@ from hypothesis import strategies as st
 from upath import UPath
 
 from tip_assets import contract
+from tip_assets.assets.raw_tips import raw_tips
+from tip_assets.definitions import resources
 from tip_assets.landing import landing_folder, read_month
+from tip_assets.settings import Settings
 from tip_assets.simulate import Change, land_generated, sample_bytes
+from tip_assets.storage import quarantine_file
 from tip_assets_tests.test_contract import BROKEN_VALUES, RECORD
 
 HEADER = "total_bill,tip,sex,smoker,day,time,size"
@@ -87,6 +92,21 @@ def test_a_file_that_cannot_be_read_names_itself_and_stops_no_other(land, conten
     (entry,) = month.quarantine.to_dict("records")
     assert entry["file"] == "bad.csv"
     assert reason in entry["reason"]
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_storage_that_fails_amid_a_file_fails_the_month_and_refuses_no_row(tmp_path, ending):
+    """The kernel answers reads of `/proc/self/mem` like those of a disk that is broken."""
+    folder, settings = tmp_path / "landing" / "2024-01", Settings(storage=str(tmp_path))
+    folder.mkdir(parents=True)
+    (folder / "good.csv").write_bytes(sample_bytes())
+    (folder / f"on_a_broken_disk.{ending}").symlink_to("/proc/self/mem")
+    result = dg.materialize(
+        [raw_tips], partition_key="2024-01", resources=resources(settings), raise_on_error=False
+    )
+    (failure,) = result.get_step_failure_events()
+    assert "OSError: [Errno" in failure.step_failure_data.error.to_string()
+    assert not quarantine_file(settings.storage_root, "2024-01").exists()
 
 
 def test_generated_broken_files_lose_no_row(tmp_path):

@@ -8,9 +8,12 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import boto3
 import dagster as dg
 import pytest
+from botocore.exceptions import ClientError
 from upath import UPath
 
 from tip_assets.assets.raw_tips import LANDED
@@ -30,6 +33,18 @@ from tip_assets_tests.ports import free_port
 pytestmark = pytest.mark.services
 BINARIES = Path(sys.executable).parent
 KEYS = {"AWS_ACCESS_KEY_ID": "TIPS", "AWS_SECRET_ACCESS_KEY": "of-this-test-only"}
+# May list objects and not read them.
+LISTER = {"AWS_ACCESS_KEY_ID": "LISTER", "AWS_SECRET_ACCESS_KEY": "of-this-test-too"}
+
+
+def identity(keys: dict[str, str], actions: list[str]) -> dict:
+    """Somebody with rights, as SeaweedFS wants to be told."""
+    name, secret = keys["AWS_ACCESS_KEY_ID"], keys["AWS_SECRET_ACCESS_KEY"]
+    return {
+        "name": name,
+        "credentials": [{"accessKey": name, "secretKey": secret}],
+        "actions": actions,
+    }
 
 
 class Server:
@@ -37,10 +52,11 @@ class Server:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.port = folder, free_port()
-        key = {"accessKey": KEYS["AWS_ACCESS_KEY_ID"], "secretKey": KEYS["AWS_SECRET_ACCESS_KEY"]}
-        actions = ["Admin", "Read", "Write", "List", "Tagging"]
-        identity = {"name": "tips", "credentials": [key], "actions": actions}
-        (folder / "keys.json").write_text(json.dumps({"identities": [identity]}))
+        identities = [
+            identity(KEYS, ["Admin", "Read", "Write", "List", "Tagging"]),
+            identity(LISTER, ["List"]),
+        ]
+        (folder / "keys.json").write_text(json.dumps({"identities": identities}))
         self.address = f"http://127.0.0.1:{self.port}"
         self.process: subprocess.Popen | None = None
 
@@ -63,8 +79,10 @@ class Server:
             assert self.process.poll() is None, (self.folder / "log").read_text()[-3000:]
             try:
                 urllib.request.urlopen(f"{self.address}/healthz", timeout=2)
+                # It answers before it has made the bucket.
+                client(self.address).head_bucket(Bucket="tips")
                 return
-            except OSError:
+            except (OSError, ClientError):
                 time.sleep(0.2)
         raise TimeoutError("the S3 server does not answer")
 
@@ -73,6 +91,12 @@ class Server:
             self.process.terminate()
             self.process.wait(30)
             self.process = None
+
+
+def client(address: str) -> Any:
+    """The way of a program that is none of the platform's."""
+    keys = {name.lower(): value for name, value in KEYS.items()}
+    return boto3.client("s3", endpoint_url=address, region_name="us-east-1", **keys)
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +173,19 @@ def test_a_storage_that_is_away_fails_the_month_in_words_and_loses_nothing(serve
     assert stored(on_s3.storage_root) == before
 
 
-def test_every_change_of_a_large_landing_is_seen_once(on_s3):
+def test_files_that_may_not_be_read_are_not_taken_for_refused(on_s3, monkeypatch):
+    path = landing_folder(on_s3.storage_root, "2024-01") / "tips.csv"
+    path.write_bytes(sample_bytes())
+    for name, value in LISTER.items():
+        monkeypatch.setenv(name, value)
+    # A file system that is made anew, as in another process: fsspec keeps those it has made.
+    root = UPath(on_s3.storage, **on_s3.storage_root.storage_options, skip_instance_cache=True)
+    assert len(landing_files(root, "2024-01")) == 1
+    with pytest.raises(PermissionError):
+        read_month(root, "2024-01")
+
+
+def test_every_change_of_a_large_landing_is_seen_once(server, on_s3):
     """More than one page of keys, written within the same seconds, and some taken away again."""
     root, instance = on_s3.storage_root, dg.DagsterInstance.ephemeral()
     store, cursor = MetricStore(url=on_s3.metric_store_url), None
@@ -172,15 +208,24 @@ def test_every_change_of_a_large_landing_is_seen_once(on_s3):
             instance.report_runless_asset_event(event)
         return months
 
-    folder = landing_folder(root, "2024-01")
-    objects = {(folder / f"{number}.csv").path: b"x%d" % number for number in range(1100)}
-    root.fs.pipe(objects)
+    # Producers are other programs: nothing here may hear of a change but by listing.
+    producer, (bucket, _, prefix) = client(server.address), root.path.partition("/")
+
+    def key(number: int, month: str = "2024-01") -> dict[str, str]:
+        return {"Bucket": bucket, "Key": f"{prefix}/landing/{month}/{number}.csv"}
+
+    for number in range(1100):
+        producer.put_object(**key(number), Body=b"x%d" % number)
     assert len(landing_files(root, "2024-01")) == 1100
     assert asked() == ["2024-01"]
     assert asked() == []
-    (folder / "7.csv").write_bytes(b"changed")
+    producer.put_object(**key(7), Body=b"changed")
     assert asked() == ["2024-01"]
-    (folder / "1099.csv").unlink()
+    assert (landing_folder(root, "2024-01") / "7.csv").read_bytes() == b"changed"
+    producer.put_object(**key(1, "2024-02"), Body=b"a new month")
+    assert [path.name for path in landing_files(root, "2024-02")] == ["1.csv"]
+    assert asked() == ["2024-02"]
+    producer.delete_object(**key(1099))
     assert asked() == ["2024-01"]
     cursor = None
     assert asked() == []
