@@ -3,10 +3,10 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 SAMPLE_MONTH := $(or $(TIPS_FIRST_MONTH),2024-01)
-PACKAGE := tip_assets tip_assets_tests benchmarks
+PACKAGE := tip_assets app tip_assets_tests benchmarks deploy
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help run up demo test lint format bench setup setup-dev lock clean
+.PHONY: help run up app stack stack-down stack-status demo test lint format bench setup setup-stack setup-dev lock clean
 
 help:  ## Show these lines
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -14,8 +14,20 @@ help:  ## Show these lines
 run: setup  ## Set up, then run the month on the bundled sample: no server needed
 	@tips run --month $(SAMPLE_MONTH) --sample
 
-up: setup  ## Start the Dagster UI with its daemon and the MLflow UI
+up: setup  ## Start the app, the Dagster UI with its daemon and the MLflow UI
 	@tips up
+
+app: setup  ## Start the app alone: predictions, reports, history
+	@tips app
+
+stack: setup-stack  ## Start real servers: Postgres, S3, MLflow, Dagster and its daemon
+	@python -m deploy.stack up
+
+stack-down: setup-stack  ## Stop them; their data stay in ./stack
+	@python -m deploy.stack down
+
+stack-status: setup-stack  ## Say which of them are ready
+	@python -m deploy.stack status
 
 demo: setup  ## Play three more months, generated: quiet, changed, with broken files
 	@tips demo
@@ -38,13 +50,19 @@ bench: setup-dev  ## Measure a month against the same library calls in a plain s
 setup:  ## Install what the platform needs into .venv
 	@$(call once,$(VENV)/.ready)
 
+setup-stack: setup  ## ... and what the servers of `make stack` need
+	@$(call once,$(VENV)/.ready-stack)
+
 setup-dev:  ## ... and what its tests need
 	@$(call once,$(VENV)/.ready-dev)
 
+# An installer that was locked anew is taken by `make clean`: here it would remove itself.
 lock: $(VENV)/.uv  ## Resolve and hash the dependencies again
 	@uv pip compile -q setup.in --generate-hashes --no-header -o requirements-setup.lock
 	@uv pip compile -q pyproject.toml --generate-hashes --no-header -o requirements.lock
-	@uv pip compile -q pyproject.toml --extra dev -c requirements.lock --generate-hashes --no-header -o requirements-dev.lock
+	@uv pip compile -q pyproject.toml --extra stack -c requirements.lock --generate-hashes --no-header -o requirements-stack.lock
+	@uv pip compile -q pyproject.toml --extra dev --extra stack -c requirements.lock --generate-hashes --no-header -o requirements-dev.lock
+	@touch $(VENV)/.uv
 
 clean:  ## Remove the virtual environment; data stays
 	@rm -rf $(VENV)
@@ -52,6 +70,9 @@ clean:  ## Remove the virtual environment; data stays
 # Says so when there is nothing to do.
 once = if $(MAKE) -q --no-print-directory $(1) 2>/dev/null; then echo "Set-up: nothing to do."; \
 	else $(MAKE) --no-print-directory $(1); fi
+
+POSTGRES = '/usr/lib/postgresql/*/bin/postgres=postgresql'
+CHROMIUM = chromium=chromium
 
 install = uv pip install -q --no-deps --compile-bytecode
 
@@ -67,7 +88,14 @@ $(VENV)/.ready: $(VENV)/.uv requirements.lock pyproject.toml
 	@$(BIN)/python -c "from tip_assets.resources import mlflow_tracking as m; m.migrated_template()"
 	@touch $@
 
-$(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.lock
+$(VENV)/.ready-stack: $(VENV)/.ready requirements-stack.lock
+	@echo "Set-up: installing what the stack needs ..."
+	@VIRTUAL_ENV=$(VENV) $(install) --require-hashes -r requirements-stack.lock
+	@sh deploy/install-servers.sh $(POSTGRES)
+	@touch $@
+
+$(VENV)/.ready-dev: $(VENV)/.ready-stack requirements-dev.lock
 	@echo "Set-up: installing what the tests need ..."
 	@VIRTUAL_ENV=$(VENV) $(install) --require-hashes -r requirements-dev.lock
+	@sh deploy/install-servers.sh $(CHROMIUM)
 	@touch $@

@@ -18,6 +18,8 @@ if ! "$python" -c 'import ensurepip' 2>/dev/null; then
         exit 1
     fi
 fi
+# The folder's own Python, when it is first on the path, would be removed under our feet.
+python=$("$python" -c 'import sys; print(sys._base_executable)')
 echo "Set-up: making $folder ..."
 "$python" -m venv --clear "$folder"
 "$folder/bin/python" -m pip install -q --disable-pip-version-check --require-hashes \

@@ -18,6 +18,12 @@ from tip_assets.settings import Settings
 # On a run: the process that executes it, and whether a person started that process.
 PROCESS_TAG, COMMAND_LINE_TAG = "tips/process", "tips/command_line"
 MARKED_WITHIN_SECONDS = 60
+# The URL holds a password and stays out of the file.
+_POSTGRES_STORAGE = """storage:
+  postgres:
+    postgres_url:
+      env: TIPS_DAGSTER_STORAGE
+"""
 _UNFINISHED = [
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.STARTING,
@@ -36,7 +42,7 @@ def prepare_instance(settings: Settings) -> None:
     home.mkdir(parents=True, exist_ok=True)
     os.environ["DAGSTER_HOME"] = str(home)
     with FileLock(home / ".preparing.lock"):
-        _write_configuration(home / "dagster.yaml")
+        _write_configuration(home / "dagster.yaml", on_postgres=bool(settings.dagster_storage))
         made = home / ".prepared"
         if not made.exists():
             with dg.DagsterInstance.get() as instance:
@@ -87,9 +93,11 @@ def _free_places_of_ended_runs(instance: dg.DagsterInstance) -> None:
             instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
 
 
-def _write_configuration(path: Path) -> None:
+def _write_configuration(path: Path, on_postgres: bool) -> None:
     """Write our configuration, unless a person has made the file their own."""
     ours = files("tip_assets").joinpath("dagster.yaml").read_text("utf-8")
+    if on_postgres:
+        ours += _POSTGRES_STORAGE
     if not path.exists() or _first_line(path.read_text("utf-8")) == _first_line(ours):
         path.write_text(ours)
 

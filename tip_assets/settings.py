@@ -45,20 +45,61 @@ class Settings(BaseSettings):
     metric_store: str = Field(
         "", description="SQLAlchemy URL of the metric store; empty: SQLite in the state folder."
     )
+    metric_reader: str = Field(
+        "",
+        description="URL of the same store with a user who may only read, made by `tips "
+        "databases`; empty: none is made.",
+    )
     mlflow_tracking_uri: str = Field(
         "",
         validation_alias="MLFLOW_TRACKING_URI",
         description="MLflow server or database; empty: SQLite in the state folder.",
     )
-    dagster_port: int = Field(3000, description="Port of the Dagster UI of `make up`.")
-    mlflow_port: int = Field(5000, description="Port of the MLflow UI of `make up`.")
+    dagster_port: int = Field(3000, description="Port of the Dagster UI.")
+    mlflow_port: int = Field(5000, description="Port of the MLflow UI.")
+    # Not 5432: Debian starts a Postgres of its own there.
+    postgres_port: int = Field(5433, description="Port of the Postgres of `make stack`.")
+    s3_port: int = Field(8333, description="Port of the S3 server of `make stack`.")
+    stack_folder: str = Field("./stack", description="Where `make stack` keeps all its data.")
     mlflow_ui: str = Field(
         "", description="Where a person opens MLflow's pages, for links; empty: that of `make up`."
+    )
+    app_port: int = Field(8501, description="Port of the app.")
+    app_host: str = Field(
+        "127.0.0.1", description="Address the app listens on; 0.0.0.0: every interface."
+    )
+    app_upload_mb: int = Field(
+        200, ge=1, description="Largest file that may be uploaded to the app, in megabytes."
+    )
+    app_secrets: str = Field(
+        "",
+        description="TOML file with Streamlit's own `[auth]`: people then log in by OIDC. Empty: "
+        "`.streamlit/secrets.toml` if it is there, else nobody has to.",
+    )
+    app_users: str = Field(
+        "",
+        description="Who may use the app after a login: e-mail addresses or `@domain`s, separated "
+        "by commas. Empty: everybody whom the provider knows.",
     )
     dagster_home: str = Field(
         "",
         validation_alias="DAGSTER_HOME",
         description="Folder of the Dagster instance; empty: `dagster` in the state folder.",
+    )
+    dagster_storage: str = Field(
+        "",
+        description="Postgres URL (`postgresql+psycopg2://...`) of Dagster's own storage; empty: "
+        "SQLite in DAGSTER_HOME.",
+    )
+    postgres_admin: str = Field(
+        "",
+        description="URL of a Postgres user who may create databases and users, for `tips "
+        "databases`; empty: they are there already.",
+    )
+    mlflow_backend: str = Field(
+        "",
+        validation_alias="MLFLOW_BACKEND_STORE_URI",
+        description="The MLflow server's own database, for `tips databases`.",
     )
     first_month: str = Field(
         "2024-01", pattern=r"^\d{4}-(0[1-9]|1[0-2])$", description="First monthly partition."

@@ -3,25 +3,67 @@
 Belongs here: those commands. Does not belong here: which servers there are (`local_servers.py`).
 """
 
+import os
+import shlex
 import sys
+from typing import TYPE_CHECKING
 
 import typer
 
 from tip_assets.cli.terminal import LOOKING, app, fail
 from tip_assets.settings import get_settings
 
+if TYPE_CHECKING:
+    from tip_assets.local_servers import Server
+
 
 @app.command(rich_help_panel=LOOKING)
 def up() -> None:
-    """Start the Dagster UI with its daemon and the MLflow UI, and print the addresses."""
-    from tip_assets.local_servers import busy, servers
+    """Start the app, the Dagster UI with its daemon and the MLflow UI, and print the addresses."""
+    from tip_assets.local_servers import servers
     from tip_assets.local_servers import up as start
 
     settings = get_settings()
     for server in servers(settings):
-        if busy(server):
-            fail(
-                f"port {server.port}, meant for {server.title}, is taken by another process: stop "
-                f"it or set TIPS_{server.name.upper()}_PORT"
-            )
+        _fail_if_busy(server)
     raise typer.Exit(start(settings, sys.stdout))
+
+
+@app.command("app", rich_help_panel=LOOKING)
+def start_app() -> None:
+    """Start the app alone: predictions, files, reports, history, the model."""
+    from tip_assets.local_servers import app_server
+
+    server = app_server(get_settings())
+    _fail_if_busy(server)
+    typer.echo(f"The app is on {server.address}; Ctrl-C stops it.")
+    command = shlex.split(server.command)
+    os.execv(command[0], command)
+
+
+@app.command(rich_help_panel=LOOKING)
+def databases() -> None:
+    """Make the databases and users that the settings name, and bring every schema up to date."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from tip_assets.console import noise_to
+    from tip_assets.databases import prepare_databases
+
+    settings = get_settings()
+    log = settings.state_folder / "logs" / "databases.log"
+    try:
+        with noise_to(log):
+            prepare_databases(settings)
+    except SQLAlchemyError as error:
+        fail(f"{error}; see {log}")
+    typer.echo("Databases are there, their schemas are up to date.")
+
+
+def _fail_if_busy(server: "Server") -> None:
+    from tip_assets.local_servers import busy
+
+    if busy(server):
+        fail(
+            f"port {server.port}, meant for {server.title}, is taken by another process: stop "
+            f"it or set TIPS_{server.name.upper()}_PORT"
+        )

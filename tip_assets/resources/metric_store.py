@@ -13,12 +13,12 @@ import dagster as dg
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from tip_assets.resources.metric_schema import bring_up_to_date
 from tip_assets.resources.metric_tables import (
     asset_success,
     champion_history,
     check_result,
     drift,
-    metadata,
     run_outcome,
 )
 
@@ -33,17 +33,17 @@ def decision_cause(month: str, version: int) -> str:
 
 
 class MetricStore(dg.ConfigurableResource):
-    """The metric store behind a SQLAlchemy URL; tables are made at first use."""
+    """The metric store behind a SQLAlchemy URL; its schema is brought up to date at first use."""
 
     url: str
 
     @cached_property
     def engine(self) -> sa.Engine:
         """The engine, its schema in place."""
-        engine = sa.create_engine(self.url)
+        engine = sa.create_engine(self.url, pool_pre_ping=True)
         if engine.dialect.name == "sqlite":
             _prepare_sqlite(engine)
-        metadata.create_all(engine)
+        bring_up_to_date(engine)
         return engine
 
     def insert(self, table: sa.Table) -> postgresql.Insert | sqlite.Insert:

@@ -1,0 +1,137 @@
+"""`make stack`, `make stack-down`, `make stack-status`.
+
+Belongs here: starting, waiting, stopping and telling, through Supervisor.
+"""
+
+import os
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+import typer
+
+from deploy.stack.folder import CannotPrepare, Stack
+from deploy.stack.servers import BINARIES, Missing, Server, check_programs
+from tip_assets.settings import Settings
+
+_READY_WITHIN_SECONDS = 180
+app = typer.Typer(
+    add_completion=False, pretty_exceptions_enable=False, help="The platform's servers."
+)
+
+
+@app.command()
+def up() -> None:
+    """Start every server, wait until each is ready, print the addresses."""
+    stack = _stack()
+    if not _supervisor_runs(stack):
+        _start_supervisor(stack)
+    environment = os.environ | stack.environment()
+    first = [server for server in stack.servers if not server.needs_storage]
+    others = [server for server in stack.servers if server.needs_storage]
+    _start(stack, first)
+    databases = [BINARIES / "tips", "databases"]
+    if subprocess.run(databases, env=environment, check=False).returncode:
+        _fail("the databases cannot be prepared; the servers that use them are not started")
+    _start(stack, others)
+    typer.echo(f"Use it in a shell: set -a; . {stack.environment_file}; set +a")
+
+
+@app.command()
+def down() -> None:
+    """Stop every server; the data stay in the folder."""
+    stack = _stack()
+    if not _supervisor_runs(stack):
+        typer.echo("The stack is not up.")
+        return
+    _control(stack, "shutdown")
+    _wait(
+        "the servers to stop",
+        lambda: not _supervisor_runs(stack) and not any(s.port_is_taken() for s in stack.servers),
+    )
+    typer.echo(f"The stack is down; its data are in {stack.folder}.")
+
+
+@app.command()
+def status() -> None:
+    """Say which servers are ready; exit code 1 when one is not."""
+    stack = _stack()
+    runs, all_ready = _supervisor_runs(stack), True
+    for server in stack.servers:
+        ready = runs and _is_ready(stack, server)
+        all_ready &= ready
+        typer.echo(f"  {server.title:<17} {'ready' if ready else 'NOT READY':<10} {_where(server)}")
+    raise typer.Exit(0 if all_ready else 1)
+
+
+def _stack() -> Stack:
+    settings = Settings()
+    try:
+        check_programs()
+    except Missing as missing:
+        _fail(str(missing))
+    return Stack(Path(settings.stack_folder).resolve(), settings)
+
+
+def _start_supervisor(stack: Stack) -> None:
+    for server in stack.servers:
+        if server.port_is_taken():
+            _fail(
+                f"port {server.port}, meant for {server.title}, is taken by another process: stop "
+                f"it or set {server.setting}"
+            )
+    try:
+        stack.prepare()
+    except CannotPrepare as trouble:
+        _fail(str(trouble))
+    (stack.folder / "supervisor.sock").unlink(missing_ok=True)  # of one that was killed
+    command = [BINARIES / "supervisord", "-c", stack.supervisor_file]
+    subprocess.run(command, env=os.environ | stack.environment(), check=True)
+
+
+def _start(stack: Stack, servers: list[Server]) -> None:
+    for server in servers:
+        _control(stack, "start", server.name)
+    for server in servers:
+        log = stack.folder / "logs" / f"{server.name}.log"
+        _wait(f"{server.title} (its log: {log})", lambda s=server: _is_ready(stack, s))
+        typer.echo(f"  {server.title:<17} {_where(server) or 'runs'}")
+
+
+def _is_ready(stack: Stack, server: Server) -> bool:
+    runs = "RUNNING" in _control(stack, "status", server.name)
+    return runs and (server.port is None or server.answers())
+
+
+def _where(server: Server) -> str:
+    return server.address if server.port else ""
+
+
+def _wait(what: str, until: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + _READY_WITHIN_SECONDS
+    while not until():
+        if time.monotonic() > deadline:
+            _fail(f"waited {_READY_WITHIN_SECONDS} s in vain for {what}")
+        time.sleep(0.3)
+
+
+def _supervisor_runs(stack: Stack) -> bool:
+    return _control(stack, "pid").strip().isdigit()
+
+
+def _control(stack: Stack, *words: str) -> str:
+    if not stack.supervisor_file.exists():
+        return ""
+    command = [BINARIES / "supervisorctl", "-c", stack.supervisor_file, *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+
+
+def _fail(words: str) -> NoReturn:
+    typer.echo(f"error: {words}", err=True)
+    raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    app()

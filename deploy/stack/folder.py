@@ -1,0 +1,190 @@
+"""The stack's folder: its secrets, the environment made of them, databases, Supervisor's file.
+
+Belongs here: what is written before a server starts, so that a second start finds it. Does not
+belong here: starting anything but Postgres's own set-up.
+"""
+
+import json
+import os
+import secrets
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from deploy.stack.servers import BUCKET, HOST, Server, postgres_binaries, servers
+from tip_assets.settings import Settings
+
+_SECRETS = ("admin", "dagster", "mlflow", "metrics", "reader", "s3_key", "s3_secret")
+
+
+class CannotPrepare(Exception):
+    """The folder cannot be made ready; says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Where everything of the stack lies, and what its servers listen on."""
+
+    folder: Path
+    settings: Settings
+
+    @property
+    def environment_file(self) -> Path:
+        return self.folder / "stack.env"
+
+    @property
+    def supervisor_file(self) -> Path:
+        return self.folder / "supervisord.conf"
+
+    @property
+    def servers(self) -> list[Server]:
+        return servers(self.folder, self.settings)
+
+    def environment(self) -> dict[str, str]:
+        """The variables by which the platform learns of the stack, as `stack.env` holds them."""
+        lines = self.environment_file.read_text("utf-8").splitlines()
+        return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+    def prepare(self) -> None:
+        """Make what a first start needs; a later one keeps the secrets and the data.
+
+        Raises CannotPrepare.
+        """
+        for part in (self.folder, self.folder / "logs", self.folder / "s3", self.folder / "state"):
+            part.mkdir(parents=True, exist_ok=True)
+        known = self._secrets()
+        _write_secret(self.environment_file, self._environment_text(known))
+        _write_secret(self.folder / "s3-keys.json", _s3_keys(known))
+        if not (self.folder / "postgres" / "PG_VERSION").exists():
+            self._init_postgres(known["admin"])
+        self.supervisor_file.write_text(self._supervisor_text())
+
+    def _secrets(self) -> dict[str, str]:
+        """Passwords and keys, made once."""
+        file = self.folder / "secrets.json"
+        known = json.loads(file.read_text("utf-8")) if file.exists() else {}
+        made = {name: secrets.token_hex(16) for name in _SECRETS if name not in known}
+        if made:
+            known |= made
+            _write_secret(file, json.dumps(known))
+        return dict(known)
+
+    def _environment_text(self, known: dict[str, str]) -> str:
+        s = self.settings
+
+        def database(user: str, name: str) -> str:
+            # SQLAlchemy 2.1 reads a bare `postgresql://` as another driver's.
+            place = f"{HOST}:{s.postgres_port}/{name}?connect_timeout=10"
+            return f"postgresql+psycopg2://tips_{user}:{known[user]}@{place}"
+
+        variables = {
+            "TIPS_STORAGE": f"s3://{BUCKET}/platform",
+            "TIPS_STATE": f"{self.folder}/state",
+            "DAGSTER_HOME": f"{self.folder}/state/dagster",
+            "TIPS_POSTGRES_ADMIN": database("admin", "postgres"),
+            "TIPS_DAGSTER_STORAGE": database("dagster", "dagster"),
+            "TIPS_METRIC_STORE": database("metrics", "metrics"),
+            "TIPS_METRIC_READER": database("reader", "metrics"),
+            "MLFLOW_TRACKING_URI": f"http://{HOST}:{s.mlflow_port}",
+            "MLFLOW_BACKEND_STORE_URI": database("mlflow", "mlflow"),
+            "MLFLOW_DEFAULT_ARTIFACT_ROOT": f"s3://{BUCKET}/platform/mlflow",
+            # Left on, the server starts fifteen processes and takes 1.9 GB.
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+            "MLFLOW_S3_ENDPOINT_URL": f"http://{HOST}:{s.s3_port}",
+            "AWS_ENDPOINT_URL_S3": f"http://{HOST}:{s.s3_port}",
+            "AWS_ACCESS_KEY_ID": known["s3_key"],
+            "AWS_SECRET_ACCESS_KEY": known["s3_secret"],
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }
+        head = "# Written by `make stack`. To use the stack: set -a; . this file; set +a\n"
+        return head + "".join(f"{name}={value}\n" for name, value in variables.items())
+
+    def _init_postgres(self, password: str) -> None:
+        data, password_file = self.folder / "postgres", self.folder / "postgres-password"
+        shutil.rmtree(data, ignore_errors=True)  # an earlier set-up that was interrupted
+        data.mkdir(mode=0o700)
+        _write_secret(password_file, f"{password}\n")
+        command = [
+            *(postgres_binaries() / "initdb", "-D", data, "-U", "tips_admin", "-E", "UTF8"),
+            *("--locale=C.UTF-8", "--auth=scram-sha-256", f"--pwfile={password_file}"),
+        ]
+        if os.geteuid() == 0:
+            self._let_postgres_through()
+            shutil.chown(data, "postgres", "postgres")
+            shutil.chown(password_file, "postgres", "postgres")
+            command = ["runuser", "-u", "postgres", "--", *command]
+        done = subprocess.run(command, capture_output=True, text=True, cwd="/", check=False)
+        password_file.unlink()
+        if done.returncode:
+            shutil.rmtree(data)
+            raise CannotPrepare(f"Postgres cannot be set up: {done.stderr.strip()}")
+
+    def _let_postgres_through(self) -> None:
+        """Root's folders may be closed to the user `postgres`, whose data lies within."""
+        self.folder.chmod(0o711)
+        for parent in self.folder.parents:
+            if not parent.stat().st_mode & 0o001:
+                raise CannotPrepare(
+                    f"{parent} does not let the user postgres through to {self.folder}: set "
+                    "TIPS_STACK_FOLDER to a folder elsewhere, such as /var/lib/tip-platform"
+                )
+
+    def _supervisor_text(self) -> str:
+        """Secrets are not in it: programs inherit them from Supervisor's environment."""
+        folder = self.folder
+        sections = [
+            f"[supervisord]\ndirectory={Path.cwd()}\nlogfile={folder}/logs/supervisord.log\n"
+            f"pidfile={folder}/supervisord.pid\nchildlogdir={folder}/logs\numask=077",
+            f"[unix_http_server]\nfile={folder}/supervisor.sock\nchmod=0700",
+            "[rpcinterface:supervisor]\n"
+            "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface",
+            f"[supervisorctl]\nserverurl=unix://{folder}/supervisor.sock",
+            *(self._program(server, place) for place, server in enumerate(self.servers)),
+        ]
+        return "\n\n".join(sections) + "\n"
+
+    def _program(self, server: Server, place: int) -> str:
+        lines = [
+            f"[program:{server.name}]",
+            # A server does not outlive Supervisor, however that ends.
+            f"command=setpriv --pdeathsig {server.stop_signal} -- {server.command}",
+            f"stdout_logfile={self.folder}/logs/{server.name}.log",
+            "redirect_stderr=true",
+            f"stopsignal={server.stop_signal}",
+            "stopwaitsecs=30",
+            f"priority={place}",
+            f"autostart={str(not server.needs_storage).lower()}",
+            "autorestart=true",
+            "startretries=10",
+        ]
+        if server.brings_processes:
+            lines += ["stopasgroup=true", "killasgroup=true"]
+        if server.user:
+            lines.append(f"user={server.user}")
+        if server.name == "s3":
+            lines.append('environment=WEED_S3_SSE_KEY="local",GOMEMLIMIT="512MiB"')
+        return "\n".join(lines)
+
+
+def _s3_keys(known: dict[str, str]) -> str:
+    key = {"accessKey": known["s3_key"], "secretKey": known["s3_secret"]}
+    actions = ["Admin", "Read", "Write", "List", "Tagging"]
+    return json.dumps({"identities": [{"name": "tips", "credentials": [key], "actions": actions}]})
+
+
+def admin_url(stack: Stack) -> sa.URL:
+    """The administrator's URL, for tests and by hand."""
+    return sa.make_url(stack.environment()["TIPS_POSTGRES_ADMIN"])
+
+
+def _write_secret(path: Path, text: str) -> None:
+    """Replace a file by one that nobody else may read, from its first moment on."""
+    new = path.with_name(f".{path.name}.new")
+    new.unlink(missing_ok=True)
+    handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+    new.replace(path)

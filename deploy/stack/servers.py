@@ -1,0 +1,148 @@
+"""The servers of the stack: commands, ports, and how one knows that each is ready.
+
+Belongs here: that, and finding the programs. A later server is one more entry of `servers`.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+from tip_assets.settings import Settings
+
+HOST = "127.0.0.1"
+BUCKET = "tips"
+BINARIES = Path(sys.executable).parent
+
+
+class Missing(Exception):
+    """A program that the stack needs is not installed; says how to install it."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server: how it is started and stopped, where it listens, what answers when it is ready.
+
+    `needs_storage` servers start when the databases and the bucket are there. `brings_processes`
+    are stopped with all their children.
+    """
+
+    name: str
+    title: str
+    command: str
+    port: int | None = None
+    page: str | None = None
+    stop_signal: str = "TERM"
+    user: str | None = None
+    needs_storage: bool = True
+    brings_processes: bool = False
+
+    @property
+    def address(self) -> str:
+        return f"http://{HOST}:{self.port}" if self.page else f"{HOST}:{self.port}"
+
+    @property
+    def setting(self) -> str:
+        """The environment variable of its port."""
+        return f"TIPS_{self.name.upper()}_PORT"
+
+    def answers(self) -> bool:
+        """Whether a server with a port is ready for its clients."""
+        if not self.page:
+            ask = [postgres_binaries() / "pg_isready", "-q", "-h", HOST, "-p", str(self.port)]
+            return subprocess.run(ask, check=False).returncode == 0
+        try:
+            with urllib.request.urlopen(self.address + self.page, timeout=5) as answer:
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def port_is_taken(self) -> bool:
+        with socket.socket() as probe:
+            return bool(self.port) and probe.connect_ex((HOST, self.port)) == 0
+
+
+def servers(folder: Path, settings: Settings) -> list[Server]:
+    """Every server, in the order of starting."""
+    return [
+        Server(
+            "postgres",
+            "Postgres",
+            f"{postgres_binaries()}/postgres -D {folder}/postgres -p {settings.postgres_port} "
+            f"-c listen_addresses={HOST} -c unix_socket_directories= -c timezone=UTC",
+            settings.postgres_port,
+            stop_signal="INT",
+            # Postgres refuses to run as root.
+            user="postgres" if os.geteuid() == 0 else None,
+            needs_storage=False,
+        ),
+        Server(
+            "s3", "S3", _s3(folder, settings.s3_port), settings.s3_port, "/healthz",
+            needs_storage=False,
+        ),
+        Server(
+            "mlflow",
+            "MLflow",
+            f"{BINARIES}/mlflow server --workers 1 --host {HOST} --port {settings.mlflow_port} "
+            "--no-serve-artifacts",
+            settings.mlflow_port,
+            "/health",
+            brings_processes=True,
+        ),
+        Server(
+            "dagster",
+            "Dagster",
+            f"{BINARIES}/dagster-webserver -w workspace.yaml -h {HOST} -p {settings.dagster_port}",
+            settings.dagster_port,
+            "/server_info",
+            brings_processes=True,
+        ),
+        Server(
+            "daemon",
+            "Dagster's daemon",
+            f"{BINARIES}/dagster-daemon run -w workspace.yaml",
+            brings_processes=True,
+        ),
+    ]  # fmt: skip
+
+
+def _s3(folder: Path, port: int) -> str:
+    """SeaweedFS; its inner servers take the ports after its own, and as much above 10,000."""
+    inner = [f"-{name}.port={port + 1 + n}" for n, name in enumerate(_INNER)]
+    return " ".join(
+        [
+            f"{BINARIES}/weed mini -dir={folder}/s3 -ip={HOST} -ip.bind={HOST} -s3.port={port}",
+            f"-s3.config={folder}/s3-keys.json -bucket={BUCKET} -s3.autoCreateBucket=false",
+            "-s3.allowDeleteBucketNotEmpty=false -s3.port.iceberg=0 -s3.port.lance=0",
+            f"-s3.localSocket={folder}/s3.sock -filer.localSocket={folder}/filer.sock",
+            "-webdav=false -admin.ui=false -master.telemetry=false",
+            *inner,
+        ]
+    )
+
+
+_INNER = ("master", "volume", "filer", "admin")
+
+
+def postgres_binaries() -> Path:
+    """The folder of Postgres's binaries. Raises Missing when there is none."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
+    on_path = shutil.which("postgres")
+    if not found and not on_path:
+        raise Missing("Postgres is not installed: sudo apt-get install postgresql")
+    return found[-1].parent if found else Path(str(on_path)).parent
+
+
+def check_programs() -> None:
+    """Raises Missing with the first program that is not there, and how to install it."""
+    postgres_binaries()
+    for name in ("supervisord", "weed"):
+        if not (BINARIES / name).exists():
+            raise Missing(f"{name} is not installed: make setup-stack")
+    if not shutil.which("setpriv"):
+        raise Missing("setpriv is not installed: sudo apt-get install util-linux")

@@ -1,0 +1,24 @@
+"""How Alembic reaches the metric store: over the connection that it is handed.
+
+Used by `metric_schema.py`, and by `alembic revision --autogenerate` (docs/operations.md) on a
+scratch database named by `-x url=`.
+"""
+
+import sqlalchemy as sa
+from alembic import context
+
+from tip_assets.resources.metric_tables import metadata
+
+
+def _migrate(connection: sa.Connection) -> None:
+    context.configure(connection=connection, target_metadata=metadata, render_as_batch=True)
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+handed = context.config.attributes.get("connection")
+if handed is not None:
+    _migrate(handed)
+else:
+    with sa.create_engine(context.get_x_argument(as_dictionary=True)["url"]).begin() as opened:
+        _migrate(opened)
