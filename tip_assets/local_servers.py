@@ -1,4 +1,4 @@
-"""`tips up`: the Dagster UI with its daemon and the MLflow UI, on this machine's state.
+"""`tips up`: the app, the Dagster UI with its daemon and the MLflow UI, on this machine's state.
 
 Belongs here: which servers there are and how a person learns that they answer. Honcho runs them and
 stops all when one ends.
@@ -26,6 +26,7 @@ from tip_assets.settings import Settings
 
 HOST = "127.0.0.1"
 READY_WITHIN_SECONDS = 180
+APP = Path(__file__).parents[1] / "app" / "main.py"
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,22 @@ def servers(settings: Settings) -> list[Server]:
     return [
         Server("dagster", "Dagster", dagster, settings.dagster_port, "/server_info"),
         Server("mlflow", "MLflow", mlflow, settings.mlflow_port, "/health"),
+        app_server(settings),
     ]
+
+
+def app_server(settings: Settings) -> Server:
+    """The Streamlit app; what is not said here is in `app/.streamlit/config.toml`."""
+    options: dict[str, int | str] = {
+        "server.port": settings.app_port,
+        "server.address": settings.app_host,
+        "server.maxUploadSize": settings.app_upload_mb,
+    }
+    if settings.app_secrets:
+        options["secrets.files"] = str(Path(settings.app_secrets).resolve())
+    command = [sys.executable, "-m", "streamlit", "run", str(APP)]
+    command += [f"--{name}={value}" for name, value in options.items()]
+    return Server("app", "App", shlex.join(command), settings.app_port, "/_stcore/health")
 
 
 def busy(server: Server) -> bool:

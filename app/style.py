@@ -1,0 +1,97 @@
+"""How numbers, months and plots look on every page.
+
+Belongs here: colours, the Plotly template, words for numbers with their units. Does not belong
+here: what is shown (the other modules), or the theme of Streamlit's own parts
+(`.streamlit/config.toml`, which has the same colours).
+"""
+
+from datetime import date
+from typing import Any
+
+import plotly.graph_objects as go
+
+from tip_assets.plots import ACCENT, ALARM, FAINT, INK
+
+# Streamlit brings this typeface along.
+FONT = '"Source Sans", sans-serif'
+MUTED, GRID, GOOD, SECOND = "#697586", "#e4e7eb", "#2f855a", "#b7791f"
+WASH = "rgba(43, 108, 176, 0.14)"  # intervals, behind a line of the accent
+MISSING = "\N{EN DASH}"
+
+# Plots answer to the mouse by showing numbers; there is nothing to drag, zoom or log in to.
+PLOTLY_CONFIG = {"displayModeBar": False, "scrollZoom": False, "doubleClick": False}
+
+_AXIS = {
+    "gridcolor": GRID,
+    "linecolor": FAINT,
+    "zeroline": False,
+    "ticks": "",
+    "tickfont": {"size": 13, "color": MUTED},
+    "title": {"font": {"size": 13, "color": MUTED}, "standoff": 8},
+    "fixedrange": True,
+}
+TEMPLATE = go.layout.Template(
+    layout={
+        "font": {"family": FONT, "size": 14, "color": INK},
+        "colorway": [ACCENT, SECOND, GOOD, MUTED],
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "margin": {"l": 8, "r": 8, "t": 36, "b": 8},
+        "xaxis": _AXIS | {"automargin": True, "showgrid": False},
+        "yaxis": _AXIS | {"automargin": True},
+        "hoverlabel": {
+            "bgcolor": "#ffffff",
+            "bordercolor": FAINT,
+            "font": {"family": FONT, "size": 14, "color": INK},
+            "align": "left",
+        },
+        "legend": {
+            "orientation": "h",
+            "x": 0,
+            "xanchor": "left",
+            "y": 1,
+            "yanchor": "bottom",
+            "font": {"size": 13, "color": INK},
+            "itemclick": False,
+            "itemdoubleclick": False,
+        },
+        "hovermode": "closest",
+    }
+)
+
+
+def figure(height: int, **layout: Any) -> go.Figure:
+    """An empty figure of the app's style, `height` pixels high and as wide as its place."""
+    return go.Figure(layout={"template": TEMPLATE, "height": height, **layout})
+
+
+def dollars(value: float | None, signed: bool = False) -> str:
+    """A number of US dollars with two digits: `$3.20`, `-$0.15`; signed: `+$0.15`, too."""
+    if value is None:
+        return MISSING
+    sign = "\N{MINUS SIGN}" if round(value, 2) < 0 else "+" if signed else ""
+    return f"{sign}${abs(value):,.2f}"
+
+
+def percent(share: float | None, digits: int = 0) -> str:
+    """A share as a percentage: `15 %`."""
+    return MISSING if share is None else f"{100 * share:.{digits}f} %"
+
+
+def count(value: float | None) -> str:
+    """A whole number with thousands set apart: `1,234`."""
+    return MISSING if value is None else f"{value:,.0f}"
+
+
+def month_words(month: str) -> str:
+    """`2024-01` as `January 2024`."""
+    return f"{date.fromisoformat(f'{month}-01'):%B %Y}"
+
+
+def plain(words: object) -> str:
+    """Text for Streamlit's Markdown, with everything that has a meaning there taken literally.
+
+    File names, cells and reasons come from outside; Streamlit never renders HTML unless it is told
+    to, and this takes links, pictures, formulas and colours away, too.
+    """
+    return "".join(f"\\{char}" if char in r"\`*_{}[]()<>#+-.!|$:~^" else char for char in str(words))
