@@ -10,13 +10,15 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from tip_assets.plots import ACCENT, ALARM, FAINT, INK
+from tip_assets.plots import ACCENT, FAINT, INK
 
 # Streamlit brings this typeface along.
 FONT = '"Source Sans", sans-serif'
 MUTED, GRID, GOOD, SECOND = "#697586", "#e4e7eb", "#2f855a", "#b7791f"
 WASH = "rgba(43, 108, 176, 0.14)"  # intervals, behind a line of the accent
 MISSING = "\N{EN DASH}"
+
+_MARKDOWN = r"\`*_{}[]()<>#+-.!|$:~^"
 
 # Plots answer to the mouse by showing numbers; there is nothing to drag, zoom or log in to.
 PLOTLY_CONFIG = {"displayModeBar": False, "scrollZoom": False, "doubleClick": False}
@@ -94,4 +96,4 @@ def plain(words: object) -> str:
     File names, cells and reasons come from outside; Streamlit never renders HTML unless it is told
     to, and this takes links, pictures, formulas and colours away, too.
     """
-    return "".join(f"\\{char}" if char in r"\`*_{}[]()<>#+-.!|$:~^" else char for char in str(words))
+    return "".join(f"\\{char}" if char in _MARKDOWN else char for char in str(words))

@@ -78,6 +78,7 @@ def rows_of(
             for column, pearson in columns.items()
         ],
         tables.model_quality: quality,
+        tables.comparison: _comparison(registered_model),
         tables.group_quality: [{"version": version, **g} for g in registered_model["groups"]],
         tables.column_quality: [
             {"dataset": side, "column": column, "statistic": statistic, **_number_or_category(fact)}
@@ -86,6 +87,20 @@ def rows_of(
             for statistic, fact in facts.items()
         ],
     }
+
+
+def _comparison(registered_model: dict[str, Any]) -> list[dict[str, Any]]:
+    """The row of the month's comparison; none without a champion to compare with."""
+    found = registered_model["comparison"]
+    if not found:
+        return []
+    facts = {name: value for name, value in found.items() if name != "rival_rmse"}
+    champion = registered_model["incumbent"]["version"]
+    return [
+        facts
+        | {"version": registered_model["version"], "champion": champion}
+        | {"champion_rmse": found["rival_rmse"]}
+    ]
 
 
 def flat_metrics(metrics: DriftMetrics) -> dict[str, float]:

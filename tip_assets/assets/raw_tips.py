@@ -11,6 +11,8 @@ from tip_assets import contract
 from tip_assets.io_managers import ParquetFiles
 from tip_assets.landing import MonthOfLanding, landing_digests, landing_folder, read_month
 from tip_assets.partitions import OWNERS, months
+from tip_assets.resources.metric_store import MetricStore
+from tip_assets.resources.metric_tables import ingestion
 from tip_assets.settings import Settings, get_settings
 from tip_assets.storage import quarantine_file, write_atomically
 
@@ -41,7 +43,9 @@ landing_tips = dg.AssetSpec(
     code_version=contract.VERSION,
 )
 def raw_tips(
-    context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings]
+    context: dg.AssetExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    metric_store: MetricStore,
 ) -> dg.MaterializeResult[pd.DataFrame]:
     """Tip records of the month that satisfy the contract, with their source file and row.
 
@@ -61,6 +65,7 @@ def raw_tips(
     quarantine = quarantine_file(storage, month)
     files = ParquetFiles(storage)
     write_atomically(quarantine, files.to_bytes(landing.quarantine))
+    metric_store.replace_month(month, {ingestion: [_numbers(landing)]})
     digest = hashlib.sha256(files.to_bytes(landing.rows)).hexdigest()[:16]
     return dg.MaterializeResult(
         value=landing.rows,
@@ -69,9 +74,17 @@ def raw_tips(
     )
 
 
+def _numbers(landing: MonthOfLanding) -> dict[str, int]:
+    return {
+        "files": len(landing.files),
+        "files_unreadable": int(landing.quarantine["row"].isna().sum()),
+        "rows_kept": len(landing.rows),
+        "rows_quarantined": landing.rows_refused,
+    }
+
+
 def _metadata(landing: MonthOfLanding) -> Mapping[str, dg.MetadataValue]:
-    kept, refused, files = len(landing.rows), landing.rows_refused, len(landing.files)
-    unreadable = int(landing.quarantine["row"].isna().sum())
+    files, unreadable, kept, refused = _numbers(landing).values()
     summary = f"{kept} rows kept, {refused} quarantined, from {files} file{'s' * (files != 1)}"
     if unreadable:
         summary += f" ({unreadable} unreadable)"

@@ -9,6 +9,15 @@ import sqlalchemy as sa
 metadata = sa.MetaData()
 _MONTH = sa.String(7)
 
+ingestion = sa.Table(
+    "ingestion",
+    metadata,
+    sa.Column("month", _MONTH, primary_key=True),
+    sa.Column("files", sa.Integer, nullable=False),
+    sa.Column("files_unreadable", sa.Integer, nullable=False),
+    sa.Column("rows_kept", sa.Integer, nullable=False),
+    sa.Column("rows_quarantined", sa.Integer, nullable=False),
+)
 drift = sa.Table(
     "drift",
     metadata,
@@ -74,6 +83,22 @@ model_quality = sa.Table(
     sa.Column("mape_std", sa.Float, nullable=False),
     sa.Column("rmse", sa.Float, nullable=False),
     sa.Column("r2", sa.Float, nullable=False),
+)
+# A month's challenger held against the champion on the same test rows; none for the first model.
+comparison = sa.Table(
+    "comparison",
+    metadata,
+    sa.Column("month", _MONTH, primary_key=True),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("champion", sa.Integer, nullable=False),
+    sa.Column("rows", sa.Integer, nullable=False),
+    sa.Column("rmse", sa.Float, nullable=False),
+    sa.Column("champion_rmse", sa.Float, nullable=False),
+    sa.Column("difference", sa.Float, nullable=False),
+    sa.Column("low", sa.Float, nullable=False),
+    sa.Column("high", sa.Float, nullable=False),
+    sa.Column("confidence", sa.Float, nullable=False),
+    sa.Column("verdict", sa.String(20), nullable=False),
 )
 champion_history = sa.Table(
     "champion_history",
