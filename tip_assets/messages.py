@@ -70,20 +70,7 @@ def drift_message(drift: dict[str, Any]) -> Message:
 def check_message(month: str, found: CheckFound) -> Message:
     """A blocking check that failed: what it found, what it stopped, what to do."""
     holds = found.asset in HOLDING_ASSETS
-    if holds:
-        what = f"The promotion of {month} is held; the champion keeps serving."
-        do = (
-            f"Look at the reports of {month}. Let the model through with "
-            f"`tips release --month {month} --reason '...'`, or leave it."
-            if found.check in RELEASABLE
-            else "Nobody can release a broken model: docs/checks.md says what to look at."
-        )
-    else:
-        what = f"{month} has stopped at {found.asset}; nothing was trained or promoted."
-        do = (
-            f"See what was refused with `tips quarantine --month {month}`; drop a corrected file "
-            "into its landing folder, and the month runs again."
-        )
+    what, do = what_it_stops(month, found), what_to_do(month, found)
     return Message(
         cause=f"check {found.check} {month} {_digest(found.words)}",
         kind="held" if holds else "stopped",
@@ -91,6 +78,28 @@ def check_message(month: str, found: CheckFound) -> Message:
         subject=f"Waiter tip prediction {month}: {'held' if holds else 'stopped'} by {found.check}",
         text=f"{found.check}: {found.words}\n{what}\n{do}",
     )
+
+
+def what_it_stops(month: str, found: CheckFound) -> str:
+    """What a blocking check that failed has stopped, in a sentence."""
+    if found.asset in HOLDING_ASSETS:
+        return f"The promotion of {month} is held; the champion keeps serving."
+    return f"{month} has stopped at {found.asset}; nothing was trained or promoted."
+
+
+def what_to_do(month: str, found: CheckFound) -> str:
+    """What a person does about a blocking check that failed; commands stand between backticks."""
+    if found.asset not in HOLDING_ASSETS:
+        return (
+            f"See what was refused with `tips quarantine --month {month}`; drop a corrected file "
+            "into its landing folder, and the month runs again."
+        )
+    if found.check in RELEASABLE:
+        return (
+            f"Look at the reports of {month}. Let the model through with "
+            f"`tips release --month {month} --reason '...'`, or leave it."
+        )
+    return "Nobody can release a broken model: docs/checks.md says what to look at."
 
 
 def column_message(month: str, column: str, since: str, rule: str) -> Message:
