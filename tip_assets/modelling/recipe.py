@@ -20,7 +20,7 @@ from tip_assets.modelling.split import monthly_fingerprints
 from tip_assets.settings import Settings
 
 LIBRARIES = ("hyperopt", "numpy", "pandas", "scikit-learn", "scipy", "xgboost")
-CODE = ("comparison", "evaluation", "search", "served_model", "split", "training")
+CODE = ("comparison", "evaluation", "intervals", "search", "served_model", "split", "training")
 FOLDS = 5
 # Below this, a second thread costs more than it brings (measured: harmless on idle cores, 34 times
 # slower on busy ones at 244 rows).

@@ -14,6 +14,7 @@ import pandas as pd
 from tip_assets import contract
 from tip_assets.modelling.comparison import compare
 from tip_assets.modelling.evaluation import Quality, baselines, quality, rmse
+from tip_assets.modelling.intervals import HELD_OUT, held_out_errors
 from tip_assets.modelling.recipe import Recipe
 from tip_assets.modelling.search import Trial, booster_parameters, training_matrix
 from tip_assets.modelling.split import PART, TEST, TRAIN
@@ -55,8 +56,9 @@ def train_booster(
 ) -> bytes:
     """Fit the best trial on all training rows of the window; returns the booster as UBJSON.
 
-    The report lies inside the booster as an attribute, so that the two cannot part. The number of
-    rounds is the best iteration of the cross-validation.
+    The report and the errors on held-out rows, which intervals are made of, lie inside the booster
+    as attributes, so that they cannot part. The number of rounds is the best iteration of the
+    cross-validation.
     """
     import xgboost as xgb
 
@@ -79,7 +81,12 @@ def train_booster(
         **_against_baselines(booster, train, test, recipe),
         importances=_importances(booster),
     )
-    booster.set_attr(report=json.dumps(asdict(report), sort_keys=True))
+    errors = held_out_errors(
+        tips_of(test), predict_rows(booster, test), test[contract.BILL].to_numpy(float)
+    )
+    booster.set_attr(
+        report=json.dumps(asdict(report), sort_keys=True), **{HELD_OUT: errors.to_json()}
+    )
     return bytes(booster.save_raw("ubj"))
 
 
