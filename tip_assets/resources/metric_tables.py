@@ -175,3 +175,25 @@ notification = sa.Table(
     sa.Column("delivered_to", sa.String(200)),
     sa.Column("trouble", sa.Text),
 )
+# What the app answered, and the tips that people then told it; `prediction_log.py` asks it.
+prediction_log = sa.Table(
+    "prediction_log",
+    metadata,
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("at", sa.DateTime(timezone=True), nullable=False, index=True),
+    sa.Column("month", _MONTH, nullable=False, index=True),
+    sa.Column("version", sa.Integer, nullable=False),
+    # The record as it was asked, by the contract of this version.
+    sa.Column("inputs", sa.JSON, nullable=False),
+    sa.Column("contract", sa.String(12), nullable=False),
+    sa.Column("predicted", sa.Float, nullable=False),
+    # Empty for a model without errors on held-out rows.
+    sa.Column("low", sa.Float),
+    sa.Column("high", sa.Float),
+    sa.Column("coverage", sa.Float),
+    sa.Column("actual", sa.Float),
+    sa.Column("actual_at", sa.DateTime(timezone=True), index=True),
+    # The landing file that the actual tip goes to, once: named before it is written.
+    sa.Column("landing_file", sa.String(60), index=True),
+    sa.Column("landed_at", sa.DateTime(timezone=True)),
+)
