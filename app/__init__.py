@@ -1,7 +1,7 @@
 """The Streamlit app: predictions for the restaurant, reports and history for its engineer.
 
     main.py            the way in: navigation, login
-    pages/             what a person sees, one file per page; Streamlit runs them as scripts
+    views/             what a person sees, one file per page; Streamlit runs them as scripts
     *.py beside it     what the pages show, as plain functions without Streamlit
 
 Everything about data is the platform's own: contract, settings, registry, storage, metric store.

@@ -1,23 +1,63 @@
-"""The way into the app: its pages, in the order of their use.
+"""The way into the app: login, where it is configured, and the pages in the order of their use.
 
-Belongs here: what every page shares. Does not belong here: what a page shows (`pages/`).
+Belongs here: what every page shares. Does not belong here: what a page shows (`views/`).
 """
+
+from pathlib import Path
 
 import streamlit as st
 
-st.set_page_config(page_title="Waiter tips", page_icon=":material/payments:", layout="wide")
+from app.login import may_enter
+from tip_assets.settings import get_settings
 
-st.navigation(
-    {
-        "Predictions": [
-            st.Page("pages/predict.py", title="Predict", icon=":material/payments:", default=True),
-            st.Page("pages/score.py", title="Score a file", icon=":material/table_view:"),
-            st.Page("pages/feedback.py", title="Feedback", icon=":material/fact_check:"),
-        ],
-        "Platform": [
-            st.Page("pages/reports.py", title="Reports", icon=":material/description:"),
-            st.Page("pages/history.py", title="History", icon=":material/timeline:"),
-            st.Page("pages/model.py", title="Model", icon=":material/deployed_code:"),
-        ],
-    }
-).run()
+PAGES = {
+    "Predictions": [
+        st.Page("views/predict.py", title="Predict", icon=":material/payments:", default=True),
+        st.Page("views/score.py", title="Score a file", icon=":material/table_view:"),
+        st.Page("views/feedback.py", title="Feedback", icon=":material/fact_check:"),
+    ],
+    "Platform": [
+        st.Page("views/reports.py", title="Reports", icon=":material/description:"),
+        st.Page("views/history.py", title="History", icon=":material/timeline:"),
+        st.Page("views/model.py", title="Model", icon=":material/deployed_code:"),
+        st.Page("views/report.py", title="Report", visibility="hidden"),
+    ],
+}
+
+
+def door() -> None:
+    """What a person sees who is not let in, and why."""
+    st.title("Waiter tips")
+    if "is_logged_in" not in st.user:
+        st.error(
+            "A login is asked for (TIPS_APP_SECRETS, TIPS_APP_USERS), but no file with "
+            "Streamlit's `[auth]` was found. Nobody is let in until it is there."
+        )
+    elif not st.user.is_logged_in:
+        st.write("Predictions of tips, and how the model behind them is doing.")
+        st.button("Log in", type="primary", on_click=st.login)
+    else:
+        st.error("You are logged in, but you are not one of those who may use this app.")
+        st.button("Log out", on_click=st.logout)
+
+
+def is_let_in() -> bool:
+    """Whether this person may see the pages; without a login configured everybody may."""
+    settings = get_settings()
+    # Streamlit knows of logins only when its secrets have `[auth]`.
+    if "is_logged_in" not in st.user:
+        return not (settings.app_secrets or settings.app_users)
+    return bool(st.user.is_logged_in) and may_enter(dict(st.user), settings.app_users)
+
+
+st.set_page_config(page_title="Waiter tips", page_icon=":material/payments:", layout="wide")
+st.logo(Path(__file__).with_name("logo.svg"), size="large")
+if is_let_in():
+    page = st.navigation(PAGES)
+    if "is_logged_in" in st.user:
+        with st.sidebar:
+            st.caption(str(st.user.get("email") or st.user.get("name") or "Logged in"))
+            st.button("Log out", on_click=st.logout, icon=":material/logout:", width="stretch")
+else:
+    page = st.navigation([st.Page(door, title="Waiter tips")], position="hidden")
+page.run()

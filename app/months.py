@@ -1,0 +1,113 @@
+"""What the platform knows of a month, for its reports page: in the words that it has for it.
+
+Belongs here: gathering what the metric store says. Does not belong here: wording (`messages.py`,
+the checks) or showing (`views/reports.py`).
+"""
+
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+
+from tip_assets.messages import what_it_stops, what_to_do
+from tip_assets.resources import metric_tables as tables
+from tip_assets.resources.metric_store import MetricStore, Row
+from tip_assets.run_facts import CheckFound
+
+
+@dataclass(frozen=True)
+class Month:
+    """A month's rows of the metric store; None or empty where it has none.
+
+    `decision` is the last one on the month's model, `failure` what ended its last run, `told` what
+    people were told about it.
+    """
+
+    month: str
+    decision: Row | None = None
+    failure: str | None = None
+    ingested: Row | None = None
+    model: Row | None = None
+    comparison: Row | None = None
+    dataset: Row | None = None
+    drift: list[Row] = field(default_factory=list)
+    checks: list[Row] = field(default_factory=list)
+    told: list[Row] = field(default_factory=list)
+
+    @property
+    def stopped_by(self) -> list[Row]:
+        """Blocking checks that fail."""
+        return [check for check in self.checks if check["blocking"] and not check["passed"]]
+
+    @property
+    def warned_by(self) -> list[Row]:
+        """Checks that fail and stop nothing."""
+        return [check for check in self.checks if not (check["blocking"] or check["passed"])]
+
+    @property
+    def passed(self) -> list[Row]:
+        return [check for check in self.checks if check["passed"]]
+
+    @property
+    def verdict(self) -> tuple[str, str]:
+        """What became of the month in a word, and why, or what it stopped, in a sentence."""
+        if self.failure:
+            return "failed", self.failure
+        if self.stopped_by and (self.decision is None or self.decision["action"] == "held"):
+            first = _found(self.stopped_by[0])
+            action = self.decision["action"] if self.decision else "stopped"
+            return action, what_it_stops(self.month, first)
+        if self.decision:
+            return self.decision["action"], self.decision["reason"]
+        return "not decided", "no model of the month was decided on yet"
+
+    @property
+    def to_do(self) -> list[str]:
+        """What a person should do about it; commands stand between backticks."""
+        words = [what_to_do(self.month, _found(check)) for check in self.stopped_by]
+        if self.decision and self.decision["action"] != "held":
+            words = []  # somebody has
+        words += [row["text"].splitlines()[-1] for row in self.told if row["kind"] in _ADVISING]
+        return list(dict.fromkeys(words))
+
+
+# Messages that end with what to do, and are about no check.
+_ADVISING = ("column drift", "failure")
+
+
+def months_known(store: MetricStore) -> list[str]:
+    """Months of which the metric store knows anything, newest first."""
+    of_month = (tables.ingestion, tables.check_result, tables.champion_history, tables.run_outcome)
+    query = sa.union(*(sa.select(table.c.month) for table in of_month))
+    with store.engine.connect() as connection:
+        return sorted((m for m in connection.execute(query).scalars() if m), reverse=True)
+
+
+def month_of(store: MetricStore, month: str) -> Month:
+    """Everything that the metric store knows of a month."""
+
+    def rows(table: sa.Table, *others: sa.ColumnElement[bool]) -> list[Row]:
+        return store.select(sa.select(table).where(table.c.month == month, *others))
+
+    def first(found: list[Row]) -> Row | None:
+        return found[0] if found else None
+
+    decisions = [row for row in store.history() if row["month"] == month and row["challenger"]]
+    decided = [row for row in decisions if row["action"] != "refused"]
+    runs = sorted(rows(tables.run_outcome), key=lambda row: row["ended_at"])
+    return Month(
+        month=month,
+        decision=decided[-1] if decided else None,
+        failure=runs[-1]["failure"] if runs else None,
+        ingested=first(rows(tables.ingestion)),
+        model=first(rows(tables.model_quality, tables.model_quality.c.part == "test")),
+        comparison=first(rows(tables.comparison)),
+        dataset=first(rows(tables.dataset_drift)),
+        drift=rows(tables.drift),
+        checks=store.checks(month),
+        told=sorted(rows(tables.notification), key=lambda row: row["at"]),
+    )
+
+
+def _found(check: Row) -> CheckFound:
+    names = ("check", "asset", "blocking", "passed", "words")
+    return CheckFound(**{name: check[name] for name in names})

@@ -1,0 +1,56 @@
+"""Parts of Streamlit that several pages share.
+
+Belongs here: how something is shown. Does not belong here: what is shown, or how numbers and plots
+look (`style.py`).
+"""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import streamlit as st
+
+from app.sources import Away, Source
+from app.style import PLOTLY_CONFIG, plain
+
+# How long an answer of a source is shown before it is asked again.
+FRESH_SECONDS = 20
+_COLOURS = {
+    "promoted": ("green", ":material/check_circle:"),
+    "released": ("green", ":material/lock_open:"),
+    "rolled back": ("blue", ":material/undo:"),
+    "kept": ("blue", ":material/remove_circle:"),
+    "held": ("orange", ":material/pause_circle:"),
+    "stopped": ("orange", ":material/pan_tool:"),
+    "refused": ("red", ":material/block:"),
+    "failed": ("red", ":material/error:"),
+}
+
+Answer = TypeVar("Answer")
+
+
+def ask(source: Source, question: Callable[[], Answer]) -> Answer | None:
+    """The answer of a source; None after saying on the page that it is away."""
+    try:
+        return source.ask(question)
+    except Away as away:
+        st.warning(plain(away), icon=":material/cloud_off:")
+        return None
+
+
+def verdict_badge(action: str) -> None:
+    """A decision as a coloured word."""
+    colour, icon = _COLOURS.get(action, ("gray", ":material/help:"))
+    st.badge(action.capitalize(), color=colour, icon=icon)
+
+
+def nothing_yet(words: str, command: str = "") -> None:
+    """A page, or a part of one, that has nothing to show yet: why, and what fills it."""
+    with st.container(border=True, horizontal_alignment="center", gap="small"):
+        st.markdown(f":material/hourglass_empty: {words}", text_alignment="center")
+        if command:
+            st.code(command, language=None, width="content")
+
+
+def plot(figure: object, key: str, alt: str) -> None:
+    """A Plotly figure in the app's style; `alt` is what it shows, for people who do not see it."""
+    st.plotly_chart(figure, theme=None, config=PLOTLY_CONFIG, key=key, alt=alt)

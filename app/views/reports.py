@@ -1,0 +1,223 @@
+"""Reports: a month in words, and its four reports below."""
+
+import streamlit as st
+
+from app import months, report_files
+from app.months import Month
+from app.parts import FRESH_SECONDS, ask, nothing_yet, verdict_badge
+from app.sources import METRICS, STORAGE, metric_store
+from app.style import MISSING, count, dollars, month_words, plain
+from tip_assets import contract
+from tip_assets.drift.evidently_reports import REPORTS
+from tip_assets.drift.rule import p_words
+from tip_assets.settings import get_settings
+
+FRAME_HEIGHT = 1000
+
+
+@st.cache_data(ttl=FRESH_SECONDS, show_spinner=False)
+def _months(_url: str) -> list[str]:
+    return METRICS.ask(lambda: months.months_known(metric_store()))
+
+
+@st.cache_data(ttl=FRESH_SECONDS, show_spinner=False)
+def _month(_url: str, month: str) -> Month:
+    return METRICS.ask(lambda: months.month_of(metric_store(), month))
+
+
+def choose_month(known: list[str]) -> str:
+    """The month to show: of the address, if it has one, else the newest."""
+    wanted = st.query_params.get("month", "")
+    chosen = st.selectbox(
+        "Month",
+        known,
+        index=known.index(wanted) if wanted in known else 0,
+        format_func=month_words,
+        label_visibility="collapsed",
+    )
+    st.query_params["month"] = chosen
+    return chosen
+
+
+def show_verdict(found: Month) -> None:
+    """What was decided, what stands behind it, and what to do."""
+    action, words = found.verdict
+    with st.container(border=True):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            verdict_badge(action)
+            if found.decision and found.decision["champion_after"]:
+                st.caption(f"champion: version {found.decision['champion_after']}")
+        st.markdown(f"**{plain(_sentence(words))}**")
+        for check in found.stopped_by:
+            st.markdown(f"{_title(check['check'])}: {plain(check['words'])}")
+        for words in found.to_do:
+            st.markdown(f":material/arrow_forward: {_with_commands(words)}")
+
+
+def show_numbers(found: Month) -> None:
+    """The month in four numbers."""
+    rows, model, dataset = found.ingested, found.model, found.dataset
+    cards = [
+        (
+            "Rows kept",
+            count(rows["rows_kept"]) if rows else MISSING,
+            f"{count(rows['rows_quarantined'])} quarantined" if rows else "",
+        ),
+        (
+            "Test RMSE",
+            dollars(model["rmse"]) if model else MISSING,
+            f"version {model['version']}, {count(model['rows'])} held-out rows" if model else "",
+        ),
+        (
+            "Columns drifted",
+            f"{dataset['drifted_columns']} of {dataset['columns']}" if dataset else MISSING,
+            f"{count(dataset['current_rows'])} rows against {count(dataset['reference_rows'])}"
+            if dataset
+            else "",
+        ),
+        (
+            "Checks that hold",
+            f"{len(found.passed)} of {len(found.checks)}" if found.checks else MISSING,
+            f"{len(found.warned_by)} warned, {len(found.stopped_by)} stopped",
+        ),
+    ]
+    for place, (label, value, below) in zip(st.columns(len(cards)), cards, strict=True):
+        with place, st.container(border=True, height="stretch"):
+            st.metric(label, value)
+            st.caption(below or MISSING)
+
+
+def show_checks(found: Month) -> None:
+    """The checks: those that failed first, the others folded away."""
+    st.subheader("Checks")
+    for check in found.stopped_by:
+        _line(":orange[:material/pause_circle:]", check)
+    for check in found.warned_by:
+        _line(":orange[:material/warning:]", check)
+    with st.expander(
+        f"{len(found.passed)} checks hold", expanded=not (found.stopped_by or found.warned_by)
+    ):
+        for check in found.passed:
+            _line(":green[:material/check:]", check)
+
+
+def show_drift(found: Month) -> None:
+    """Every column's test and effect size beside their thresholds."""
+    st.subheader("Drift")
+    if not found.drift:
+        st.caption("Drift was not measured: the month stopped before.")
+        return
+    order = [*contract.COLUMNS]
+    rows = sorted(
+        found.drift, key=lambda r: order.index(r["column"]) if r["column"] in order else len(order)
+    )
+    first = rows[0]
+    st.dataframe(
+        {
+            "Column": [_label(row["column"]) for row in rows],
+            "Test": [row["test"] for row in rows],
+            "p, corrected": [p_words(row["p_value_corrected"]) for row in rows],
+            "Effect size": [row["effect_size"] for row in rows],
+            "Drifted": ["yes" if row["drifted"] else "no" for row in rows],
+        },
+        hide_index=True,
+        height="content",
+        column_config={
+            "p, corrected": st.column_config.TextColumn(alignment="right"),
+            "Effect size": st.column_config.NumberColumn(format="%.3f"),
+        },
+    )
+    st.caption(
+        f"Drifted: p below {first['threshold_p_value']:g} and effect size at least "
+        f"{first['threshold_effect_size']:g}."
+    )
+
+
+def show_reports(month: str) -> None:
+    """One report at a time, in a frame it cannot get out of."""
+    st.subheader("The four reports")
+    wanted = st.query_params.get("report", "")
+    report = st.segmented_control(
+        "Report",
+        list(REPORTS),
+        default=wanted if wanted in REPORTS else next(iter(REPORTS)),
+        format_func=REPORTS.__getitem__,
+        required=True,
+        label_visibility="collapsed",
+    )
+    st.query_params["report"] = report
+    storage = get_settings().storage_root
+    with st.spinner("Reading the report", show_time=False):
+        page = ask(STORAGE, lambda: report_files.read_report(storage, month, report))
+    if page is None:
+        st.caption(f"{month_words(month)} has no such report in the storage.")
+        return
+    with st.container(horizontal=True):
+        st.download_button(
+            "Download",
+            page,
+            file_name=f"{month}-{report}.html",
+            mime="text/html",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+        st.link_button(
+            "Open alone",
+            f"report?month={month}&report={report}",
+            icon=":material/open_in_new:",
+        )
+    st.iframe(
+        report_files.sandboxed(page, f"{REPORTS[report]}, {month}", FRAME_HEIGHT),
+        height=FRAME_HEIGHT,
+    )
+
+
+def _line(icon: str, check: dict) -> None:
+    st.markdown(f"{icon} **{_title(check['check'])}** {plain(check['words'])}")
+
+
+def _title(check: str) -> str:
+    return plain(check.replace("_", " ").capitalize())
+
+
+def _label(column: str) -> str:
+    known = contract.COLUMNS.get(column)
+    return known.label if known else column.capitalize()
+
+
+def _sentence(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:]}"
+
+
+def _with_commands(words: str) -> str:
+    """A sentence of the platform: what stands between backticks is code, the rest is plain."""
+    parts = words.split("`")
+    return "".join(f"`{part}`" if place % 2 else plain(part) for place, part in enumerate(parts))
+
+
+title, choice = st.columns([3, 1], vertical_alignment="bottom")
+title.title("Reports")
+url = get_settings().metric_store_url
+known = ask(METRICS, lambda: _months(url))
+if known is None:
+    known = ask(STORAGE, lambda: report_files.months_with_reports(get_settings().storage_root))
+if not known:
+    nothing_yet("No month has been run yet.", "tips run --month 2024-01 --sample")
+    st.stop()
+with choice:
+    month = choose_month(known)
+found = ask(METRICS, lambda: _month(url, month))
+if found is not None:
+    show_verdict(found)
+    show_numbers(found)
+    left, right = st.columns(2, gap="large")
+    with left:
+        show_checks(found)
+    with right:
+        show_drift(found)
+    if found.told:
+        with st.expander("What people were told"):
+            for row in found.told:
+                st.markdown(f"**{plain(row['subject'])}**")
+                st.code(row["text"], language=None, wrap_lines=True)
+show_reports(month)
