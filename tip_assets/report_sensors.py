@@ -10,6 +10,7 @@ import dagster as dg
 
 from tip_assets.landing import newest_landing
 from tip_assets.messages import silence_message
+from tip_assets.parameters import publish_parameters
 from tip_assets.reporting import report_missed_runs, report_run
 from tip_assets.resources.notifications import notifications
 from tip_assets.settings import Settings
@@ -61,7 +62,7 @@ def silence_sensor(
 ) -> dg.SkipReason:
     """Tells, once, when no landing file has come for too long.
 
-    Also reports runs whose report was missed, and tries failed deliveries again.
+    Also reports runs whose report was missed, and tries again what could not be told.
     """
     report_missed_runs(context.instance, settings)
     telling, newest = notifications(settings), newest_landing(settings.storage_root)
@@ -71,6 +72,6 @@ def silence_sensor(
         not_told = telling.send(silence_message(words, settings.landing_silent_days))
     else:
         not_told = telling.send()
-    for trouble in not_told:
+    for trouble in (*not_told, *publish_parameters(settings)):
         context.log.error("not told: %s", trouble)
     return dg.SkipReason(f"newest landing file: {newest or 'none yet'}")

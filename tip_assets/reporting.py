@@ -25,6 +25,7 @@ from tip_assets.messages import (
     training_message,
 )
 from tip_assets.modelling.promotion import RELEASABLE
+from tip_assets.parameters import publish_parameters
 from tip_assets.resources.metric_store import MetricStore
 from tip_assets.resources.notifications import Message, notifications
 from tip_assets.run_facts import PARTITION_TAG, RunFacts, run_facts
@@ -35,7 +36,7 @@ LOOKED_BACK = timedelta(days=7)
 
 
 def report_run(instance: dg.DagsterInstance, run_id: str, settings: Settings) -> list[str]:
-    """Record a month's run that has ended and send its messages.
+    """Record a month's run that has ended, send its messages and publish who serves.
 
     Gives the deliveries that failed, in words. A run of no month is left alone.
     """
@@ -63,6 +64,8 @@ def report_run(instance: dg.DagsterInstance, run_id: str, settings: Settings) ->
         if facts.failure and not facts.interrupted:
             messages = [*messages, failure_message(month, facts.failure, before)]
     not_told = notifications(settings).send(*messages)
+    if "production_model" in facts.made:
+        not_told = [*not_told, *publish_parameters(settings)]
     # Last: a run that has no outcome yet is reported again.
     store.record_run(outcome, facts.made)
     return not_told

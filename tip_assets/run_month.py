@@ -37,7 +37,8 @@ class Outcome:
     `values` are the values of the assets that were made. `held` are blocking checks that failed,
     by name, with their words; `failure` the words of a step that failed for another reason.
     `champion` is the version that serves after the run; `interrupted` says that a person or the
-    limit of time ended it. `not_told` are notifications that could not be delivered, in words.
+    limit of time ended it. `not_told` are notifications that could not be delivered and parameters
+    that could not be written, in words.
     """
 
     month: str

@@ -1,4 +1,4 @@
-"""Every setting of the platform, typed and documented, read from the environment.
+"""Every setting of the platform, typed and documented, read from the environment or a store.
 
 Belongs here: knobs a person may turn. Does not belong here: facts about the data (`contract.py`)
 or anything that acts on a setting.
@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from upath import UPath
+
+from tip_assets.resources.parameter_store import PREFIX
+from tip_assets.stored_settings import StoredSettings
 
 REGISTERED_MODEL = "waiter-tips"
 TRAINING_EXPERIMENT = "waiter-tips"
@@ -70,6 +73,30 @@ class Settings(BaseSettings):
     )
     app_upload_mb: int = Field(
         200, ge=1, description="Largest file that may be uploaded to the app, in megabytes."
+    )
+    app_metrics_port: int = Field(
+        9092, ge=0, description="Port of the app's own numbers for Prometheus; 0: none."
+    )
+    champion_check_seconds: float = Field(
+        15, gt=0, le=60, description="How often the app looks whether another model serves."
+    )
+    interval_coverage: float = Field(
+        0.9,
+        ge=0.5,
+        le=0.99,
+        description="Share of the tips that lie within the interval of a prediction.",
+    )
+    prediction_log: bool = Field(
+        True, description="Whether the app writes its predictions to the metric store."
+    )
+    prediction_log_days: int = Field(
+        730, ge=1, description="Days after which a logged prediction is deleted."
+    )
+    feedback_minutes: float = Field(
+        60,
+        ge=0,
+        description="Tips told in the app are collected for so long before they land: each file "
+        "that lands runs its month.",
     )
     app_secrets: str = Field(
         "",
@@ -161,6 +188,13 @@ class Settings(BaseSettings):
         description="SNS topic for notifications; empty: the file `notifications.jsonl` in the "
         "state folder.",
     )
+    parameter_prefix: str = Field(
+        "",
+        pattern=PREFIX,
+        description="Prefix in AWS Parameter Store, such as `/tip-platform`: `initial_paths`, "
+        "`tracking_server_host` and `sns_topic_arn` under it stand for what the environment does "
+        "not say. Empty: it is not used.",
+    )
     landing_check_seconds: int = Field(
         30, ge=1, description="How often the landing is listed for new files."
     )
@@ -173,6 +207,18 @@ class Settings(BaseSettings):
     report_rows: int = Field(
         20_000, ge=100, description="Most rows of each side drawn into an HTML report."
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Where settings come from: each source is asked for what those before it do not give."""
+        return init_settings, env_settings, StoredSettings(settings_cls)
 
     @field_validator("column_alarm", "blocking_alarm")
     @classmethod

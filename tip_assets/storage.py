@@ -37,5 +37,11 @@ def quarantine_file(storage: UPath, month: str) -> UPath:
     return storage / "quarantine" / f"{month}.parquet"
 
 
+def artifact_paths(storage: UPath) -> dict[str, str]:
+    """Where everything of a storage lies, by kind."""
+    kinds = ("landing", "quarantine", "assets", "reports", "mlflow")
+    return {kind: str(storage / kind) for kind in kinds}
+
+
 def report_folder(storage: UPath, month: str) -> UPath:
     return storage / "reports" / month

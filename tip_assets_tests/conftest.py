@@ -16,6 +16,7 @@ from tip_assets.assets.transformed_tips import transform
 from tip_assets.modelling.recipe import Recipe, recipe_for
 from tip_assets.settings import Settings
 from tip_assets.simulate import sample_bytes
+from tip_assets_tests.aws_server import AwsServer
 from tip_assets_tests.landing_place import Place
 
 # Machines are busy: how long an example takes says nothing about the code.
@@ -59,6 +60,15 @@ def rows(sample: pd.DataFrame) -> pd.DataFrame:
 def recipe(rows: pd.DataFrame) -> Recipe:
     """A recipe of a short search."""
     return recipe_for(rows, Settings(trials=4))
+
+
+@pytest.fixture(scope="session")
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AwsServer]:
+    """An AWS server that is empty at first."""
+    server = AwsServer(tmp_path_factory.mktemp("aws"))
+    server.wait()
+    yield server
+    server.stop()
 
 
 @pytest.fixture

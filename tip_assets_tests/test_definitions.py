@@ -18,7 +18,7 @@ import sys, time
 started = time.process_time()
 from tip_assets.definitions import defs
 defs()
-heavy = {"mlflow", "evidently", "xgboost", "hyperopt", "matplotlib"} & set(sys.modules)
+heavy = {"mlflow", "evidently", "xgboost", "hyperopt", "matplotlib", "boto3"} & set(sys.modules)
 print(time.process_time() - started, *sorted(heavy))
 """
 

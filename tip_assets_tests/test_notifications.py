@@ -1,20 +1,15 @@
 """People are told once per cause, by SNS or in a file, and trouble with telling is never lost."""
 
 import json
-import subprocess
 import sys
-import time
-import urllib.request
 from pathlib import Path
 
-import boto3
 import pytest
 from pydantic import ValidationError
 
 from tip_assets.resources.metric_store import MetricStore
 from tip_assets.resources.notifications import Message, Notifications
 from tip_assets.settings import Settings
-from tip_assets_tests.ports import free_port
 
 
 def message(cause: str, subject: str = "Training results") -> Message:
@@ -99,41 +94,11 @@ def test_what_cannot_be_delivered_is_told_kept_and_tried_again(telling, tmp_path
     assert [line["cause"] for line in lines(telling)] == ["a", "b"]
 
 
-@pytest.fixture(scope="module")
-def aws(tmp_path_factory):
-    """The address of a moto server; its AWS is empty."""
-    port = free_port()
-    log = tmp_path_factory.mktemp("moto") / "log"
-    with log.open("w") as output:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
-            stdout=output,
-            stderr=output,
-        )
-    address = f"http://127.0.0.1:{port}"
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        assert server.poll() is None, log.read_text()
-        try:
-            urllib.request.urlopen(f"{address}/moto-api/", timeout=2)
-            break
-        except OSError:
-            time.sleep(0.2)
-    yield address
-    server.terminate()
-    server.wait(10)
-
-
 @pytest.mark.services
 def test_sns_gets_each_cause_once_and_a_missing_topic_is_told(telling, aws, monkeypatch):
-    monkeypatch.setenv("AWS_ENDPOINT_URL", aws)
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "test")
-    sns, sqs = (boto3.client(name, region_name="eu-central-1") for name in ("sns", "sqs"))
-    topic = sns.create_topic(Name="tips")["TopicArn"]
-    queue = sqs.create_queue(QueueName="read-back")["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
-    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn["Attributes"]["QueueArn"])
+    for name, value in aws.environment().items():
+        monkeypatch.setenv(name, value)
+    topic, queue = aws.topic_with_queue("tips")
 
     missing = telling.model_copy(update={"topic_arn": topic + "-gone"})
     (trouble,) = missing.send(message("a", subject="Trinkgeld für März " + "x" * 200))
@@ -142,8 +107,7 @@ def test_sns_gets_each_cause_once_and_a_missing_topic_is_told(telling, aws, monk
     working = telling.model_copy(update={"topic_arn": topic})
     assert working.send(message("a"), message("b")) == []
     assert working.send(message("a")) == []
-    answer = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10)
-    bodies = [json.loads(received["Body"]) for received in answer["Messages"]]
+    bodies = aws.received(queue)
     assert sorted(body["Message"] for body in bodies) == [
         "what happened: a\nin two lines",
         "what happened: b\nin two lines",

@@ -82,12 +82,16 @@ def rollback(
 ) -> None:
     """Let an earlier model serve again; takes effect at once."""
     from tip_assets.champion import roll_back
+    from tip_assets.parameters import publish_parameters
     from tip_assets.resources.metric_store import MetricStore
 
     with registry_of() as (settings, registry):
         store = MetricStore(url=settings.metric_store_url)
         before, after = roll_back(registry, store, to, reason, getpass.getuser())
+        not_told = publish_parameters(settings)
     typer.echo(f"Version {after.number} serves again; version {before.number} is `previous`.")
+    for trouble in not_told:
+        typer.echo(f"not told: {trouble}", err=True)
 
 
 @app.command(rich_help_panel=MODELS)

@@ -118,7 +118,8 @@ class Notifications(dg.ConfigurableResource):
 
         quick = Config(connect_timeout=5, read_timeout=10, retries={"max_attempts": 3})
         region = self.topic_arn.split(":")[3] or None
-        boto3.client("sns", region_name=region, config=quick).publish(
+        # A session of its own: the default one must not be used by two sensors at once.
+        boto3.Session().client("sns", region_name=region, config=quick).publish(
             TopicArn=self.topic_arn,
             # SNS takes printable ASCII only.
             Subject=row["subject"].encode("ascii", "replace").decode(),

@@ -1,0 +1,31 @@
+"""The command about what is kept in the Parameter Store.
+
+Belongs here: that command. Does not belong here: writing there (`tip_assets/parameters.py`).
+"""
+
+import typer
+
+from tip_assets.cli.terminal import LOOKING, AsJson, app, echo_json, fail
+from tip_assets.settings import get_settings
+
+
+@app.command(rich_help_panel=LOOKING)
+def parameters(as_json: AsJson = False) -> None:
+    """Show what is kept in the Parameter Store: settings, the model that serves, paths."""
+    from tip_assets.parameters import NAMES
+    from tip_assets.resources.parameter_store import ParameterStore, ParameterTrouble
+
+    prefix = get_settings().parameter_prefix
+    if not prefix:
+        fail("no Parameter Store is used: TIPS_PARAMETER_PREFIX is empty")
+    try:
+        stored = ParameterStore(prefix).read(*NAMES)
+    except ParameterTrouble as trouble:
+        fail(str(trouble))
+    if as_json:
+        echo_json({name: vars(found) for name, found in stored.items()})
+        return
+    for name in NAMES:
+        found = stored.get(name)
+        when = f"  (version {found.version}, {found.changed_at:%Y-%m-%d %H:%M %Z})" if found else ""
+        typer.echo(f"{prefix}/{name:<20} {found.value if found else 'not set'}{when}")
