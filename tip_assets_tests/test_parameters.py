@@ -100,6 +100,9 @@ def test_parameters_stand_for_what_the_environment_does_not_say(store, monkeypat
     given = Settings()
     assert (given.storage, given.tracking_uri) == ("here", "sqlite:///here.db")
     assert given.sns_topic_arn == TOPIC
+    monkeypatch.setenv("TIPS_SNS_TOPIC_ARN", TOPIC)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    assert Settings() == given, "a store that has nothing to add is not asked"
 
 
 @pytest.mark.parametrize(
