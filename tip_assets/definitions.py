@@ -4,6 +4,8 @@ Belongs here: wiring. Loading this module imports none of mlflow, evidently, xgb
 matplotlib: assets import them when they run.
 """
 
+import os
+
 import dagster as dg
 
 from tip_assets import jobs, report_sensors
@@ -45,11 +47,12 @@ ASSET_MODULES = (
 def resources(settings: Settings) -> dict[str, object]:
     """Every resource by the name that assets ask for."""
     storage = settings.storage_root
+    tracking_uri = _by_name("MLFLOW_TRACKING_URI", settings.tracking_uri)
     return {
         "settings": settings,
-        "mlflow_tracking": mlflow_tracking(settings),
-        "metric_store": MetricStore(url=settings.metric_store_url),
-        "fresh_process": FreshProcess(tracking_uri=settings.tracking_uri),
+        "mlflow_tracking": _mlflow_tracking(settings, tracking_uri),
+        "metric_store": MetricStore(url=_by_name("TIPS_METRIC_STORE", settings.metric_store_url)),
+        "fresh_process": FreshProcess(tracking_uri=tracking_uri),
         "parquet_files": ParquetFiles(storage),
         "json_files": JsonFiles(storage),
         "booster_files": BoosterFiles(storage),
@@ -59,11 +62,23 @@ def resources(settings: Settings) -> dict[str, object]:
 
 def mlflow_tracking(settings: Settings) -> MlflowTracking:
     """The MLflow resource for these settings."""
+    return _mlflow_tracking(settings, settings.tracking_uri)
+
+
+def _mlflow_tracking(settings: Settings, tracking_uri: str) -> MlflowTracking:
     return MlflowTracking(
-        tracking_uri=settings.tracking_uri,
+        tracking_uri=tracking_uri,
         artifact_root=str(settings.storage_root / "mlflow"),
         ui_url=settings.mlflow_ui_url,
     )
+
+
+def _by_name(variable: str, value: str) -> str:
+    """A value that may hold a password, by its environment variable.
+
+    Dagster's pages show what resources are configured with: of this they show the name.
+    """
+    return dg.EnvVar(variable) if os.environ.get(variable) == value else value
 
 
 @dg.definitions

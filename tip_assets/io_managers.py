@@ -21,8 +21,14 @@ from tip_assets.storage import write_atomically
 UNSTAMPED = "1.0"
 
 
-class OtherContract(ValueError):
+class OtherContract(dg.Failure):
     """A table of another major version of the contract; the message says what to do."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__(words, allow_retries=False)
+
+    def __str__(self) -> str:
+        return str(self.description)
 
 
 class MonthlyFiles(dg.UPathIOManager):

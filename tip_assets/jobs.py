@@ -13,6 +13,10 @@ _TAGS = {
     # A month is run again as a whole: what is done already costs little and changes nothing.
     "dagster/retry_strategy": "ALL_STEPS",
 }
+# What talks to the network retries by itself first; bad data is told by failures that allow none.
+_RETRIES = dg.RetryPolicy(
+    max_retries=1, delay=10, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS
+)
 
 
 def _oldest_first(month: str) -> dict[str, str]:
@@ -31,6 +35,7 @@ monthly_retraining_job = dg.define_asset_job(
     selection=dg.AssetSelection.all(),
     config=_BY_MONTH,
     tags=_TAGS,
+    op_retry_policy=_RETRIES,
     description="The whole month: ingestion, search, training, comparison, drift, promotion.",
 )
 
@@ -39,6 +44,7 @@ ingestion_job = dg.define_asset_job(
     selection=dg.AssetSelection.assets("raw_tips", "transformed_tips", "splits"),
     config=_BY_MONTH,
     tags=_TAGS,
+    op_retry_policy=_RETRIES,
     description="A late file for an old month: that month's rows anew, no model of it.",
 )
 
@@ -48,6 +54,7 @@ release_job = dg.define_asset_job(
     "release_job",
     selection=RELEASED.without_checks(),
     tags=_TAGS,
+    op_retry_policy=_RETRIES,
     description="Releases a model that was held, with a reason: the promotion without its checks. "
     "Drift comes with it, because a model held for its quality has not been measured for it.",
 )

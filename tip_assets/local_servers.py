@@ -50,7 +50,6 @@ def servers(settings: Settings) -> list[Server]:
     dagster = f"{binaries}/dagster dev -w workspace.yaml -h {HOST} -p {settings.dagster_port}"
     mlflow = (
         f"{binaries}/mlflow server --workers 1 --host {HOST} --port {settings.mlflow_port} "
-        f"--backend-store-uri {shlex.quote(settings.tracking_uri)} "
         f"--default-artifact-root {shlex.quote(str(settings.storage_root / 'mlflow'))}"
     )
     return [
@@ -91,6 +90,8 @@ def up(settings: Settings, terminal: TextIO) -> int:
     environment = os.environ | {
         # Left on, the server starts fifteen processes and takes 1.9 GB.
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        # Not an argument: it may hold a password, and arguments can be read by everybody.
+        "MLFLOW_BACKEND_STORE_URI": settings.tracking_uri,
         "PYTHONUNBUFFERED": "1",
     }
     with log.open("w") as output:

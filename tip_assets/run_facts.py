@@ -12,6 +12,8 @@ from typing import Any
 import dagster as dg
 from dagster._core.events import RunFailureReason  # not exported, and the only way to tell
 
+from tip_assets.services import trouble_in_words
+
 PARTITION_TAG = "dagster/partition"
 INTERRUPTED = "interrupted; what was done stays, run it again"
 TRAINING_JOB, DECISION = "monthly_retraining_job", dg.AssetKey("production_model")
@@ -125,6 +127,9 @@ def _step_failure(event: Any) -> str | None:
     error = failure.error
     if error is None:
         return f"{event.step_key}: {event.message}"
+    trouble = trouble_in_words(error)
+    if trouble:
+        return f"{event.step_key}: {trouble}"
     while error.cause is not None:
         error = error.cause
     if error.cls_name == "DagsterAssetCheckFailedError":
@@ -142,5 +147,5 @@ def _run_failure(event: Any) -> str | None:
     if data is not None and data.failure_reason == RunFailureReason.STEP_FAILURE:
         return None
     if data is not None and data.error is not None:
-        return str(data.error.message.strip().splitlines()[0])
+        return trouble_in_words(data.error) or str(data.error.message.strip().splitlines()[0])
     return event.message or "the run was canceled"

@@ -7,6 +7,7 @@ import os
 import subprocess
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -32,7 +33,7 @@ def up() -> None:
     first = [server for server in stack.servers if not server.needs_storage]
     others = [server for server in stack.servers if server.needs_storage]
     _start(stack, first)
-    databases = [BINARIES / "tips", "databases"]
+    databases = [str(BINARIES / "tips"), "databases"]
     if subprocess.run(databases, env=environment, check=False).returncode:
         _fail("the databases cannot be prepared; the servers that use them are not started")
     _start(stack, others)
@@ -87,7 +88,7 @@ def _start_supervisor(stack: Stack) -> None:
     except CannotPrepare as trouble:
         _fail(str(trouble))
     (stack.folder / "supervisor.sock").unlink(missing_ok=True)  # of one that was killed
-    command = [BINARIES / "supervisord", "-c", stack.supervisor_file]
+    command = [str(BINARIES / "supervisord"), "-c", str(stack.supervisor_file)]
     subprocess.run(command, env=os.environ | stack.environment(), check=True)
 
 
@@ -96,7 +97,7 @@ def _start(stack: Stack, servers: list[Server]) -> None:
         _control(stack, "start", server.name)
     for server in servers:
         log = stack.folder / "logs" / f"{server.name}.log"
-        _wait(f"{server.title} (its log: {log})", lambda s=server: _is_ready(stack, s))
+        _wait(f"{server.title} (its log: {log})", partial(_is_ready, stack, server))
         typer.echo(f"  {server.title:<17} {_where(server) or 'runs'}")
 
 
@@ -124,7 +125,7 @@ def _supervisor_runs(stack: Stack) -> bool:
 def _control(stack: Stack, *words: str) -> str:
     if not stack.supervisor_file.exists():
         return ""
-    command = [BINARIES / "supervisorctl", "-c", stack.supervisor_file, *words]
+    command = [str(BINARIES / "supervisorctl"), "-c", str(stack.supervisor_file), *words]
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
 

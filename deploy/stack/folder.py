@@ -108,7 +108,7 @@ class Stack:
         data.mkdir(mode=0o700)
         _write_secret(password_file, f"{password}\n")
         command = [
-            *(postgres_binaries() / "initdb", "-D", data, "-U", "tips_admin", "-E", "UTF8"),
+            *(f"{postgres_binaries()}/initdb", "-D", str(data), "-U", "tips_admin", "-E", "UTF8"),
             *("--locale=C.UTF-8", "--auth=scram-sha-256", f"--pwfile={password_file}"),
         ]
         if os.geteuid() == 0:

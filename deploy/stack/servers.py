@@ -13,6 +13,7 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
+from tip_assets.local_servers import app_server
 from tip_assets.settings import Settings
 
 HOST = "127.0.0.1"
@@ -54,7 +55,7 @@ class Server:
     def answers(self) -> bool:
         """Whether a server with a port is ready for its clients."""
         if not self.page:
-            ask = [postgres_binaries() / "pg_isready", "-q", "-h", HOST, "-p", str(self.port)]
+            ask = [f"{postgres_binaries()}/pg_isready", "-q", "-h", HOST, "-p", str(self.port)]
             return subprocess.run(ask, check=False).returncode == 0
         try:
             with urllib.request.urlopen(self.address + self.page, timeout=5) as answer:
@@ -108,7 +109,13 @@ def servers(folder: Path, settings: Settings) -> list[Server]:
             f"{BINARIES}/dagster-daemon run -w workspace.yaml",
             brings_processes=True,
         ),
+        _app(settings),
     ]  # fmt: skip
+
+
+def _app(settings: Settings) -> Server:
+    server = app_server(settings)
+    return Server("app", "App", server.command, server.port, server.ready)
 
 
 def _s3(folder: Path, port: int) -> str:

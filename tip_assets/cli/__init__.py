@@ -26,8 +26,10 @@ def main() -> None:
             "w", prefix="tips-error-", suffix=".log", delete=False, encoding="utf-8"
         ) as log:
             log.write(traceback.format_exc())
+        from tip_assets.services import trouble_in_words
+
         lines = [line for line in str(error).strip().splitlines() if line.strip()]
         words = "; ".join(line.strip() for line in lines[:3]) or "no more is known"
-        where = f"Everything is in {Path(log.name)}"
-        typer.echo(f"error: {type(error).__name__}: {words}\n{where}", err=True)
+        words = trouble_in_words(error) or f"{type(error).__name__}: {words}"
+        typer.echo(f"error: {words}\nEverything is in {Path(log.name)}", err=True)
         raise SystemExit(int(Exit.FAILED)) from error

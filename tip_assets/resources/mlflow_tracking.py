@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 # Read when MLflow is imported, which an asset may do before this resource is asked for anything.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+# A server that hangs is told after a minute and a half; MLflow's own patience is fifteen minutes.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
 # MLflow has a name of its own for what the AWS SDK and s3fs read.
 if "AWS_ENDPOINT_URL_S3" in os.environ:
     os.environ.setdefault("MLFLOW_S3_ENDPOINT_URL", os.environ["AWS_ENDPOINT_URL_S3"])
