@@ -5,4 +5,6 @@
     *.py beside it     what the pages show, as plain functions without Streamlit
 
 Everything about data is the platform's own: contract, settings, registry, storage, metric store.
+The folder is not called `pages`: Streamlit runs what lies there by its address alone, without
+`main.py`, and so without the login.
 """

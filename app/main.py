@@ -50,8 +50,10 @@ def is_let_in() -> bool:
     return bool(st.user.is_logged_in) and may_enter(dict(st.user), settings.app_users)
 
 
-st.set_page_config(page_title="Waiter tips", page_icon=":material/payments:", layout="wide")
-st.logo(Path(__file__).with_name("logo.svg"), size="large")
+HERE = Path(__file__).parent
+# A picture of our own: browsers would fetch Streamlit's symbols from Google's servers.
+st.set_page_config(page_title="Waiter tips", page_icon=HERE / "icon.svg", layout="wide")
+st.logo(HERE / "logo.svg", icon_image=HERE / "icon.svg", size="large")
 if is_let_in():
     page = st.navigation(PAGES)
     if "is_logged_in" in st.user:

@@ -38,17 +38,40 @@ def read_report(storage: UPath, month: str, report: str) -> str | None:
         return None
 
 
-def sandboxed(report: str, title: str, height: int) -> str:
-    """A page that shows a report in a frame of its own, `height` pixels high.
+def sandboxed(report: str, title: str) -> str:
+    """A page that shows a report in a frame of its own, as high as the report.
 
     Streamlit's frames share the app's origin. The one inside has none (`allow-scripts` without
     `allow-same-origin`), so a report can draw, and can neither read nor script the app; it opens
-    no windows, and the policy, which frames inherit, leaves it no network.
+    no windows, and the policy, which frames inherit, leaves it no network. All it can say is how
+    high it is; what it says is taken for a number and bounded.
     """
-    return (
-        '<!doctype html><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
-        "<style>html,body{margin:0;background:#fff}iframe{border:0;width:100%;display:block}"
-        f"</style><iframe title='{html.escape(title)}' sandbox='allow-scripts' "
-        f"style='height:{height}px' srcdoc='{html.escape(report)}'></iframe>"
-    )
+    # Before the last one: a report's scripts speak of others.
+    page, end, rest = report.rpartition("</body>")
+    inner = f"{page}{_TELLS_ITS_HEIGHT}{end}{rest}"
+    return _FRAME.format(policy=_POLICY, title=html.escape(title), report=html.escape(inner))
+
+
+# At its load, too: browsers do not look at the size of a frame that is out of sight.
+_TELLS_ITS_HEIGHT = """<script>
+  const tell = () => parent.postMessage(document.body.offsetHeight, "*");
+  addEventListener("load", () => { tell(); setTimeout(tell, 1000); });
+  new ResizeObserver(tell).observe(document.body);
+</script>"""
+# Reports are made for desks: on a phone the frame is wider than the screen and can be moved.
+_FRAME = """<!doctype html>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<style>
+  body {{ margin: 0; overflow-x: auto; overflow-y: hidden; }}
+  iframe {{ border: 0; display: block; width: 100%; min-width: 900px; height: 900px; }}
+</style>
+<iframe title="{title}" sandbox="allow-scripts" srcdoc="{report}"></iframe>
+<script>
+  const frame = document.querySelector("iframe");
+  addEventListener("message", (event) => {{
+    const height = Math.ceil(Number(event.data)) + 40;
+    if (event.source === frame.contentWindow && height > 200 && height < 20000)
+      frame.style.height = height + "px";
+  }});
+</script>"""

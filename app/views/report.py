@@ -9,8 +9,6 @@ from app.style import month_words, plain
 from tip_assets.drift.evidently_reports import REPORTS
 from tip_assets.settings import get_settings
 
-FRAME_HEIGHT = 2400
-
 month, report = (st.query_params.get(name, "") for name in ("month", "report"))
 storage = get_settings().storage_root
 try:
@@ -32,6 +30,4 @@ with st.container(horizontal=True, vertical_alignment="bottom", horizontal_align
         icon=":material/download:",
         on_click="ignore",
     )
-st.iframe(
-    report_files.sandboxed(page, f"{REPORTS[report]}, {month}", FRAME_HEIGHT), height=FRAME_HEIGHT
-)
+st.iframe(report_files.sandboxed(page, f"{REPORTS[report]}, {month}"))

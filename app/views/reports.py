@@ -10,9 +10,8 @@ from app.style import MISSING, count, dollars, month_words, plain
 from tip_assets import contract
 from tip_assets.drift.evidently_reports import REPORTS
 from tip_assets.drift.rule import p_words
+from tip_assets.resources.metric_store import Row
 from tip_assets.settings import get_settings
-
-FRAME_HEIGHT = 1000
 
 
 @st.cache_data(ttl=FRESH_SECONDS, show_spinner=False)
@@ -49,7 +48,7 @@ def show_verdict(found: Month) -> None:
                 st.caption(f"champion: version {found.decision['champion_after']}")
         st.markdown(f"**{plain(_sentence(words))}**")
         for check in found.stopped_by:
-            st.markdown(f"{_title(check['check'])}: {plain(check['words'])}")
+            st.markdown(plain(check["words"]))
         for words in found.to_do:
             st.markdown(f":material/arrow_forward: {_with_commands(words)}")
 
@@ -81,24 +80,23 @@ def show_numbers(found: Month) -> None:
             f"{len(found.warned_by)} warned, {len(found.stopped_by)} stopped",
         ),
     ]
-    for place, (label, value, below) in zip(st.columns(len(cards)), cards, strict=True):
-        with place, st.container(border=True, height="stretch"):
-            st.metric(label, value)
-            st.caption(below or MISSING)
+    with st.grid(len(cards), min_column_width=150, border=True):
+        for label, value, below in cards:
+            with st.container(gap="xsmall"):
+                st.metric(label, value)
+                st.caption(below or MISSING)
 
 
 def show_checks(found: Month) -> None:
     """The checks: those that failed first, the others folded away."""
     st.subheader("Checks")
     for check in found.stopped_by:
-        _line(":orange[:material/pause_circle:]", check)
+        _line(":orange-badge[:material/pause_circle: stops]", check)
     for check in found.warned_by:
-        _line(":orange[:material/warning:]", check)
-    with st.expander(
-        f"{len(found.passed)} checks hold", expanded=not (found.stopped_by or found.warned_by)
-    ):
+        _line(":yellow-badge[:material/warning: warns]", check)
+    with st.expander(f"{len(found.passed)} checks hold"):
         for check in found.passed:
-            _line(":green[:material/check:]", check)
+            _line(":green-badge[:material/check: holds]", check)
 
 
 def show_drift(found: Month) -> None:
@@ -123,6 +121,8 @@ def show_drift(found: Month) -> None:
         hide_index=True,
         height="content",
         column_config={
+            "Column": st.column_config.TextColumn(width=130),
+            "Test": st.column_config.TextColumn(width=70),
             "p, corrected": st.column_config.TextColumn(alignment="right"),
             "Effect size": st.column_config.NumberColumn(format="%.3f"),
         },
@@ -166,18 +166,15 @@ def show_reports(month: str) -> None:
             f"report?month={month}&report={report}",
             icon=":material/open_in_new:",
         )
-    st.iframe(
-        report_files.sandboxed(page, f"{REPORTS[report]}, {month}", FRAME_HEIGHT),
-        height=FRAME_HEIGHT,
-    )
+    st.iframe(report_files.sandboxed(page, f"{REPORTS[report]}, {month}"))
 
 
-def _line(icon: str, check: dict) -> None:
-    st.markdown(f"{icon} **{_title(check['check'])}** {plain(check['words'])}")
+def _line(badge: str, check: Row) -> None:
+    st.markdown(f"{badge} **{_title(check['check'])}** {plain(check['words'])}")
 
 
 def _title(check: str) -> str:
-    return plain(check.replace("_", " ").capitalize())
+    return plain(check.replace("_", " ").capitalize() + ".")
 
 
 def _label(column: str) -> str:
@@ -210,7 +207,7 @@ found = ask(METRICS, lambda: _month(url, month))
 if found is not None:
     show_verdict(found)
     show_numbers(found)
-    left, right = st.columns(2, gap="large")
+    left, right = st.columns([4, 5], gap="large")
     with left:
         show_checks(found)
     with right:
