@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 from dagster._utils.error import SerializableErrorInfo  # what Dagster's events carry
 
+from tip_assets.resources.parameter_store import ParameterTrouble
+
 _S3 = {
     "EndpointConnectionError",
     "ConnectTimeoutError",
@@ -20,6 +22,8 @@ _POSTGRES = {"OperationalError", "InterfaceError", "AdminShutdown", "DagsterPost
 
 def trouble_in_words(error: BaseException | SerializableErrorInfo) -> str | None:
     """The service that is away, and the first line of how that showed; None for other errors."""
+    if isinstance(error, ParameterTrouble):  # says it already, and is caused like one of S3
+        return str(error)
     chain = list(_kinds_and_words(error))
     everything = " ".join(words for _, words in chain)
     for kind, words in chain:

@@ -133,10 +133,11 @@ def test_a_prefix_that_is_none_is_refused(store, monkeypatch):
 
 
 def test_a_store_that_denies_or_does_not_answer_is_told_in_a_sentence(aws, store):
+    told = f"the parameters under {store.prefix} (TIPS_PARAMETER_PREFIX) cannot be read: "
     with aws.somebody_who_may("sns:Publish") as denied:
         done = tips(denied | {"TIPS_PARAMETER_PREFIX": store.prefix}, "history")
     assert done.returncode == 1
-    assert f"under {store.prefix} (TIPS_PARAMETER_PREFIX) cannot be read" in done.stderr
+    assert done.stderr.startswith(f"error: {told}")
     assert "not authorized to perform: ssm:GetParameters" in done.stderr
     with socket.create_server(("127.0.0.1", 0)) as silent:
         away = aws.environment() | {
@@ -147,7 +148,7 @@ def test_a_store_that_denies_or_does_not_answer_is_told_in_a_sentence(aws, store
         done = tips(away, "history")
     assert time.monotonic() - started < 30
     assert done.returncode == 1
-    assert f"under {store.prefix} (TIPS_PARAMETER_PREFIX) cannot be read" in done.stderr
+    assert done.stderr.startswith(f"error: {told}")
     assert away["AWS_ENDPOINT_URL"] in done.stderr
     assert "Traceback" not in done.stderr
 
