@@ -1,20 +1,18 @@
-"""What a person does with models outside of the monthly run: roll back, rebuild, predict a file.
+"""What a person does with models outside of the monthly run: roll back, rebuild.
 
-Belongs here: these three, as functions on the registry, the metric store and the storage. Does not
-belong here: printing (`cli/models.py`) or the monthly decision (`modelling/promotion.py`).
+Belongs here: these two, as functions on the registry, the metric store and the storage. Does not
+belong here: printing (`cli/models.py`), the monthly decision (`modelling/promotion.py`), or
+predicting (`serving.py`, `scoring.py`).
 """
 
 import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import numpy as np
 import pandas as pd
 from upath import UPath
 
-from tip_assets import contract
 from tip_assets.io_managers import OtherContract, ParquetFiles
-from tip_assets.landing import BROKEN_LINE
 from tip_assets.modelling.recipe import Recipe, recipe_for
 from tip_assets.modelling.split import PART, TRAIN
 from tip_assets.resources.metric_store import MetricStore
@@ -26,9 +24,6 @@ from tip_assets.resources.model_registry import (
     ModelVersion,
 )
 from tip_assets.settings import Settings
-from tip_assets.table_files import Piece, read_pieces
-
-PREDICTION, REFUSED = "predicted_tip_usd", "refused"
 
 
 class NothingToDo(LookupError):
@@ -118,38 +113,6 @@ def rebuild(registry: ModelRegistry, settings: Settings, number: int) -> Rebuilt
     same = hashlib.sha256(ubj).hexdigest() == version.tags[BOOSTER]
     words = [] if same else ["the bytes, although every recorded input is the same"]
     return Rebuilt(number, identical=same, differences=words)
-
-
-def predict_file(registry: ModelRegistry, path: UPath) -> pd.DataFrame:
-    """Predict every valid row of a CSV or Parquet file by the champion.
-
-    The answer has the file's rows in order, by row number: the contract's features, the predicted
-    tip in dollars, and for refused rows the reason instead. Raises UnreadableFile.
-    """
-    champion = serving_version(registry)
-    answers = [
-        _answer(registry, champion, piece) for piece in read_pieces(path, contract.FEATURE_NAMES)
-    ]
-    filled = [answer for answer in answers if len(answer)] or answers[:1]
-    return pd.concat(filled).rename_axis("row")
-
-
-def _answer(registry: ModelRegistry, champion: ModelVersion, piece: Piece) -> pd.DataFrame:
-    checked = contract.check(piece.records, with_label=False)
-    answer = piece.records.reindex(columns=contract.FEATURE_NAMES).astype(object)
-    answer[PREDICTION] = np.nan
-    answer[REFUSED] = _reasons(checked.refused)
-    if len(checked.accepted):
-        features = checked.accepted[contract.FEATURE_NAMES]
-        answer.loc[features.index, PREDICTION] = registry.predict(champion.number, features)
-    for row in piece.broken_lines:
-        answer.loc[row, REFUSED] = BROKEN_LINE
-    return answer.sort_index()
-
-
-def _reasons(refused: pd.DataFrame) -> pd.Series:
-    words = refused["column"] + " " + refused["reason"]
-    return words.groupby(refused["position"]).agg("; ".join)
 
 
 def _window(storage: UPath, recipe: Recipe) -> pd.DataFrame:

@@ -4,6 +4,9 @@ Belongs here: those commands. Does not belong here: months (`months.py`).
 """
 
 import getpass
+import shutil
+import sys
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -120,16 +123,26 @@ def predict(
     """Predict the tips of a file by the champion; refused rows are listed with the reason."""
     from upath import UPath
 
-    from tip_assets.champion import PREDICTION, REFUSED, predict_file
+    from tip_assets.champion import serving_version
+    from tip_assets.scoring import ScoredFileWriter, score_file
+    from tip_assets.serving import load_version
 
-    with registry_of() as (_settings, registry):
-        answer = predict_file(registry, UPath(file.resolve()))
-    text = answer.round({PREDICTION: 2}).to_csv()
-    if output:
-        output.write_text(text, "utf-8")
-    else:
-        typer.echo(text, nl=False)
-    refused = int(answer[REFUSED].notna().sum())
-    typer.echo(f"{len(answer) - refused} rows predicted, {refused} refused", err=True)
-    if refused == len(answer):
+    scored, refused = 0, 0
+    # Shown when it is whole: a file may turn out to be damaged at its end.
+    with tempfile.TemporaryFile("w+", encoding="utf-8", newline="") as answer:
+        with registry_of() as (settings, registry):
+            model = load_version(registry, serving_version(registry).number)
+            with ScoredFileWriter(answer) as writer:
+                path = UPath(file.resolve())
+                for piece in score_file(model, path, settings.interval_coverage):
+                    writer.write(piece)
+                    scored, refused = scored + len(piece.accepted), refused + len(piece.refused)
+        answer.seek(0)
+        if output:
+            with output.open("w", encoding="utf-8", newline="") as target:
+                shutil.copyfileobj(answer, target)
+        else:
+            shutil.copyfileobj(answer, sys.stdout)
+    typer.echo(f"{scored} rows predicted, {refused} refused", err=True)
+    if not scored:
         raise typer.Exit(Exit.FAILED)

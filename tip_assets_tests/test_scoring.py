@@ -1,0 +1,195 @@
+"""A file is scored row by row as the contract says, and its answer is safe to open."""
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import xgboost as xgb
+from hypothesis import given
+from hypothesis import strategies as st
+from mlflow.exceptions import MlflowException
+from upath import UPath
+
+from tip_assets import contract, table_files
+from tip_assets.actuals import PREDICTION_ID
+from tip_assets.modelling.intervals import HELD_OUT, HeldOutErrors
+from tip_assets.modelling.search import best_of, search
+from tip_assets.modelling.served_model import WaiterTipModel
+from tip_assets.modelling.split import PART, TRAIN
+from tip_assets.modelling.training import load_booster, predict_rows, train_booster
+from tip_assets.resources.model_registry import ModelVersion
+from tip_assets.scoring import (
+    HIGH,
+    LOW,
+    PREDICTED,
+    REFUSED,
+    ScoredFileWriter,
+    _harmless,
+    score_file,
+)
+from tip_assets.serving import LoadedModel
+from tip_assets.table_files import UnreadableFile
+
+
+def loaded(ubj: bytes, document: dict | None = None) -> LoadedModel:
+    """A booster as the registry would give it."""
+    model = WaiterTipModel()
+    model.contract = json.loads(json.dumps(document or contract.document()))
+    model.booster = load_booster(ubj)
+    model.target = model.booster.attr("target")
+    kept = model.booster.attr(HELD_OUT)
+    return LoadedModel(
+        ModelVersion(7, "run", "source", {}), model, HeldOutErrors.from_json(kept) if kept else None
+    )
+
+
+@pytest.fixture(scope="module")
+def ubj(rows, recipe):
+    best = best_of(search(rows[rows[PART] == TRAIN], recipe))
+    return train_booster("2024-01", rows, best, recipe)
+
+
+@pytest.fixture(scope="module")
+def model(ubj):
+    return loaded(ubj)
+
+
+def scored(model, folder: Path, content: str, name: str = "bills.csv"):
+    """The answer to a file: CSV as text, Parquet as a table, and the counted reasons."""
+    (folder / name).write_text(content)
+    text, parquet, reasons = io.StringIO(), folder / "answer.parquet", {}
+    with ScoredFileWriter(text, parquet, with_ids=True) as writer:
+        for piece in score_file(model, UPath(folder / name), 0.9, "abc"):
+            writer.write(piece)
+            for reason, rows in piece.reasons.items():
+                reasons[reason] = reasons.get(reason, 0) + rows
+    return text.getvalue(), pd.read_parquet(parquet), reasons
+
+
+HEADER = "total_bill,sex,smoker,day,time,size"
+
+
+def test_every_row_has_a_prediction_or_a_reason_in_both_formats(
+    model, tmp_path, monkeypatch, sample, rows, ubj
+):
+    monkeypatch.setattr(table_files, "_BYTES_A_PIECE", 2_000)  # several pieces
+    lines = sample[contract.FEATURE_NAMES].to_csv(index=False).splitlines()
+    lines[3] = "20,Female,No,Someday,Dinner,0"
+    lines[100] = "20,Female,No"
+    lines[200] = "abc,Female,No,Sun,Dinner,2"
+    text, typed, reasons = scored(model, tmp_path, "\n".join(lines) + "\n")
+    table = pd.read_csv(io.StringIO(text))
+    for answer in (table, typed):
+        assert answer["row"].tolist() == list(range(1, 245))
+        assert (answer[PREDICTED].isna() == answer[REFUSED].notna()).all()
+        assert answer.loc[[2, 99, 199], REFUSED].str.contains("day is not|fields|is not a n").all()
+        assert answer[REFUSED].notna().sum() == 3
+        kept = answer[answer[REFUSED].isna()]
+        assert (kept[LOW] <= kept[PREDICTED]).all()
+        assert (kept[PREDICTED] <= kept[HIGH]).all()
+        assert kept[PREDICTION_ID].tolist() == [f"abc-{row}" for row in kept["row"]]
+    assert "size must be at least 1 people" in typed.loc[2, REFUSED]
+    kept = typed[REFUSED].isna().to_numpy()
+    expected = predict_rows(load_booster(ubj), rows)
+    assert typed.loc[kept, PREDICTED].tolist() == pytest.approx(expected[kept].tolist())
+    assert table.loc[kept, PREDICTED].tolist() == pytest.approx(expected[kept].round(2).tolist())
+    assert sum(reasons.values()) == 3
+    assert reasons["total_bill", "is not a number"] == 1
+
+
+def test_a_file_that_is_no_table_of_bills_is_refused_as_a_whole(model, tmp_path):
+    with pytest.raises(UnreadableFile, match="the file has no column time, size"):
+        scored(model, tmp_path, "total_bill,sex,smoker,day\n20,Female,No,Sun\n")
+    with pytest.raises(UnreadableFile, match="cannot be read"):
+        scored(model, tmp_path, "PAR1 but no parquet", "bills.parquet")
+
+
+def test_a_model_of_another_contract_refuses_the_file(ubj, tmp_path):
+    old = loaded(ubj, contract.document() | {"version": "0.9"})
+    with pytest.raises(MlflowException, match=r"made for contract 0\.9"):
+        scored(old, tmp_path, f"{HEADER}\n20,Female,No,Sun,Dinner,2\n")
+
+
+FORMULAS = [
+    "=1+1",
+    "+cmd|' /C calc'!A0",
+    "-2+3",
+    "@SUM(A1)",
+    "\t=1",
+    "\ufeff\u200b=1",
+    "\uff1d1",
+    "|x",
+]
+
+
+def test_cells_that_a_spreadsheet_would_run_are_text(model, tmp_path):
+    lines = [f'20,Female,No,"{cell}",Dinner,2' for cell in FORMULAS]
+    text, typed, _ = scored(model, tmp_path, "\n".join([HEADER, *lines]) + "\n")
+    table = pd.read_csv(io.StringIO(text))
+    assert table["day"].tolist() == [f"'{cell}" for cell in FORMULAS]
+    assert typed["day"].tolist() == FORMULAS
+    text, _, _ = scored(model, tmp_path, f"{HEADER}\n-3,Female,No,Sun,Dinner,2\n")
+    assert pd.read_csv(io.StringIO(text))["total_bill"].tolist() == [-3]
+
+
+@given(st.text())
+def test_no_text_is_left_that_begins_a_formula(text):
+    harmless = str(_harmless(text))
+    shown = "".join(char for char in harmless if char.isprintable() and not char.isspace())
+    assert harmless in (text, f"'{text}")
+    assert shown[:1] not in set("=@|%") or not shown
+    if shown[:1] in set("+-"):
+        float(harmless)
+
+
+def answer(model, record, coverage=0.9):
+    return model.answer(record, coverage)
+
+
+def test_an_answer_adds_up_and_is_the_models_own(model, sample, rows, ubj):
+    expected = predict_rows(load_booster(ubj), rows)
+    for place in range(0, len(sample), 7):
+        record = sample[contract.FEATURE_NAMES].iloc[place].to_dict()
+        found = answer(model, record)
+        parts = found.parts
+        assert found.prediction == pytest.approx(expected[place])
+        total = parts.start + sum(parts.features.values()) + parts.lifted
+        assert total == pytest.approx(found.prediction, abs=1e-12)
+        assert list(parts.features) == contract.FEATURE_NAMES
+        # Of the tip rate, the start is the mean rate times the bill.
+        bias = load_booster(ubj).predict(
+            xgb.DMatrix(rows[contract.FEATURE_NAMES]), pred_contribs=True
+        )
+        assert parts.starts_from_rate
+        assert parts.start == pytest.approx(float(bias[0, -1]) * record["total_bill"], rel=1e-3)
+        assert found.interval.low <= found.prediction <= found.interval.high
+
+
+def test_a_prediction_below_zero_is_lifted_and_says_so():
+    features = np.zeros((4, len(contract.FEATURE_NAMES)), dtype="float32")
+    matrix = xgb.DMatrix(features, label=[-2.0] * 4, feature_names=contract.FEATURE_NAMES)
+    booster = xgb.train({"base_score": -2.0}, matrix, num_boost_round=1)
+    booster.set_attr(best_iteration="0", target="tip")
+    model = loaded(bytes(booster.save_raw("ubj")))
+    record = {"total_bill": 20, "sex": "Male", "smoker": "No", "day": "Sun", "time": "Dinner"}
+    found = answer(model, record | {"size": 2})
+    assert (found.prediction, found.interval) == (0.0, None)
+    assert found.parts.lifted == pytest.approx(2)
+    assert not found.parts.starts_from_rate
+
+
+def test_a_version_that_encodes_otherwise_tells_no_parts(ubj):
+    model = loaded(ubj)
+    own = model.model.predict
+    model.model.predict = lambda *asked: own(*asked) + 0.5
+    record = {"total_bill": 20, "sex": "Male", "smoker": "No", "day": "Sun", "time": "Dinner"}
+    assert answer(model, record | {"size": 2}).parts is None
+
+
+def test_a_record_that_breaks_the_contract_is_refused_in_words(model):
+    record = {"total_bill": 20, "sex": "Male", "smoker": "No", "day": "Sun", "time": "Dinner"}
+    with pytest.raises(MlflowException, match=r"size = 2\.5 is not a whole number from 1 to 20"):
+        answer(model, record | {"size": 2.5})
