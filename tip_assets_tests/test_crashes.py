@@ -1,31 +1,20 @@
 """A run that is killed at any moment leaves what its rerun completes: nothing doubled or lost."""
 
-import hashlib
-import json
-import re
 import shutil
 import signal
-import sqlite3
-from collections import Counter
 from itertools import count
 from pathlib import Path
 
-import mlflow
 import pytest
 from upath import UPath
 
 from tip_assets.resources.model_registry import CHAMPION
-from tip_assets.settings import DRIFT_EXPERIMENT, TRAINING_EXPERIMENT, Settings
+from tip_assets.settings import Settings
 from tip_assets.simulate import Change, land_generated, land_sample
 from tip_assets_tests.processes import Point, finish, log_of, start
+from tip_assets_tests.visible_state import visible_state
 
 QUICK = {"TIPS_TRIALS": "4"}
-# Rows that say when, not what.
-TIMES = {"at", "since", "ended_at", "claimed_at", "claimed_by", "delivered_at", "run_id"}
-# The log of runs: a killed run is one more.
-LOGS = {"run_outcome", "asset_success"}
-# Messages link to MLflow's pages of a run.
-MLFLOW_ID = re.compile(r"\b[0-9a-f]{32}\b")
 
 
 def is_third_report(path: UPath, _data: bytes) -> bool:
@@ -61,10 +50,6 @@ POINTS = [
 ]
 
 
-def without_times(row: dict) -> dict:
-    return {name: value for name, value in row.items() if name not in TIMES}
-
-
 class Platform:
     """A storage with a champion of 2024-01 and landed files of 2024-02, to be put back and run."""
 
@@ -98,65 +83,7 @@ class Platform:
         # MLflow keeps its connection to a database: of one that was put back it would show the old.
         copy = self.storage.with_name(f"mlflow-{next(self.looks)}.db")
         shutil.copyfile(self.storage / "mlflow.db", copy)
-        client = mlflow.MlflowClient(f"sqlite:///{copy}", f"sqlite:///{copy}")
-        ids = [client.get_experiment_by_name(e).experiment_id for e in EXPERIMENTS]
-        (model,) = client.search_registered_models()
-        runs = client.search_runs(ids, max_results=1000)
-        return {
-            "files": self.files(),
-            "rows": self.rows(),
-            "told": sorted(cause for cause in self.told() if not cause.startswith("failure")),
-            "aliases": {alias: int(number) for alias, number in model.aliases.items()},
-            "versions": sorted(
-                (int(v.version), v.status, sorted(v.tags.items()))
-                for v in client.search_model_versions("")
-            ),
-            "logged_models": Counter(
-                (m.tags["tips.month"], str(m.status)) for m in client.search_logged_models(ids)
-            ),
-            "runs": sorted(
-                (
-                    run.data.tags["tips.month"],
-                    run.data.tags["tips.kind"],
-                    run.info.status,
-                    str(sorted(run.data.metrics.items())),
-                    str(sorted(run.data.params.items())),
-                )
-                for run in runs
-            ),
-        }
-
-    def files(self) -> dict[str, str]:
-        """Digests of the stored files; names with a dot are of writes that were cut off."""
-        kinds = ("landing", "assets", "reports", "quarantine")
-        paths = [path for kind in kinds for path in sorted((self.storage / kind).rglob("*.*"))]
-        return {
-            str(path.relative_to(self.storage)): hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in paths
-            if path.is_file() and not path.name.startswith(".")
-        }
-
-    def rows(self) -> dict[str, list[str]]:
-        with sqlite3.connect(self.storage / "metrics.db") as connection:
-            connection.row_factory = sqlite3.Row
-            tables = [row[0] for row in connection.execute("select name from sqlite_master")]
-            found = {
-                table: [dict(row) for row in connection.execute(f'select * from "{table}"')]
-                for table in tables
-                if table not in LOGS and not table.startswith("sqlite_")
-            }
-        found["notification"] = [r for r in found["notification"] if r["kind"] != "failure"]
-        return {
-            table: sorted(MLFLOW_ID.sub("ID", str(without_times(row))) for row in rows)
-            for table, rows in found.items()
-        }
-
-    def told(self) -> list[str]:
-        outbox = Settings(storage=str(self.storage)).outbox
-        return [json.loads(line)["cause"] for line in outbox.read_text().splitlines()]
-
-
-EXPERIMENTS = (TRAINING_EXPERIMENT, DRIFT_EXPERIMENT)
+        return visible_state(Settings(storage=str(self.storage)), f"sqlite:///{copy}")
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,6 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-import sqlalchemy as sa
-
 from deploy.stack.servers import BUCKET, HOST, Server, postgres_binaries, servers
 from tip_assets.settings import Settings
 
@@ -173,11 +171,6 @@ def _s3_keys(known: dict[str, str]) -> str:
     key = {"accessKey": known["s3_key"], "secretKey": known["s3_secret"]}
     actions = ["Admin", "Read", "Write", "List", "Tagging"]
     return json.dumps({"identities": [{"name": "tips", "credentials": [key], "actions": actions}]})
-
-
-def admin_url(stack: Stack) -> sa.URL:
-    """The administrator's URL, for tests and by hand."""
-    return sa.make_url(stack.environment()["TIPS_POSTGRES_ADMIN"])
 
 
 def _write_secret(path: Path, text: str) -> None:

@@ -1,0 +1,249 @@
+"""The same code on real servers, each of them also taken away: nothing is doubled, lost or leaked.
+
+One stack for all tests, which follow one another like the days of a platform.
+"""
+
+import json
+import os
+import signal
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import sqlalchemy as sa
+
+from deploy.stack import servers
+from tip_assets.settings import Settings
+from tip_assets_tests.stack_place import StackPlace
+from tip_assets_tests.visible_state import visible_state
+
+pytestmark = pytest.mark.services
+# A step is tried twice, and each try has its own time-outs.
+AWAY_SECONDS = 150
+# Without these a command is in the embedded mode; an empty variable is none.
+EMBEDDED = dict.fromkeys(
+    (
+        "TIPS_STATE",
+        "TIPS_METRIC_STORE",
+        "TIPS_METRIC_READER",
+        "TIPS_POSTGRES_ADMIN",
+        "TIPS_DAGSTER_STORAGE",
+        "MLFLOW_TRACKING_URI",
+        "MLFLOW_BACKEND_STORE_URI",
+        "DAGSTER_HOME",
+    ),
+    "",
+)
+FIRST_DAYS = [
+    ("run", "--month", "2024-01", "--sample"),
+    ("simulate", "--month", "2024-02", "--broken"),
+    ("run", "--month", "2024-02"),
+    ("run", "--month", "2024-01"),
+]
+SERVER_OF_MONTH = {"2024-03": "s3", "2024-04": "postgres", "2024-05": "mlflow"}
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[StackPlace]:
+    made = StackPlace()
+    try:
+        printed = made.make("up")
+        addresses = [f"127.0.0.1:{s.port}" for s in made.stack.servers if s.port]
+        assert len(addresses) >= 5
+        assert all(address in printed for address in addresses)
+        made.control("stop", "daemon")  # it would run what lands while a test does
+        aws = {k: v for k, v in made.stack.environment().items() if k.startswith("AWS_")}
+        os.environ.update(aws)
+        yield made
+    finally:
+        made.remove()
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            del os.environ[name]
+
+
+@pytest.fixture(scope="module")
+def embedded(tmp_path_factory: pytest.TempPathFactory, stack: StackPlace) -> Settings:
+    """Settings of an embedded platform that has lived the first days."""
+    storage = tmp_path_factory.mktemp("embedded") / "data"
+    settings = Settings(storage=str(storage), mlflow_port=stack.stack.settings.mlflow_port)
+    for command in FIRST_DAYS:
+        stack.tips(*command, **EMBEDDED, TIPS_STORAGE=settings.storage)
+    return settings
+
+
+def test_months_leave_what_they_leave_in_the_embedded_mode(stack, embedded):
+    for command in FIRST_DAYS:
+        stack.tips(*command)
+    same(visible_state(stack.settings), visible_state(embedded))
+    assert "ready" in stack.make("status").replace("NOT READY", "")
+
+
+@pytest.mark.parametrize(("month", "name"), SERVER_OF_MONTH.items(), ids=lambda word: word)
+def test_a_server_that_goes_away_is_named_and_the_rerun_completes(stack, month, name):
+    title = {"s3": "the S3 storage", "postgres": "Postgres", "mlflow": "MLflow"}[name]
+    stack.tips("simulate", "--month", month)
+    with stack.run_until("[3/9] splits", "run", "--month", month) as run:
+        started = time.monotonic()
+        with away(stack, name):
+            printed, _ = run.communicate(timeout=AWAY_SECONDS)
+            assert run.returncode == 1, printed
+            assert f"{title} does not answer" in printed
+            assert "Traceback" not in printed
+            assert time.monotonic() - started < AWAY_SECONDS
+            words = stack.make("status", code=1)
+            assert f"{stack.server(name).title:<17} NOT READY" in words
+    assert "done" in stack.tips("run", "--month", month)
+
+
+def test_after_all_that_nothing_is_doubled_or_lost(stack, embedded):
+    for month in SERVER_OF_MONTH:
+        stack.tips("simulate", "--month", month, **EMBEDDED, TIPS_STORAGE=embedded.storage)
+        stack.tips("run", "--month", month, **EMBEDDED, TIPS_STORAGE=embedded.storage)
+    same(visible_state(stack.settings), visible_state(embedded))
+
+
+def test_two_months_launched_together_train_one_after_the_other(stack):
+    months = ["2024-06", "2024-07"]
+    for month in months:
+        stack.tips("simulate", "--month", month)
+    asked = [stack.graphql(LAUNCH, {"month": month}) for month in months]
+    assert [a["launchRun"]["__typename"] for a in asked] == ["LaunchRunSuccess"] * 2, asked
+    stack.control("start", "daemon")
+    ids = [a["launchRun"]["run"]["runId"] for a in asked]
+
+    def ended() -> list[dict]:
+        runs = [stack.graphql(RUN, {"id": run_id})["runOrError"] for run_id in ids]
+        assert not [run for run in runs if run["status"] in ("FAILURE", "CANCELED")], runs
+        return [run for run in runs if run["status"] == "SUCCESS"]
+
+    stack.wait("both months are done", lambda: len(ended()) == 2)
+    first, second = ended()
+    assert first["endTime"] <= second["startTime"]
+    served = visible_state(stack.settings)
+    history = json.loads(stack.tips("history", "--json"))
+    assert [row["month"] for row in history] == sorted(row["month"] for row in history)
+    assert served["aliases"]["champion"] == history[-1]["champion_after"]
+    stack.control("stop", "daemon")
+
+
+LAUNCH = """mutation($month: String!) { launchRun(executionParams: {
+  selector: {repositoryLocationName: "tip_assets.definitions", repositoryName: "__repository__",
+             jobName: "monthly_retraining_job"},
+  executionMetadata: {tags: [{key: "dagster/partition", value: $month}]}})
+  { __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
+RUN = "query($id: ID!) { runOrError(runId: $id) { ... on Run { status startTime endTime } } }"
+
+
+def test_everything_killed_starts_again_with_its_state(stack):
+    before, history = visible_state(stack.settings), stack.tips("history")
+    os.kill(stack.supervisor(), signal.SIGKILL)
+    stack.wait("all servers end", lambda: not any(s.port_is_taken() for s in stack.stack.servers))
+    stack.make("up")
+    stack.control("stop", "daemon")
+    assert stack.tips("history") == history
+    same(visible_state(stack.settings), before)
+
+
+def test_each_tool_reaches_its_own_database_only(stack):
+    stack.tips("databases")  # a second time changes nothing
+    urls = stack.stack.environment()
+    reader = sa.create_engine(urls["TIPS_METRIC_READER"])
+    with reader.connect() as connection:
+        assert connection.execute(sa.text("select count(*) from drift")).scalar_one() > 0
+        for forbidden in ("delete from drift", "create table mine (x int)"):
+            with pytest.raises(sa.exc.DBAPIError, match=r"read-only|permission denied"):
+                connection.execute(sa.text(forbidden))
+            connection.rollback()
+        connection.execute(sa.text("set default_transaction_read_only = off"))
+        connection.commit()
+        with pytest.raises(sa.exc.ProgrammingError, match="permission denied"):
+            connection.execute(sa.text("delete from drift"))
+    owners = {
+        "dagster": urls["TIPS_DAGSTER_STORAGE"],
+        "mlflow": urls["MLFLOW_BACKEND_STORE_URI"],
+        "metrics": urls["TIPS_METRIC_STORE"],
+    }
+    for name, url in owners.items():
+        for other in {*owners, "postgres"} - {name}:
+            with pytest.raises(sa.exc.OperationalError, match="permission denied for database"):
+                sa.create_engine(sa.make_url(url).set(database=other)).connect()
+
+
+def test_every_server_listens_on_loopback_only_and_mlflow_checks_the_host(stack):
+    places = stack.listening()
+    assert {s.port for s in stack.stack.servers if s.port} <= {port for _, port in places}
+    assert {host for host, _ in places} == {"127.0.0.1"}
+    strange = urllib.request.Request(
+        f"{stack.server('mlflow').address}/api/2.0/mlflow/experiments/search",
+        headers={"Host": "evil.example"},
+    )
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(strange)
+
+
+def test_no_secret_is_anywhere_but_in_its_own_files(stack):
+    secrets = json.loads((stack.folder / "secrets.json").read_text())
+    own = {"secrets.json", "stack.env", "s3-keys.json"}
+    places = {
+        str(path): path.read_bytes()
+        for path in stack.folder.rglob("*")
+        if path.is_file() and path.name not in own and "postgres" not in path.parts
+    }
+    assert any(name.endswith("daemon.log") for name in places)
+    places |= {f"arguments of {pid}": words for pid, words in stack.arguments().items()}
+    for database in ("dagster", "mlflow", "metrics"):
+        places[f"database {database}"] = stack.dump(database)
+        assert b"2024-01" in places[f"database {database}"]
+    places["Dagster's resources"] = json.dumps(stack.graphql(RESOURCES, {})).encode()
+    assert b"TIPS_METRIC_STORE" in places["Dagster's resources"]
+    root = stack.settings.storage_root
+    places |= {name: root.fs.cat_file(name) for name in root.fs.find(root.path)}
+    leaks = [
+        (place, name)
+        for place, data in places.items()
+        for name, secret in secrets.items()
+        if secret.encode() in data
+    ]
+    assert leaks == []
+
+
+RESOURCES = """{ repositoriesOrError { ... on RepositoryConnection { nodes {
+  allTopLevelResourceDetails { name configuredValues { key value type } } } } } }"""
+
+
+def test_a_busy_port_and_a_missing_program_are_named(stack, monkeypatch, tmp_path):
+    other = StackPlace()
+    words = other.make("up", code=1, TIPS_S3_PORT=str(stack.server("s3").port))
+    assert f"port {stack.server('s3').port}, meant for S3, is taken" in words
+    assert "set TIPS_S3_PORT" in words
+    assert list(other.folder.iterdir()) == []
+    other.folder.rmdir()
+    monkeypatch.setattr(servers, "BINARIES", tmp_path)
+    with pytest.raises(servers.Missing, match="supervisord is not installed: make setup-stack"):
+        servers.check_programs()
+
+
+def same(seen: dict, expected: dict) -> None:
+    for kind, what in expected.items():
+        assert seen[kind] == what, kind
+
+
+@contextmanager
+def away(stack: StackPlace, name: str) -> Iterator[None]:
+    """A server stopped, or MLflow hanging, while the block runs; ready again after it."""
+    hanging = stack.program(name) if name == "mlflow" else None
+    if hanging:
+        os.killpg(hanging, signal.SIGSTOP)
+    else:
+        stack.control("stop", name)
+    try:
+        yield
+    finally:
+        if hanging:
+            os.killpg(hanging, signal.SIGCONT)
+        else:
+            stack.control("start", name)
+        stack.wait(f"{name} is back", stack.server(name).answers)
