@@ -5,7 +5,7 @@ look (`style.py`).
 """
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import streamlit as st
 
@@ -14,7 +14,7 @@ from app.style import PLOTLY_CONFIG, plain
 
 # How long an answer of a source is shown before it is asked again.
 FRESH_SECONDS = 20
-_COLOURS = {
+_COLOURS: dict[str, tuple[Literal["green", "blue", "orange", "red"], str]] = {
     "promoted": ("green", ":material/check_circle:"),
     "released": ("green", ":material/lock_open:"),
     "rolled back": ("blue", ":material/undo:"),
@@ -39,8 +39,11 @@ def ask(source: Source, question: Callable[[], Answer]) -> Answer | None:
 
 def verdict_badge(action: str) -> None:
     """A decision as a coloured word."""
-    colour, icon = _COLOURS.get(action, ("gray", ":material/help:"))
-    st.badge(action.capitalize(), color=colour, icon=icon)
+    if action in _COLOURS:
+        colour, icon = _COLOURS[action]
+        st.badge(action.capitalize(), color=colour, icon=icon)
+    else:
+        st.badge(action.capitalize(), color="gray")
 
 
 def nothing_yet(words: str, command: str = "") -> None:

@@ -1,5 +1,169 @@
-"""Drift, quality and promotions over the months."""
+"""History: drift, quality, rows and promotions over the months."""
 
 import streamlit as st
 
-st.title("History")
+from app import history_plots
+from app.history import History, history_of
+from app.parts import FRESH_SECONDS, ask, nothing_yet, plot
+from app.sources import METRICS, metric_store
+from app.style import MISSING, month_words
+from tip_assets.partitions import month_after
+from tip_assets.settings import get_settings
+
+RANGES = {12: "12 months", 24: "24 months", 0: "All"}
+
+
+@st.cache_data(ttl=FRESH_SECONDS, show_spinner=False)
+def _history(_url: str, confidence: float) -> History:
+    return METRICS.ask(lambda: history_of(metric_store(), confidence))
+
+
+def choose_range(history: History) -> History:
+    """The last months, or all of them."""
+    newest = history.months[-1]
+    offered = [months for months in RANGES if months < len(history.months)]
+    if len(offered) < 2:
+        return history
+    chosen = st.segmented_control(
+        "Months",
+        offered,
+        default=0,
+        format_func=RANGES.__getitem__,
+        required=True,
+        label_visibility="collapsed",
+    )
+    return history.since(month_after(newest, 1 - chosen)) if chosen else history
+
+
+def show_drift(history: History) -> None:
+    st.subheader("Drift of each column")
+    if not history.drift:
+        st.caption("Drift has not been measured yet.")
+        return
+    measure = st.segmented_control(
+        "Measure",
+        list(history_plots.MEASURES),
+        default="effect_size",
+        format_func=history_plots.MEASURES.__getitem__,
+        required=True,
+        label_visibility="collapsed",
+    )
+    newest = history.drift[-1]
+    st.caption(
+        "Each month against what the model that served it was trained on. A column has drifted "
+        f"(red) when its corrected p-value is below {newest['threshold_p_value']:g} and its effect "
+        f"size at least {newest['threshold_effect_size']:g} (dashed). Dotted lines: another model "
+        "began to serve."
+    )
+    plot(
+        history_plots.drift_plot(history, measure),
+        "drift",
+        f"{history_plots.MEASURES[measure]} of each column by month",
+    )
+
+
+def show_quality(history: History, level: str) -> None:
+    st.subheader("Quality of the models")
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.markdown("**Typical error**")
+        st.caption(f"How far a prediction is off, with {level} intervals.")
+        if history.serving or history.challengers:
+            plot(history_plots.errors_plot(history), "errors", "Mean absolute errors by month")
+        else:
+            st.caption("No model has been measured yet.")
+    with right:
+        st.markdown("**Challenger against champion**")
+        st.caption(
+            f"On the same held-out rows; below zero the challenger is better. {level} intervals."
+        )
+        if history.comparisons:
+            plot(
+                history_plots.comparisons_plot(history),
+                "comparisons",
+                "RMSE of challenger minus champion by month",
+            )
+        else:
+            st.caption("No challenger has met a champion yet: that takes a second month.")
+
+
+def show_rows(history: History) -> None:
+    st.subheader("Rows")
+    if history.ingested:
+        plot(history_plots.rows_plot(history), "rows", "Rows kept and in quarantine by month")
+    else:
+        st.caption("No rows were counted yet.")
+
+
+def show_realised(history: History) -> None:
+    st.subheader("Predictions against the tips that were given")
+    if not history.realised:
+        st.caption("No tip has been told yet: that is done on the page Feedback.")
+        return
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.markdown("**Realised error**")
+        plot(
+            history_plots.realised_plot(history.realised, history),
+            "realised",
+            "Realised mean absolute error by month",
+        )
+    with right:
+        st.markdown("**Tips within their interval**")
+        plot(
+            history_plots.coverage_plot(history.realised, history),
+            "coverage",
+            "Share of tips within their interval by month",
+        )
+
+
+def show_decisions(history: History) -> None:
+    st.subheader("Decisions")
+    rows = sorted(history.decisions, key=lambda row: row["at"], reverse=True)
+    if not rows:
+        st.caption("No decision yet: run a month first.")
+        return
+    st.dataframe(
+        {
+            "Month": [month_words(row["month"]) for row in rows],
+            "Decision": [row["action"] for row in rows],
+            "Challenger": [_version(row["challenger"]) for row in rows],
+            "Champion": [
+                _version(row["champion_after"])
+                if row["champion_after"] == row["champion_before"]
+                else f"{_version(row['champion_before'])} \N{RIGHTWARDS ARROW} "
+                f"{_version(row['champion_after'])}"
+                for row in rows
+            ],
+            "Why": [row["reason"] for row in rows],
+            "By": [row["person"] or "the rule" for row in rows],
+            "At (UTC)": [row["at"] for row in rows],
+        },
+        hide_index=True,
+        column_config={
+            "Why": st.column_config.TextColumn(width="large"),
+            "At (UTC)": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm"),
+        },
+    )
+
+
+def _version(number: int | None) -> str:
+    return MISSING if number is None else f"v{number}"
+
+
+title, choice = st.columns([3, 2], vertical_alignment="bottom")
+title.title("History")
+settings = get_settings()
+history = ask(METRICS, lambda: _history(settings.metric_store_url, settings.confidence))
+if history is None:
+    st.stop()
+if not history.months:
+    nothing_yet("No month has been run yet.", "tips run --month 2024-01 --sample")
+    st.stop()
+with choice, st.container(horizontal=True, horizontal_alignment="right"):
+    history = choose_range(history)
+show_quality(history, f"{100 * settings.confidence:g} %")
+show_drift(history)
+show_rows(history)
+show_realised(history)
+show_decisions(history)

@@ -5,7 +5,7 @@ import streamlit as st
 from app import report_files
 from app.parts import ask
 from app.sources import STORAGE
-from app.style import month_words, plain
+from app.style import month_words
 from tip_assets.drift.evidently_reports import REPORTS
 from tip_assets.settings import get_settings
 
@@ -17,7 +17,7 @@ except KeyError:
     page = None
 if page is None:
     st.title("Report")
-    st.info(f"There is no report {plain(report or 'of that name')} of {plain(month or 'no month')}.")
+    st.info("The address names no report that is there.")
     st.page_link("views/reports.py", label="All reports", icon=":material/arrow_back:")
     st.stop()
 with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):

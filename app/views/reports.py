@@ -116,7 +116,7 @@ def show_drift(found: Month) -> None:
             "Test": [row["test"] for row in rows],
             "p, corrected": [p_words(row["p_value_corrected"]) for row in rows],
             "Effect size": [row["effect_size"] for row in rows],
-            "Drifted": ["yes" if row["drifted"] else "no" for row in rows],
+            "Verdict": ["drifted" if row["drifted"] else MISSING for row in rows],
         },
         hide_index=True,
         height="content",
