@@ -10,7 +10,7 @@ import math
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
@@ -50,6 +50,14 @@ class ScoredPiece:
     @property
     def rows(self) -> int:
         return len(self.accepted) + len(self.refused)
+
+    def without_ids(self) -> "ScoredPiece":
+        """The same with predictions that have no id."""
+        return replace(self, accepted=self.accepted.drop(columns=PREDICTION_ID, errors="ignore"))
+
+    def head(self, rows: int) -> "ScoredPiece":
+        """The first so many accepted and refused rows."""
+        return replace(self, accepted=self.accepted.head(rows), refused=self.refused.head(rows))
 
 
 def score_file(
@@ -108,7 +116,8 @@ def _refused(piece: Piece, refused: pd.DataFrame) -> pd.DataFrame:
         row = int(position)
         words[row] = f"{words[row]}; {column} {reason}" if row in words else f"{column} {reason}"
     words |= dict.fromkeys(piece.broken_lines, BROKEN_LINE)
-    table = piece.records[contract.FEATURE_NAMES].astype(object).reindex(pd.Index(list(words), dtype=int))
+    rows = pd.Index(list(words), dtype=int)
+    table = piece.records[contract.FEATURE_NAMES].astype(object).reindex(rows)
     table[REFUSED] = list(words.values())
     return table.sort_index()
 

@@ -21,11 +21,15 @@ _ROUNDING_OF_PARTS = 1e-5  # relative: xgboost adds up 32-bit numbers
 
 @dataclass(frozen=True)
 class Interval:
-    """From which to which tip, in dollars, `coverage` of the tips on bills like this one are."""
+    """From which to which tip, in dollars, `coverage` of the tips on bills like this one are.
+
+    Measured on so many `rows` that the model had not seen.
+    """
 
     low: float
     high: float
     coverage: float
+    rows: int
 
 
 @dataclass(frozen=True)
@@ -83,11 +87,13 @@ class LoadedModel:
         """Predict one record and tell why. Raises MlflowException when the model refuses it."""
         records = pd.DataFrame([record])
         predicted = self.predict(records)
-        ends = self.intervals(records, predicted, coverage)
-        prediction = float(predicted[0])
+        prediction, interval = float(predicted[0]), None
+        if self.held_out is not None:
+            low, high = self.held_out.around(predicted, self._bill(records), coverage)
+            interval = Interval(float(low[0]), float(high[0]), coverage, self.held_out.rows)
         return Answer(
             prediction=prediction,
-            interval=Interval(float(ends[0][0]), float(ends[1][0]), coverage) if ends else None,
+            interval=interval,
             parts=self._parts(records, prediction),
             version=self.version,
         )

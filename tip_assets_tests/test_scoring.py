@@ -2,6 +2,7 @@
 
 import io
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -41,9 +42,8 @@ def loaded(ubj: bytes, document: dict | None = None) -> LoadedModel:
     model.booster = load_booster(ubj)
     model.target = model.booster.attr("target")
     kept = model.booster.attr(HELD_OUT)
-    return LoadedModel(
-        ModelVersion(7, "run", "source", {}), model, HeldOutErrors.from_json(kept) if kept else None
-    )
+    version = ModelVersion(7, "run", "source", {}, datetime.now(UTC))
+    return LoadedModel(version, model, HeldOutErrors.from_json(kept) if kept else None)
 
 
 @pytest.fixture(scope="module")

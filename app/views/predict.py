@@ -1,5 +1,121 @@
 """The tip of one bill, with its interval and what moved it."""
 
+from typing import Any
+
 import streamlit as st
 
+from app import form
+from app.parts import nothing_yet, plot
+from app.prediction_plots import USUAL_SHARES, interval_figure, parts_figure
+from app.predictions import NoModel, Predicted, Refused, predictions
+from app.style import count, dollars, month_words, percent, plain
+from tip_assets import contract
+from tip_assets.modelling.intervals import rows_needed
+from tip_assets.settings import get_settings
+
+# What was asked and answered last: kept while a person looks at other pages.
+RECORD, ANSWER, REFUSAL = "predict_record", "predict_answer", "predict_refusal"
+
+
+def ask_for(column: contract.Column, last: dict[str, Any]) -> Any:
+    """A field of the form; its ranges are told, and left to the contract to judge.
+
+    A field with a range of its own would keep its last value when another one is typed, and the
+    form would answer for that.
+    """
+    words, key = form.label(column), f"bill_{column.name}"
+    if isinstance(column, contract.NumberColumn):
+        return st.number_input(
+            words,
+            value=last.get(column.name, int(column.minimum) if column.integer else None),
+            step=1 if column.integer else 0.01,
+            format="%d" if column.integer else "%.2f",
+            placeholder="0.00",
+            help=f"A {form.accepted_values(column)}.",
+            key=key,
+        )
+    options = form.choices(column)
+    chosen = options.index(last[column.name]) if last.get(column.name) in options else 0
+
+    def in_full(category: str) -> str:
+        return form.in_full(column, category)
+
+    if form.has_few_choices(column):
+        return st.radio(words, options, index=chosen, format_func=in_full, key=key, horizontal=True)
+    return st.selectbox(words, options, index=chosen, format_func=in_full, key=key)
+
+
+def show_form() -> None:
+    """The form; what it is told and what is answered is kept in the session."""
+    last = st.session_state.get(RECORD, {})
+    with st.form("bill", enter_to_submit=True):
+        record = {column.name: ask_for(column, last) for column in contract.FEATURES}
+        if not st.form_submit_button("Predict the tip", type="primary", width="stretch"):
+            return
+    st.session_state[RECORD] = record
+    st.session_state[ANSWER] = st.session_state[REFUSAL] = None
+    try:
+        st.session_state[ANSWER] = predictions().predict(record)
+    except (Refused, NoModel) as error:
+        st.session_state[REFUSAL] = str(error)
+
+
+def show_answer(found: Predicted, record: dict[str, Any]) -> None:
+    """The prediction, how sure it is, what it is beside usual tips, and who answered."""
+    answer, bill = found.answer, record[contract.BILL]
+    with st.container(border=True):
+        tip, share, *usual = st.columns([1.3, 1.3, *(1 for _ in USUAL_SHARES)])
+        tip.metric("Predicted tip", dollars(answer.prediction))
+        share.metric("Share of the bill", percent(answer.prediction / bill, 1))
+        for place, part in zip(usual, USUAL_SHARES, strict=True):
+            place.metric(f"{percent(part)} would be", dollars(part * bill))
+        plot(interval_figure(answer, bill), "interval", _interval_in_words(found))
+        st.markdown(plain(_interval_in_words(found)))
+    if answer.parts:
+        st.subheader("What moved it")
+        plot(parts_figure(answer.parts, record), "parts", "What the prediction is made of")
+    else:
+        st.caption("What moved it is not known: this version encodes records in another way.")
+    version = answer.version
+    st.caption(
+        f"Answered by version {version.number}, trained for {month_words(version.month)}, at "
+        f"{found.at:%Y-%m-%d %H:%M} UTC."
+    )
+    if found.id:
+        st.caption("Its id, to tell the tip that was given on the page Feedback:")
+        st.code(found.id, language=None)
+
+
+def _interval_in_words(found: Predicted) -> str:
+    ends = found.answer.interval
+    if ends is None:
+        return "This version keeps no errors on held-out rows, so its interval is not known."
+    words = (
+        f"{percent(ends.coverage)} of the tips on bills like this one are from {dollars(ends.low)} "
+        f"to {dollars(ends.high)}"
+    )
+    if ends.rows < rows_needed(ends.coverage):
+        return f"{words}. That wide because the model was checked on {count(ends.rows)} rows only."
+    return f"{words}: measured on {count(ends.rows)} rows that the model had not seen."
+
+
 st.title("Predict")
+st.caption("What a table will probably tip, and how sure that is.")
+serving = predictions().serving()
+if serving.trouble:
+    st.warning(plain(serving.trouble), icon=":material/cloud_off:")
+if serving.model is None and not serving.trouble:
+    nothing_yet(
+        "There is no champion yet. Run a month first:",
+        f"tips run --month {get_settings().first_month} --sample",
+    )
+left, right = st.columns([1, 1.6], gap="large")
+with left:
+    show_form()
+with right:
+    if st.session_state.get(REFUSAL):
+        st.error(plain(st.session_state[REFUSAL]), icon=":material/block:")
+    elif st.session_state.get(ANSWER):
+        show_answer(st.session_state[ANSWER], st.session_state[RECORD])
+    elif serving.model is not None:
+        nothing_yet("Fill in the bill and press the button.")

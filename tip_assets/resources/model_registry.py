@@ -5,6 +5,7 @@ which version should serve (`modelling/promotion.py`). Nothing here deletes a ve
 """
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,6 +40,7 @@ class ModelVersion:
     run_id: str
     source: str
     tags: dict[str, str]
+    registered_at: datetime
 
     @property
     def month(self) -> str:
@@ -149,4 +151,5 @@ class ModelRegistry:
 
 
 def _version(found: Any) -> ModelVersion:
-    return ModelVersion(int(found.version), found.run_id, found.source, dict(found.tags))
+    at = datetime.fromtimestamp(found.creation_timestamp / 1000, UTC)
+    return ModelVersion(int(found.version), found.run_id, found.source, dict(found.tags), at)

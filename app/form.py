@@ -1,0 +1,73 @@
+"""The form of a bill, as the contract describes it: labels, choices, ranges.
+
+Belongs here: what a person sees of the contract. Does not belong here: Streamlit's widgets
+(`views/`) or what is valid (`tip_assets/contract.py`).
+"""
+
+import calendar
+from collections.abc import Mapping
+from typing import Any
+
+from tip_assets.contract import COLUMNS, FEATURES, CategoryColumn, NumberColumn
+
+_FEW = 2  # categories that are shown side by side
+
+
+def choices(column: CategoryColumn) -> list[str]:
+    """The categories of a column in the order of a form: days of the week from Monday."""
+    weekdays = list(calendar.day_name)
+    names = {category: in_full(column, category) for category in column.categories}
+    if set(names.values()) <= set(weekdays):
+        return sorted(names, key=lambda category: weekdays.index(names[category]))
+    return column.categories
+
+
+def in_full(column: CategoryColumn, category: str) -> str:
+    """The longest way to write a category, with a capital letter: `Thursday`."""
+    spellings = [text for text, meant in column.spellings.items() if meant == category]
+    longest = max(spellings, key=len)
+    return longest.capitalize() if len(longest) > len(category) else category
+
+
+def has_few_choices(column: CategoryColumn) -> bool:
+    """Whether the choices are shown side by side."""
+    return len(column.categories) <= _FEW
+
+
+def label(column: NumberColumn | CategoryColumn) -> str:
+    """What a field asks for, with its unit: `Total bill (USD)`."""
+    if isinstance(column, NumberColumn) and column.unit.casefold() not in column.label.casefold():
+        return f"{column.label} ({column.unit})"
+    return column.label
+
+
+def accepted_values(column: NumberColumn | CategoryColumn) -> str:
+    """What a column of a file may hold, in words."""
+    if isinstance(column, NumberColumn):
+        kind = "whole number" if column.integer else "number"
+        return f"{kind} from {column.minimum:g} to {column.maximum:g} {column.unit}"
+    return ", ".join(choices(column))
+
+
+def value_in_words(name: str, value: Any) -> str:
+    """A value of a record as a person writes it: `$24.50`, `Thursday`, `4`."""
+    column = COLUMNS[name]
+    if isinstance(column, CategoryColumn):
+        return in_full(column, value)
+    return f"{value:g}" if column.integer else f"${value:,.2f}"
+
+
+def record_in_words(record: Mapping[str, Any]) -> str:
+    """A record in a line, in the contract's order: `$24.50, ..., Thursday, meal: Dinner, ...`."""
+    return ", ".join(
+        words if speaks_for_itself(column) else f"{column.label.lower()}: {words}"
+        for column in FEATURES
+        for words in [value_in_words(column.name, record[column.name])]
+    )
+
+
+def speaks_for_itself(column: NumberColumn | CategoryColumn) -> bool:
+    """Whether a value tells without its label what it is: money, and weekdays."""
+    if isinstance(column, CategoryColumn):
+        return not has_few_choices(column)
+    return not column.integer
