@@ -4,14 +4,23 @@ Belongs here: drawing. Does not belong here: where the rows come from (`history.
 """
 
 from collections.abc import Sequence
-from datetime import date
-from typing import Any, Literal
+from math import nan
+from typing import Literal
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from app.history import Error, History
-from app.style import GOOD, GRID, MUTED, SECOND, TEMPLATE, WASH, dollars, figure
+from app.plot_months import (
+    AIR_DAYS,
+    column_label,
+    day_of,
+    days_after,
+    interval,
+    mark_changes,
+    months_along,
+)
+from app.style import GOOD, GRID, MUTED, SECOND, TEMPLATE, dollars, figure
 from tip_assets import contract
 from tip_assets.plots import ACCENT, ALARM, FAINT, INK
 from tip_assets.resources.metric_store import Row
@@ -27,15 +36,14 @@ _THRESHOLDS = {
     "p_value_corrected": "threshold_p_value",
 }
 _LEAST_P = 1e-5  # smaller p-values are drawn here
-_PANEL = 92  # pixels
-_AIR = 16  # days before the first month and after the last
+_PANEL = 104  # pixels
 _VERDICTS = {"better": GOOD, "worse": ALARM, "not enough evidence": MUTED}
 
 
 def drift_plot(history: History, measure: Measure) -> go.Figure:
     """A panel per column: the measure by month, its threshold, months that have drifted in red."""
     columns = _columns(history.drift)
-    plot = make_subplots(rows=len(columns), shared_xaxes=True, vertical_spacing=0.3 / len(columns))
+    plot = make_subplots(rows=len(columns), shared_xaxes=True, vertical_spacing=0.36 / len(columns))
     plot.update_layout(
         template=TEMPLATE,
         height=_PANEL * len(columns) + 60,
@@ -64,8 +72,8 @@ def drift_plot(history: History, measure: Measure) -> go.Figure:
         # The same scale for all: the threshold is, too.
         top = max(max(r["effect_size"], r["threshold_effect_size"]) for r in history.drift)
         plot.update_yaxes(range=[0, 1.15 * top])
-    _months_along(plot, history)
-    _mark_changes(plot, history, above=18)
+    months_along(plot, history)
+    mark_changes(plot, history, above=18)
     return plot
 
 
@@ -79,8 +87,8 @@ def errors_plot(history: History) -> go.Figure:
         plot.add_trace(_error_trace(errors, name, colour, shift))
     plot.update_yaxes(title="mean absolute error, USD", tickformat="$.2f")
     plot.update_yaxes(rangemode="tozero")
-    _months_along(plot, history)
-    _mark_changes(plot, history)
+    months_along(plot, history)
+    mark_changes(plot, history)
     return plot
 
 
@@ -91,9 +99,9 @@ def comparisons_plot(history: History) -> go.Figure:
         rows = [row for row in history.comparisons if row["verdict"] == verdict]
         plot.add_trace(
             go.Scatter(
-                x=[_day(row["month"]) for row in rows],
+                x=[day_of(row["month"]) for row in rows],
                 y=[row["difference"] for row in rows],
-                error_y=_interval(
+                error_y=interval(
                     [(row["difference"], row["low"], row["high"]) for row in rows], colour
                 ),
                 mode="markers",
@@ -120,8 +128,8 @@ def comparisons_plot(history: History) -> go.Figure:
         )
     plot.add_hline(y=0, line={"color": INK, "width": 1})
     plot.update_yaxes(title="RMSE difference, USD", tickformat="+$.2f")
-    _months_along(plot, history)
-    _mark_changes(plot, history)
+    months_along(plot, history)
+    mark_changes(plot, history)
     return plot
 
 
@@ -134,7 +142,7 @@ def rows_plot(history: History) -> go.Figure:
     ):
         plot.add_trace(
             go.Bar(
-                x=[_day(row["month"]) for row in history.ingested],
+                x=[day_of(row["month"]) for row in history.ingested],
                 y=[row[column] for row in history.ingested],
                 name=name,
                 marker={"color": colour},
@@ -142,7 +150,7 @@ def rows_plot(history: History) -> go.Figure:
             )
         )
     plot.update_yaxes(title="rows", tickformat=",d")
-    _months_along(plot, history)
+    months_along(plot, history)
     # In milliseconds; left to Plotly, a bar of one month would fill the plot.
     plot.update_traces(width=(12 if len(history.months) <= 12 else 22) * 86_400_000)
     return plot
@@ -153,7 +161,7 @@ def realised_plot(points: Sequence[Realised], history: History) -> go.Figure:
     plot = figure(280, showlegend=False)
     plot.add_trace(
         go.Scatter(
-            x=[_day(point.month) for point in points],
+            x=[day_of(point.month) for point in points],
             y=[point.mean_absolute_error for point in points],
             mode="lines+markers",
             line={"color": ACCENT, "width": 2},
@@ -166,32 +174,36 @@ def realised_plot(points: Sequence[Realised], history: History) -> go.Figure:
     )
     plot.update_yaxes(title="mean absolute error, USD", tickformat="$.2f")
     plot.update_yaxes(rangemode="tozero")
-    _months_along(plot, history)
-    _mark_changes(plot, history)
+    months_along(plot, history)
+    mark_changes(plot, history)
     return plot
 
 
 def coverage_plot(points: Sequence[Realised], history: History) -> go.Figure:
     """The share of told tips that lay within their interval, beside the share that was said."""
-    known = [point for point in points if point.covered is not None]
+    known = [point for point in points if point.intervals]
     plot = figure(280)
     plot.add_trace(
         go.Scatter(
-            x=[_day(point.month) for point in known],
-            y=[point.covered for point in known],
-            error_y=_interval([(p.covered, p.low, p.high) for p in known], ACCENT),
+            x=[day_of(point.month) for point in known],
+            y=[_in_percent(point.covered) for point in known],
+            error_y=interval(
+                [(_in_percent(p.covered), _in_percent(p.low), _in_percent(p.high)) for p in known],
+                ACCENT,
+            ),
             mode="markers",
             marker_size=8,
             marker_color=ACCENT,
             name="tips within their interval",
             customdata=[(point.intervals,) for point in known],
-            hovertemplate="<b>%{x|%B %Y}</b><br>%{y:.0%} of %{customdata[0]:,} tips<extra></extra>",
+            hovertemplate="<b>%{x|%B %Y}</b><br>%{y:.0f} % of %{customdata[0]:,} tips"
+            "<extra></extra>",
         )
     )
     plot.add_trace(
         go.Scatter(
-            x=[_day(point.month) for point in known],
-            y=[point.coverage for point in known],
+            x=[day_of(point.month) for point in known],
+            y=[_in_percent(point.coverage) for point in known],
             mode="lines+markers" if len(known) == 1 else "lines",
             line={"color": ALARM, "dash": "dash", "width": 1.5},
             marker_symbol="line-ew-open",
@@ -200,24 +212,18 @@ def coverage_plot(points: Sequence[Realised], history: History) -> go.Figure:
             hoverinfo="skip",
         )
     )
-    plot.update_yaxes(title="share of tips", tickformat=".0%", range=[0, 1.05])
-    _months_along(plot, history)
-    _mark_changes(plot, history)
+    plot.update_yaxes(title="share of tips", ticksuffix=" %", range=[0, 105])
+    months_along(plot, history)
+    mark_changes(plot, history)
     return plot
 
 
-def column_label(column: str) -> str:
-    """A column as the contract calls it."""
-    known = contract.COLUMNS.get(column)
-    return known.label if known else column.capitalize()
-
-
 def _drift_traces(rows: list[Row], measure: Measure) -> list[go.Scatter]:
-    months = [_day(row["month"]) for row in rows]
+    months = [day_of(row["month"]) for row in rows]
     least = _LEAST_P if measure == "p_value_corrected" else 0.0
     thresholds = [row[_THRESHOLDS[measure]] for row in rows]
     threshold = go.Scatter(
-        x=[_days_after(months[0], -_AIR), *months, _days_after(months[-1], _AIR)],
+        x=[days_after(months[0], -AIR_DAYS), *months, days_after(months[-1], AIR_DAYS)],
         y=[thresholds[0], *thresholds, thresholds[-1]],
         mode="lines",
         line={"color": ALARM, "width": 1.2, "dash": "dash"},
@@ -228,6 +234,7 @@ def _drift_traces(rows: list[Row], measure: Measure) -> list[go.Scatter]:
         x=months,
         y=[max(row[measure], least) for row in rows],
         mode="lines+markers",
+        cliponaxis=False,
         line={"color": FAINT, "width": 1.5},
         marker_color=[ALARM if row["drifted"] else ACCENT for row in rows],
         marker_size=[9 if row["drifted"] else usual for row in rows],
@@ -251,16 +258,16 @@ def _drift_traces(rows: list[Row], measure: Measure) -> list[go.Scatter]:
 def _error_trace(errors: list[Error], name: str, colour: str, days: int) -> go.Scatter:
     """Points with intervals, set aside by some days so that two of a month do not hide."""
     return go.Scatter(
-        x=[_days_after(_day(error.month), days) for error in errors],
+        x=[days_after(day_of(error.month), days) for error in errors],
         y=[error.mean for error in errors],
-        error_y=_interval([(e.mean, e.low, e.high) for e in errors], colour),
+        error_y=interval([(e.mean, e.low, e.high) for e in errors], colour),
         mode="markers",
         marker_size=8 if len(errors) < 25 else 6,
         marker_color=colour,
         name=name,
         customdata=[
             (
-                f"{_day(e.month):%B %Y}",
+                f"{day_of(e.month):%B %Y}",
                 e.version,
                 e.rows,
                 dollars(e.low),
@@ -275,57 +282,6 @@ def _error_trace(errors: list[Error], name: str, colour: str, days: int) -> go.S
     )
 
 
-def _interval(points: Sequence[tuple[Any, Any, Any]], colour: str) -> dict[str, Any]:
-    return {
-        "type": "data",
-        "symmetric": False,
-        "array": [high - middle for middle, _, high in points],
-        "arrayminus": [middle - low for middle, low, _ in points],
-        "color": colour,
-        "thickness": 1.4,
-        "width": 3 if len(points) < 25 else 0,
-    }
-
-
-def _months_along(plot: go.Figure, history: History) -> None:
-    """The same months along the bottom of every plot, so that they can be read below each other."""
-    months = history.months
-    first, last = _day(months[0]), _day(months[-1])
-    span = 12 * (last.year - first.year) + last.month - first.month + 1
-    step = next(s for s in (1, 2, 3, 6, 12, 24, 60) if span / s <= 12 or s == 60)
-    edges = [_days_after(first, -_AIR), _days_after(last, _AIR)]
-    plot.update_xaxes(range=edges, dtick=f"M{step}", tick0=first, tickformat="%b<br>%Y")
-
-
-def _mark_changes(plot: go.Figure, history: History, above: int = 0) -> None:
-    """A line where another model began to serve, and its version on top where there is room.
-
-    `above` are pixels between the plot and the versions.
-    """
-    months = history.months
-    room = max(1, (_day(months[-1]) - _day(months[0])).days) / 14
-    labelled = date.min
-    for change in history.changes:
-        day = _day(change["month"])
-        plot.add_shape(
-            type="line",
-            **{"x0": day, "x1": day, "y0": 0, "y1": 1, "yref": "paper", "layer": "below"},
-            line={"color": MUTED, "width": 1, "dash": "dot"},
-        )
-        if (day - labelled).days < room:
-            continue
-        labelled = day
-        plot.add_annotation(
-            text=f"v{change['champion_after']}",
-            **{"x": day, "y": 1, "yref": "paper", "yanchor": "bottom", "showarrow": False},
-            yshift=above,
-            font_size=12,
-            font_color=MUTED,
-            bgcolor=WASH,
-            borderpad=2,
-        )
-
-
 def _columns(drift: list[Row]) -> list[str]:
     """Columns in the contract's order, then the others."""
     found = dict.fromkeys(row["column"] for row in drift)
@@ -333,9 +289,5 @@ def _columns(drift: list[Row]) -> list[str]:
     return sorted(found, key=lambda name: order.index(name) if name in order else len(order))
 
 
-def _day(month: str) -> date:
-    return date.fromisoformat(f"{month}-01")
-
-
-def _days_after(day: date, days: int) -> date:
-    return date.fromordinal(day.toordinal() + days)
+def _in_percent(share: float | None) -> float:
+    return nan if share is None else 100 * share

@@ -1,5 +1,194 @@
-"""The model that serves, and those before it."""
+"""Model: the version that serves, all versions, and how to roll back."""
 
 import streamlit as st
 
+from app import model_plots
+from app.model_facts import (
+    Measured,
+    Period,
+    Registered,
+    measured_versions,
+    registered_versions,
+    report_of,
+)
+from app.parts import FRESH_SECONDS, ask, nothing_yet, plot
+from app.predictions import predictions
+from app.sources import METRICS, REGISTRY, metric_store, registry
+from app.style import MISSING, count, dollars, month_words, plain
+from tip_assets.modelling.training import TrainingReport
+from tip_assets.resources.model_registry import CHAMPION
+from tip_assets.serving import LoadedModel
+from tip_assets.settings import get_settings
+
+
+@st.cache_data(ttl=FRESH_SECONDS, show_spinner=False)
+def _versions(_uri: str) -> list[Registered]:
+    return REGISTRY.ask(lambda: registered_versions(registry()))
+
+
+@st.cache_data(ttl=FRESH_SECONDS, show_spinner=False)
+def _measured(_url: str) -> Measured:
+    return METRICS.ask(lambda: measured_versions(metric_store()))
+
+
+def show_champion(model: LoadedModel, report: TrainingReport, served: list[Period]) -> None:
+    """Which version serves, since when, and its errors on rows it has never seen."""
+    version = model.version
+    with st.container(border=True):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.subheader(f"Version {version.number}", width="content", anchor=False)
+            st.badge("champion", color="green", icon=":material/check_circle:")
+        since = f"Serves since {_day(served[-1].since)}. " if served else ""
+        st.markdown(
+            f"{since}Trained for {month_words(version.month)} on {count(report.train['rows'])} "
+            f"rows of {_window(report.months)}. Contract {plain(version.contract)}."
+        )
+    test = report.test
+    cards = [
+        ("Test RMSE", dollars(test["rmse"]), f"{count(test['rows'])} held-out rows"),
+        ("Mean absolute error", dollars(test["mean_absolute_error"]), "on the same rows"),
+        ("Explained variance, R²", f"{test['r2']:.2f}", "on the same rows"),
+        ("Cross-validated RMSE", dollars(report.cross_validated_rmse), "on the training rows"),
+    ]
+    with st.grid(len(cards), min_column_width=150, border=True):
+        for label, value, below in cards:
+            with st.container(gap="xsmall"):
+                st.metric(label, value)
+                st.caption(below)
+
+
+def show_report(report: TrainingReport) -> None:
+    """How good it is beside simple rules, and what it looks at."""
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.subheader("Beside simple rules")
+        st.caption("Error on the same held-out rows; shorter is better.")
+        plot(model_plots.baselines_plot(report), "baselines", "RMSE beside simple rules")
+    with right:
+        st.subheader("What it looks at")
+        st.caption("Share of each column in what the trees gain.")
+        plot(model_plots.importances_plot(report.importances), "importances", "Importances")
+
+
+def show_details(report: TrainingReport, measured: Measured | None, number: int) -> None:
+    """Errors by group, and the parameters."""
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        st.subheader("Error by group")
+        groups = measured.groups.get(number, []) if measured else []
+        if groups:
+            st.caption(
+                "On the held-out rows. The bar is what as many rows drawn at random would have; "
+                "the dotted line is the error on all rows."
+            )
+            plot(
+                model_plots.groups_plot(groups, report.test["rmse"]), "groups", "RMSE of each group"
+            )
+        else:
+            st.caption("The metric store has no errors by group of this version.")
+    with right:
+        st.subheader("Parameters")
+        st.caption(f"Found by {report.recipe['trials']} trials, seed {report.recipe['seed']}.")
+        names = {**report.parameters, "rounds": report.rounds}
+        st.dataframe(
+            {
+                "Parameter": list(names),
+                "Value": [f"{value:.4g}" for value in names.values()],
+            },
+            hide_index=True,
+            height="content",
+            column_config={"Value": st.column_config.TextColumn(alignment="right")},
+        )
+
+
+def show_versions(versions: list[Registered], measured: Measured | None) -> None:
+    """Every version: what it learned from, how good it was, when it served."""
+    st.subheader("All versions")
+    test = measured.test if measured else {}
+    served = measured.served if measured else {}
+    st.dataframe(
+        {
+            "Version": [version.number for version in versions],
+            "": [_status(version) for version in versions],
+            "Trained for": [month_words(version.month) for version in versions],
+            "Months": [len(version.months) for version in versions],
+            "Test RMSE": [
+                dollars(test[v.number]["rmse"]) if v.number in test else MISSING for v in versions
+            ],
+            "Held-out rows": [
+                count(test[v.number]["rows"]) if v.number in test else MISSING for v in versions
+            ],
+            "Served": [
+                "; ".join(_period(p) for p in served.get(v.number, [])) or MISSING for v in versions
+            ],
+            "Registered": [version.registered_at for version in versions],
+        },
+        hide_index=True,
+        column_config={
+            "Version": st.column_config.NumberColumn(width="small"),
+            "Test RMSE": st.column_config.TextColumn(alignment="right"),
+            "Held-out rows": st.column_config.TextColumn(alignment="right"),
+            "Registered": st.column_config.DatetimeColumn(format="YYYY-MM-DD"),
+        },
+    )
+    st.caption("Errors of different versions are of different rows: they do not rank the versions.")
+
+
+def show_rollback(versions: list[Registered]) -> None:
+    """The command; the page itself changes nothing."""
+    st.subheader("Rolling back")
+    others = [version.number for version in versions if CHAMPION not in version.aliases]
+    if not others:
+        st.caption("There is no other version yet.")
+        return
+    left, right = st.columns([1, 3], vertical_alignment="bottom")
+    with left:
+        chosen = st.selectbox(
+            "Version that should serve",
+            [None, *others],
+            format_func=lambda n: "the previous one" if n is None else f"version {n}",
+        )
+    with right:
+        to = f" --to {chosen}" if chosen else ""
+        st.code(f"tips rollback{to} --reason '...'", language=None)
+    st.caption("Typed where the platform runs; takes effect at once, and is kept in the history.")
+
+
+def _status(version: Registered) -> str:
+    return ", ".join(version.aliases) or ("archived" if version.archived else "")
+
+
+def _window(months: list[str]) -> str:
+    if len(months) == 1:
+        return month_words(months[0])
+    return f"{len(months)} months, {month_words(months[0])} to {month_words(months[-1])}"
+
+
+def _day(at: object) -> str:
+    return f"{at:%Y-%m-%d}"
+
+
+def _period(period: Period) -> str:
+    return f"{_day(period.since)} to {_day(period.until) if period.until else 'now'}"
+
+
 st.title("Model")
+settings = get_settings()
+serving = predictions().serving()
+if serving.trouble:
+    st.warning(plain(serving.trouble), icon=":material/cloud_off:")
+versions = ask(REGISTRY, lambda: _versions(settings.tracking_uri))
+measured = ask(METRICS, lambda: _measured(settings.metric_store_url))
+model = serving.model
+if model is None and not versions:
+    nothing_yet("There is no model yet.", "tips run --month 2024-01 --sample")
+    st.stop()
+if model is not None:
+    report = report_of(model)
+    served = measured.served.get(model.version.number, []) if measured else []
+    show_champion(model, report, list(served))
+    show_report(report)
+    show_details(report, measured, model.version.number)
+if versions:
+    show_versions(versions, measured)
+    show_rollback(versions)

@@ -1,0 +1,82 @@
+"""What plots over months have in common: the bottom line, marks of promotions, intervals.
+
+Belongs here: that. Does not belong here: any one plot (`history_plots.py`), or colours and fonts
+(`style.py`).
+"""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+import plotly.graph_objects as go
+
+from app.history import History
+from app.style import MUTED, WASH
+from tip_assets import contract
+
+AIR_DAYS = 16  # before the first month and after the last
+
+
+def months_along(plot: go.Figure, history: History) -> None:
+    """The same months along the bottom of every plot, so that they can be read below each other."""
+    months = history.months
+    first, last = day_of(months[0]), day_of(months[-1])
+    span = 12 * (last.year - first.year) + last.month - first.month + 1
+    step = next(s for s in (1, 2, 3, 6, 12, 24, 60) if span / s <= 12 or s == 60)
+    edges = [days_after(first, -AIR_DAYS), days_after(last, AIR_DAYS)]
+    plot.update_xaxes(range=edges, dtick=f"M{step}", tick0=first, tickformat="%b<br>%Y")
+
+
+def mark_changes(plot: go.Figure, history: History, above: int = 0) -> None:
+    """A line where another model began to serve, and its version on top where there is room.
+
+    `above` are pixels between the plot and the versions.
+    """
+    months = history.months
+    room = max(1, (day_of(months[-1]) - day_of(months[0])).days) / 14
+    labelled = date.min
+    for change in history.changes:
+        day = day_of(change["month"])
+        plot.add_shape(
+            type="line",
+            **{"x0": day, "x1": day, "y0": 0, "y1": 1, "yref": "paper", "layer": "below"},
+            line={"color": MUTED, "width": 1, "dash": "dot"},
+        )
+        if (day - labelled).days < room:
+            continue
+        labelled = day
+        plot.add_annotation(
+            text=f"v{change['champion_after']}",
+            **{"x": day, "y": 1, "yref": "paper", "yanchor": "bottom", "showarrow": False},
+            yshift=above,
+            font_size=12,
+            font_color=MUTED,
+            bgcolor=WASH,
+            borderpad=2,
+        )
+
+
+def interval(points: Sequence[tuple[Any, Any, Any]], colour: str) -> dict[str, Any]:
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [high - middle for middle, _, high in points],
+        "arrayminus": [middle - low for middle, low, _ in points],
+        "color": colour,
+        "thickness": 1.4,
+        "width": 3 if len(points) < 25 else 0,
+    }
+
+
+def column_label(column: str) -> str:
+    """A column as the contract calls it."""
+    known = contract.COLUMNS.get(column)
+    return known.label if known else column.capitalize()
+
+
+def day_of(month: str) -> date:
+    return date.fromisoformat(f"{month}-01")
+
+
+def days_after(day: date, days: int) -> date:
+    return date.fromordinal(day.toordinal() + days)
