@@ -24,6 +24,7 @@ from upath import UPath
 from tip_assets import contract
 from tip_assets.actuals import PREDICTION_ID
 from tip_assets.landing import BROKEN_LINE
+from tip_assets.resources.prediction_log import OF_FILE
 from tip_assets.serving import LoadedModel
 from tip_assets.table_files import Piece, UnreadableFile, read_pieces
 
@@ -99,7 +100,7 @@ def _score(model: LoadedModel, piece: Piece, coverage: float, id_prefix: str) ->
         low, high = model.intervals(accepted, predicted, coverage) or (low, high)
     accepted = accepted.assign(**{PREDICTED: predicted, LOW: low, HIGH: high})
     if id_prefix:
-        accepted[PREDICTION_ID] = [f"{id_prefix}-{row}" for row in accepted.index]
+        accepted[PREDICTION_ID] = [f"{id_prefix}{OF_FILE}{row}" for row in accepted.index]
     first = checked.refused.drop_duplicates("position")
     reasons = Counter(zip(first["column"], first["reason"], strict=True))
     if piece.broken_lines:

@@ -1,5 +1,198 @@
 """The tips that were given, beside what was predicted."""
 
-import streamlit as st
+import tempfile
+from pathlib import Path
+from typing import Any
 
+import streamlit as st
+from sqlalchemy.exc import SQLAlchemyError
+
+from app import feedback
+from app.parts import ask, nothing_yet
+from app.predictions import predictions
+from app.sources import METRICS, STORAGE, Away
+from app.style import MISSING, count, month_words, plain
+from tip_assets import contract
+from tip_assets.actuals import PREDICTION_ID, TIP, ToldTips
+from tip_assets.resources.metric_store import Row
+from tip_assets.settings import get_settings
+from tip_assets.table_files import FORMATS, UnreadableFile
+
+TOLD, TROUBLE = "feedback_told", "feedback_trouble"
+_SHOWN = 50
+
+
+def keep(told: ToldTips | None, trouble: str = "") -> None:
+    """Keep what became of the tips for the page that is drawn next."""
+    st.session_state[TOLD], st.session_state[TROUBLE] = told, trouble
+
+
+def one_tip() -> None:
+    """The tip of one prediction, chosen among the last ones or named by its id."""
+    log = predictions().log
+    # Those that are still on their way into the log are to be found here, too.
+    predictions().writer.finish(2.0)
+    newest = ask(METRICS, lambda: log.newest(_SHOWN, without_tip=True))
+    if newest is None:
+        return
+    by_id = {row["id"]: row for row in newest}
+
+    def words(key: str) -> str:
+        return feedback.prediction_in_words(by_id[key]) if key in by_id else key
+
+    with st.form("one_tip", clear_on_submit=True):
+        key = st.selectbox(
+            "Prediction",
+            list(by_id),
+            index=None,
+            format_func=words,
+            placeholder=f"Choose one of the last {_SHOWN} without a tip, or paste an id",
+            accept_new_options=True,
+        )
+        tip = st.number_input(
+            f"{contract.LABEL.label} that was given ({contract.LABEL.unit})",
+            value=None,
+            step=0.01,
+            format="%.2f",
+            placeholder="0.00",
+        )
+        if not st.form_submit_button("Note the tip", type="primary"):
+            return
+    if not key or tip is None:
+        keep(None, "Choose a prediction and enter the tip that was given.")
+    else:
+        try:
+            keep(METRICS.ask(lambda: feedback.tell_one(log, key, tip)))
+        except Away as away:
+            keep(None, str(away))
+    st.rerun()
+
+
+def file_of_tips() -> None:
+    """The tips of many predictions."""
+    st.markdown(
+        f"A CSV or Parquet file with the columns `{PREDICTION_ID}` and `{TIP}`: the answer to a "
+        "scored file with the tips added, for example. Rows without a tip are passed over."
+    )
+    kinds = [suffix.removeprefix(".") for suffix in FORMATS]
+    upload = st.file_uploader("File", type=kinds, label_visibility="collapsed")
+    if st.button("Note the tips", type="primary", disabled=upload is None):
+        with st.spinner("Noting the tips"):
+            tell(upload)
+        st.rerun()
+
+
+def tell(upload: Any) -> None:
+    """Tell the tips of an uploaded file; its name is somebody else's and not used."""
+    with tempfile.TemporaryDirectory(prefix="tips-told-") as folder:
+        given = Path(folder) / f"given{Path(upload.name).suffix.lower()}"
+        given.write_bytes(upload.getbuffer())
+        predictions().writer.finish(2.0)
+        try:
+            # No bound on time: a million rows take minutes, and every piece is noted as it is read.
+            keep(feedback.tell_file(predictions().log, given, lambda _: None))
+        except UnreadableFile as error:
+            words = str(error)
+            keep(None, words[:1].upper() + words[1:] + ".")
+        except SQLAlchemyError:
+            keep(
+                None,
+                "The metric store cannot be reached. Give the file again later: what was noted of "
+                "it is known.",
+            )
+
+
+def show_told() -> None:
+    """What became of the tips that were told last."""
+    if st.session_state.get(TROUBLE):
+        st.error(plain(st.session_state[TROUBLE]), icon=":material/block:")
+    told = st.session_state.get(TOLD)
+    if told is None:
+        return
+    show = st.warning if len(told.refused) else st.success
+    show(plain(feedback.in_words(told)))
+    if len(told.refused):
+        shown = told.refused.head(feedback.MOST_REFUSALS_SHOWN).astype("string")
+        st.dataframe(shown, hide_index=True, width="stretch")
+
+
+def show_on_its_way() -> None:
+    """What will land, when, and the button that does not wait for it."""
+    waiting = ask(
+        METRICS, lambda: feedback.on_its_way(predictions().log, get_settings().feedback_minutes)
+    )
+    if waiting is None:
+        return
+    st.subheader("On their way to the landing")
+    if not waiting:
+        st.caption("Every tip that was told has been handed over, once.")
+        return
+    for month in waiting:
+        st.markdown(
+            f"**{month_words(month.month)}**: {count(month.tips)} "
+            f"{'tip' if month.tips == 1 else 'tips'}, handed over at "
+            f"{month.lands_at:%Y-%m-%d %H:%M} UTC. Until then they may be corrected."
+        )
+    if st.button("Hand over now", icon=":material/send:"):
+        landed = ask(STORAGE, predictions().land_now)
+        if landed is not None:
+            st.toast(f"{landed} handed over to the landing.")
+            st.rerun()
+
+
+def show_last() -> None:
+    """The last predictions and what was given."""
+    rows = ask(METRICS, lambda: predictions().log.newest(_SHOWN))
+    if not rows:
+        return
+    st.subheader("The last predictions")
+    money = st.column_config.NumberColumn(format="$%.2f")
+    st.dataframe(
+        [_line(row) for row in rows],
+        hide_index=True,
+        width="stretch",
+        placeholder=MISSING,
+        column_config={"Predicted": money, "Low": money, "High": money, "Given": money},
+    )
+
+
+def _line(row: Row) -> dict[str, Any]:
+    given, ends = row["actual"], (row["low"], row["high"])
+    inside = None if given is None or ends[0] is None else ends[0] <= given <= ends[1]
+    return {
+        "Made (UTC)": f"{row['at']:%Y-%m-%d %H:%M}",
+        "Predicted": row["predicted"],
+        "Low": ends[0],
+        "High": ends[1],
+        "Given": given,
+        "Within": {True: "inside", False: "outside", None: None}[inside],
+        "Version": row["version"],
+        "Landed": row["landing_file"],
+        "Id": row["id"],
+    }
+
+
+settings = get_settings()
 st.title("Feedback")
+st.caption(
+    "Tell what was really given. It shows on the page History as the error and the coverage that "
+    "were realised, and lands once as rows of its month, like every other file. Leave out what "
+    f"your till delivers anyway. Predictions are kept for {count(settings.prediction_log_days)} "
+    "days."
+)
+if not settings.prediction_log:
+    nothing_yet(
+        "The log of predictions is switched off (TIPS_PREDICTION_LOG): none can be told of."
+    )
+else:
+    if predictions().writer.waiting:
+        words = f"{count(predictions().writer.waiting)} predictions wait for the metric store."
+        st.warning(words, icon=":material/cloud_off:")
+    single, many = st.tabs(["One tip", "A file of tips"])
+    with single:
+        one_tip()
+    with many:
+        file_of_tips()
+    show_told()
+    show_on_its_way()
+    show_last()

@@ -1,5 +1,158 @@
 """Predictions for every row of a file."""
 
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
 import streamlit as st
 
+from app import form
+from app.parts import nothing_yet
+from app.predictions import NoModel, Refused, ScoredFile, predictions
+from app.style import MISSING, count, percent, plain
+from tip_assets import contract
+from tip_assets.actuals import PREDICTION_ID
+from tip_assets.scoring import HIGH, LOW, PREDICTED, ROW
+from tip_assets.settings import get_settings
+from tip_assets.table_files import FORMATS
+
+SCORED, REFUSAL, FOLDER = "score_answer", "score_refusal", "score_folder"
+_WORDS = {".csv": "CSV", ".parquet": "Parquet"}
+_KINDS = {".csv": "text/csv", ".parquet": "application/vnd.apache.parquet"}
+
+
+def score(upload: Any, log: bool) -> None:
+    """Score an uploaded file; the answer or the refusal is kept in the session."""
+    st.session_state[SCORED] = st.session_state[REFUSAL] = None
+    if FOLDER in st.session_state:
+        st.session_state[FOLDER].cleanup()
+    # Deleted with the session at the latest.
+    folder = st.session_state[FOLDER] = tempfile.TemporaryDirectory(prefix="tips-scored-")
+    # The name is somebody else's: only the kind of file is taken from it.
+    given = Path(folder.name) / f"given{Path(upload.name).suffix.lower()}"
+    given.write_bytes(upload.getbuffer())
+    rows = rows_in(given)
+    bar = st.progress(0.0, text="Reading the file")
+
+    def progress(done: int) -> None:
+        bar.progress(min(done / max(rows, 1), 1.0), text=f"{count(done)} of {count(rows)} rows")
+
+    try:
+        st.session_state[SCORED] = predictions().score(given, Path(folder.name), progress, log)
+    except (Refused, NoModel) as error:
+        st.session_state[REFUSAL] = str(error)
+    finally:
+        bar.empty()
+        given.unlink()
+
+
+def rows_in(file: Path) -> int:
+    """About how many rows a file has, for the progress: of CSV the lines are counted."""
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    if file.suffix == ".parquet":
+        try:
+            return int(pa.parquet.ParquetFile(file).metadata.num_rows)
+        except (pa.ArrowException, OSError):
+            return 0  # the scoring says what is wrong with it
+    with file.open("rb") as content:
+        lines = sum(block.count(b"\n") for block in iter(lambda: content.read(1 << 20), b""))
+    return max(lines - 1, 0)
+
+
+def show_answer(found: ScoredFile) -> None:
+    """What became of the rows, and the file with the answer."""
+    with st.container(border=True):
+        rows, predicted, refused = st.columns(3)
+        rows.metric("Rows", count(found.rows))
+        predicted.metric("Predicted", count(found.predicted))
+        refused.metric("Refused", count(found.refused))
+        st.caption(
+            f"Answered by version {found.version} in {found.seconds:.1f} seconds. Each prediction "
+            f"stands beside the interval that holds {percent(get_settings().interval_coverage)} of "
+            "the tips on bills like it."
+        )
+        with st.container(horizontal=True):
+            for path in (found.csv, found.parquet):
+                st.download_button(
+                    f"Download {_WORDS[path.suffix]}",
+                    # Read when it is asked for: a million rows are a hundred megabytes.
+                    data=path.read_bytes,
+                    file_name=path.name,
+                    mime=_KINDS[path.suffix],
+                    on_click="ignore",
+                    icon=":material/download:",
+                    key=f"download{path.suffix}",
+                )
+    if found.not_logged:
+        st.warning(plain(found.not_logged), icon=":material/cloud_off:")
+    if found.refused:
+        st.subheader("Why rows were refused")
+        reasons = [
+            {"Column": column, "Reason": reason, "Rows": rows}
+            for (column, reason), rows in found.reasons.most_common()
+        ]
+        st.dataframe(pd.DataFrame(reasons), hide_index=True, width="stretch")
+        with st.expander("The first refused rows, as they stand in the file"):
+            shown = found.refused_preview.astype("string").rename_axis(ROW).reset_index()
+            st.dataframe(shown, hide_index=True, width="stretch", placeholder=MISSING)
+    if len(found.preview):
+        st.subheader("The first predictions")
+        money = st.column_config.NumberColumn(format="$%.2f")
+        st.dataframe(
+            found.preview.rename_axis(ROW).reset_index(),
+            hide_index=True,
+            width="stretch",
+            placeholder=MISSING,
+            column_config=dict.fromkeys((PREDICTED, LOW, HIGH, contract.BILL), money),
+        )
+
+
+def show_columns() -> None:
+    """What a file must hold, as the contract says."""
+    columns = [
+        {"Column": c.name, "Meaning": form.label(c), "Values": form.accepted_values(c)}
+        for c in contract.FEATURES
+    ]
+    with st.expander("What the file must hold"):
+        st.dataframe(pd.DataFrame(columns), hide_index=True, width="stretch")
+        st.markdown(
+            "Columns may stand in any order, and others are passed over. Weekdays may be written "
+            "in full, categories in capitals or not."
+        )
+
+
+settings = get_settings()
 st.title("Score a file")
+st.caption(
+    f"Bills as CSV or Parquet, up to {settings.app_upload_mb} MB: about "
+    f"{settings.app_upload_mb // 40} million rows of CSV. A million rows take about ten "
+    "seconds, or a minute with ids. Every row gets a prediction or the reason why not."
+)
+serving = predictions().serving()
+if serving.trouble:
+    st.warning(plain(serving.trouble), icon=":material/cloud_off:")
+if serving.model is None and not serving.trouble:
+    nothing_yet(
+        "There is no champion yet. Run a month first:",
+        f"tips run --month {settings.first_month} --sample",
+    )
+upload = st.file_uploader(
+    "File", type=[suffix.removeprefix(".") for suffix in FORMATS], label_visibility="collapsed"
+)
+log = False
+if settings.prediction_log:
+    log = st.checkbox(
+        "Give each prediction an id and keep it, so that the tips can be told later",
+        value=True,
+        help=f"The answer then has a column {PREDICTION_ID}; give it back on the page Feedback.",
+    )
+if st.button("Score the file", type="primary", disabled=upload is None):
+    score(upload, log)
+if st.session_state.get(REFUSAL):
+    st.error(plain(st.session_state[REFUSAL]), icon=":material/block:")
+elif st.session_state.get(SCORED):
+    show_answer(st.session_state[SCORED])
+show_columns()

@@ -18,6 +18,7 @@ from tip_assets.resources.metric_tables import prediction_log as log
 
 _ASKED_AT_ONCE = 5_000  # ids in a query; databases bound their number
 _CONFIDENCE = 0.95
+OF_FILE = "-"  # in an id of a file's prediction, before the row's number
 # What a row of the log that is not landed yet may still change.
 _OPEN = log.c.landing_file.is_(None)
 
@@ -71,8 +72,9 @@ class PredictionLog:
         return found
 
     def newest(self, count: int, without_tip: bool = False) -> list[Row]:
-        """The last predictions, newest first; of all, or of those whose tip was not told yet."""
+        """The last predictions that are of no file, newest first; or those of unknown tip."""
         query = sa.select(log).order_by(log.c.at.desc(), log.c.id).limit(count)
+        query = query.where(sa.not_(log.c.id.contains(OF_FILE)))
         if without_tip:
             query = query.where(log.c.actual_at.is_(None))
         return [_in_utc(row) for row in self.store.select(query)]

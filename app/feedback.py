@@ -1,0 +1,93 @@
+"""The tips that people tell: one, or a file of them, and what is on its way to the landing.
+
+Belongs here: telling them to the log, and the words for what became of them. Does not belong here:
+checking or landing them (`tip_assets/actuals.py`), or showing (`views/feedback.py`).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pandas as pd
+from upath import UPath
+
+from app.form import record_in_words
+from app.style import dollars
+from tip_assets.actuals import PREDICTION_ID, TIP, ToldTips, tell_tips
+from tip_assets.landing import BROKEN_LINE
+from tip_assets.resources.metric_store import Row
+from tip_assets.resources.prediction_log import PredictionLog
+from tip_assets.table_files import Piece, UnreadableFile, read_pieces
+
+MOST_REFUSALS_SHOWN = 1_000
+_COLUMNS = ["row", "id", "value", "reason"]
+
+
+@dataclass(frozen=True)
+class OnItsWay:
+    """Tips of a month that will land, how many, and when at the latest."""
+
+    month: str
+    tips: int
+    lands_at: datetime
+
+
+def prediction_in_words(row: Row) -> str:
+    """A logged prediction in a line, as a person remembers it."""
+    predicted = dollars(row["predicted"])
+    return f"{row['at']:%Y-%m-%d %H:%M}: {record_in_words(row['inputs'])}; predicted {predicted}"
+
+
+def tell_one(log: PredictionLog, key: str, tip: float) -> ToldTips:
+    """Tell the tip of one prediction."""
+    told = pd.DataFrame({PREDICTION_ID: [key], TIP: [tip]}, index=[1])
+    return tell_tips(log, told, datetime.now(UTC))
+
+
+def tell_file(log: PredictionLog, file: Path, progress: Callable[[int], None]) -> ToldTips:
+    """Tell the tips of a CSV or Parquet file; rows without a tip are passed over.
+
+    So the answer to a scored file can be given back with the tips that are known. Raises
+    UnreadableFile, also when one of the two columns is missing.
+    """
+    new = known = seen = 0
+    refused: list[pd.DataFrame] = []
+    for piece in read_pieces(UPath(file), [PREDICTION_ID, TIP]):
+        missing = [name for name in (PREDICTION_ID, TIP) if name not in piece.records]
+        if missing:
+            raise UnreadableFile(f"the file has no column {', '.join(missing)}")
+        result = _tell_piece(log, piece)
+        new, known = new + result.new, known + result.known
+        refused.append(result.refused)
+        seen += len(piece.records)
+        progress(seen)
+    return ToldTips(new, known, pd.concat(refused, ignore_index=True))
+
+
+def on_its_way(log: PredictionLog, minutes: float) -> list[OnItsWay]:
+    """The tips that were told and have not landed, by month."""
+    waiting = log.waiting().items()
+    return [
+        OnItsWay(month, count, at + timedelta(minutes=minutes)) for month, (count, at) in waiting
+    ]
+
+
+def in_words(told: ToldTips) -> str:
+    """What became of the tips that were told."""
+    words = [f"{told.new:,} {'tip' if told.new == 1 else 'tips'} noted"]
+    if told.known:
+        words.append(f"{told.known:,} known already")
+    if len(told.refused):
+        words.append(f"{len(told.refused):,} refused")
+    return ", ".join(words) + "."
+
+
+def _tell_piece(log: PredictionLog, piece: Piece) -> ToldTips:
+    tips = piece.records[TIP]
+    given = piece.records[tips.notna() & (tips.astype("string").str.strip() != "")]
+    now = datetime.now(UTC)
+    told = tell_tips(log, given, now) if len(given) else ToldTips(0, 0, pd.DataFrame())
+    lines = [(row, "", line, BROKEN_LINE) for row, line in piece.broken_lines.items()]
+    refused = pd.concat([told.refused, pd.DataFrame(lines, columns=_COLUMNS)], ignore_index=True)
+    return ToldTips(told.new, told.known, refused.reindex(columns=_COLUMNS))
