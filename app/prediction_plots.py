@@ -10,7 +10,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from app.form import speaks_for_itself, value_in_words
+from app.form import value_in_words
 from app.style import FONT, GOOD, MUTED, SECOND, WASH, dollars, figure, percent
 from tip_assets.contract import BILL, COLUMNS
 from tip_assets.plots import ACCENT, INK
@@ -77,7 +77,7 @@ def parts_figure(parts: Parts, record: Mapping[str, Any]) -> go.Figure:
             hovertemplate="%{y}: %{text}<extra></extra>",
         )
     )
-    plot.update_yaxes(autorange="reversed")
+    plot.update_yaxes(autorange="reversed", ticksuffix="  ")
     plot.update_xaxes(tickprefix="$", tickformat=",.2f", rangemode="tozero", showgrid=True)
     return plot.update_layout(showlegend=False)
 
@@ -150,5 +150,4 @@ def interval_figure(answer: Answer, bill: float) -> go.Figure:
 
 
 def _feature_in_words(name: str, record: Mapping[str, Any]) -> str:
-    column, words = COLUMNS[name], value_in_words(name, record[name])
-    return words if speaks_for_itself(column) else f"{column.label}: {words}"
+    return f"{COLUMNS[name].label}: {value_in_words(name, record[name])}"

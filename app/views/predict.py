@@ -64,11 +64,11 @@ def show_answer(found: Predicted, record: dict[str, Any]) -> None:
     """The prediction, how sure it is, what it is beside usual tips, and who answered."""
     answer, bill = found.answer, record[contract.BILL]
     with st.container(border=True):
-        tip, share, *usual = st.columns([1.3, 1.3, *(1 for _ in USUAL_SHARES)])
-        tip.metric("Predicted tip", dollars(answer.prediction))
-        share.metric("Share of the bill", percent(answer.prediction / bill, 1))
-        for place, part in zip(usual, USUAL_SHARES, strict=True):
-            place.metric(f"{percent(part)} would be", dollars(part * bill))
+        with st.grid(2 + len(USUAL_SHARES), min_column_width=120):
+            st.metric("Predicted tip", dollars(answer.prediction))
+            st.metric("Share of the bill", percent(answer.prediction / bill, 1))
+            for part in USUAL_SHARES:
+                st.metric(f"{percent(part)} would be", dollars(part * bill))
         plot(interval_figure(answer, bill), "interval", _interval_in_words(found))
         st.markdown(plain(_interval_in_words(found)))
     if answer.parts:
