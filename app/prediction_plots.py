@@ -133,7 +133,9 @@ def interval_figure(answer: Answer, bill: float) -> go.Figure:
             x=[answer.prediction],
             y=[0],
             mode="markers",
-            marker={"size": 16, "color": ACCENT, "line": {"color": "#ffffff", "width": 2}},
+            marker_size=16,
+            marker_color=ACCENT,
+            marker_line={"color": "#ffffff", "width": 2},
             hovertemplate=f"predicted tip {dollars(answer.prediction)}<extra></extra>",
         )
     )
