@@ -120,6 +120,9 @@ def test_two_months_launched_together_train_one_after_the_other(stack):
         return [run for run in runs if run["status"] == "SUCCESS"]
 
     stack.wait("both months are done", lambda: len(ended()) == 2)
+    stack.wait(
+        "the runs' processes end", lambda: b"spawn_main" not in b"".join(stack.arguments().values())
+    )
     first, second = ended()
     assert first["endTime"] <= second["startTime"]
     served = visible_state(stack.settings)

@@ -9,6 +9,7 @@ also the one to ask whether a registered version can be served from the registry
 """
 
 import multiprocessing
+import multiprocessing.util
 import os
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -41,6 +42,9 @@ class FreshProcess(dg.ConfigurableResource):
         if not self._lives():
             pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
             _warm[self.tracking_uri] = pool
+            # The daemon runs a month in a child of multiprocessing, which waits for its own
+            # children before Python would shut the pool down: it would wait for ever.
+            multiprocessing.util.Finalize(None, pool.shutdown, exitpriority=1)
             self._imports = pool.submit(get_ready, self.tracking_uri, os.getpid())
 
     def _lives(self) -> bool:
