@@ -8,6 +8,7 @@ Processes are forked from one that has imported the libraries, which takes longe
 
 import importlib
 import multiprocessing
+import multiprocessing.util
 import os
 import signal
 from collections.abc import Callable, Sequence
@@ -82,7 +83,9 @@ def _fork_the_fresh_process() -> None:
     from tip_assets.resources import fresh_process
 
     fork = multiprocessing.get_context("fork")
-    fresh_process.multiprocessing = SimpleNamespace(get_context=lambda _method: fork)
+    fresh_process.multiprocessing = SimpleNamespace(
+        get_context=lambda _method: fork, util=multiprocessing.util
+    )
 
 
 def _arm(point: Point) -> None:
