@@ -44,8 +44,9 @@ format: setup-dev  ## Apply the style
 	@ruff check --fix $(PACKAGE)
 	@ruff format $(PACKAGE)
 
-bench: setup-dev  ## Measure a month against the same library calls in a plain script
+bench: setup-dev  ## Measure a month against the same calls in a plain script, and the app
 	@python -m benchmarks.month
+	@python -m benchmarks.app_prediction
 
 setup:  ## Install what the platform needs into .venv
 	@$(call once,$(VENV)/.ready)
