@@ -1,0 +1,100 @@
+"""A metric store of any age becomes today's, once, and keeps its rows."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from tip_assets.resources.metric_schema import NEWEST, NewerSchema, bring_up_to_date
+from tip_assets.resources.metric_store import MetricStore
+from tip_assets.resources.metric_tables import metadata
+
+MIGRATIONS = Path(__file__).parents[1] / "tip_assets" / "migrations"
+REVISIONS = [f.name[:4] for f in sorted((MIGRATIONS / "versions").glob("0*.py"))]
+DECISION = {
+    "cause": "decision 2024-01 version 1",
+    "month": "2024-01",
+    "action": "promoted",
+    "reason": "first",
+}
+
+
+def alembic(connection: sa.Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["connection"] = connection
+    return config
+
+
+def differences(engine: sa.Engine) -> list:
+    with engine.connect() as connection:
+        return compare_metadata(MigrationContext.configure(connection), metadata)
+
+
+@pytest.fixture
+def engine(tmp_path):
+    made = sa.create_engine(f"sqlite:///{tmp_path}/metrics.db")
+    yield made
+    made.dispose()
+
+
+def test_the_code_knows_the_newest_revision():
+    assert ScriptDirectory(str(MIGRATIONS)).get_heads() == [NEWEST]
+    assert REVISIONS[-1] == NEWEST
+
+
+@pytest.mark.parametrize("revision", REVISIONS)
+@pytest.mark.parametrize("stamped", [True, False], ids=["stamped", "from before revisions"])
+def test_an_old_store_is_upgraded_and_keeps_its_rows(engine, revision, stamped):
+    if not stamped and revision != REVISIONS[0]:
+        pytest.skip("stores without a revision have the first tables")
+    with engine.begin() as connection:
+        command.upgrade(alembic(connection), revision)
+        row = ", ".join(f"'{value}'" for value in DECISION.values())
+        names = ", ".join(DECISION)
+        connection.execute(
+            sa.text(
+                f"insert into champion_history ({names}, at) values ({row}, '2024-02-01 00:00:00')"
+            )
+        )
+        if not stamped:
+            connection.execute(sa.text("drop table alembic_version"))
+            connection.execute(sa.text("drop table group_quality"))  # the oldest had none
+    bring_up_to_date(engine)
+    assert differences(engine) == []
+    (kept,) = MetricStore(url=str(engine.url)).history()
+    assert DECISION.items() <= kept.items()
+
+
+def test_a_new_store_is_that_of_all_revisions(engine):
+    bring_up_to_date(engine)
+    assert differences(engine) == []
+    with engine.connect() as connection:
+        version = connection.execute(sa.text("select version_num from alembic_version"))
+        assert version.scalar_one() == NEWEST
+
+
+def test_a_store_of_newer_code_is_left_alone(engine):
+    bring_up_to_date(engine)
+    with engine.begin() as connection:
+        connection.execute(sa.text("update alembic_version set version_num = '9999'"))
+    with pytest.raises(NewerSchema, match=r"has schema 9999.*update the code"):
+        bring_up_to_date(engine)
+
+
+@pytest.mark.parametrize("revision", [None, REVISIONS[0]], ids=["empty", "old"])
+def test_many_who_start_at_once_make_it_once(engine, revision, tmp_path):
+    if revision:
+        with engine.begin() as connection:
+            command.upgrade(alembic(connection), revision)
+    urls = [f"sqlite:///{tmp_path}/metrics.db"] * 8
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda url: MetricStore(url=url).history(), urls))
+    assert found == [[]] * 8
+    assert differences(engine) == []
