@@ -8,6 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from app.login import may_enter
+from app.predictions import predictions
 from tip_assets.settings import get_settings
 
 PAGES = {
@@ -54,6 +55,7 @@ HERE = Path(__file__).parent
 # A picture of our own: browsers would fetch Streamlit's symbols from Google's servers.
 st.set_page_config(page_title="Waiter tips", page_icon=HERE / "icon.svg", layout="wide")
 st.logo(HERE / "logo.svg", icon_image=HERE / "icon.svg", size="large")
+predictions()  # begins to load the champion, whoever asks first
 if is_let_in():
     page = st.navigation(PAGES)
     if "is_logged_in" in st.user:

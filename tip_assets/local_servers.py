@@ -70,7 +70,7 @@ def app_server(settings: Settings) -> Server:
         options["secrets.files"] = str(Path(settings.app_secrets).resolve())
     command = [sys.executable, "-m", "streamlit", "run", str(APP)]
     command += [f"--{name}={value}" for name, value in options.items()]
-    return Server("app", "App", shlex.join(command), settings.app_port, "/_stcore/health")
+    return Server("app", "App", shlex.join(command), settings.app_port, "/_stcore/script-health-check")
 
 
 def busy(server: Server) -> bool:
