@@ -74,6 +74,7 @@ once = if $(MAKE) -q --no-print-directory $(1) 2>/dev/null; then echo "Set-up: n
 
 POSTGRES = '/usr/lib/postgresql/*/bin/postgres=postgresql'
 CHROMIUM = chromium=chromium
+PROMETHEUS = prometheus=prometheus prometheus-alertmanager=prometheus-alertmanager
 
 install = uv pip install -q --no-deps --compile-bytecode
 
@@ -92,7 +93,7 @@ $(VENV)/.ready: $(VENV)/.uv requirements.lock pyproject.toml
 $(VENV)/.ready-stack: $(VENV)/.ready requirements-stack.lock
 	@echo "Set-up: installing what the stack needs ..."
 	@VIRTUAL_ENV=$(VENV) $(install) --require-hashes -r requirements-stack.lock
-	@sh deploy/install-servers.sh $(POSTGRES)
+	@sh deploy/install-servers.sh $(POSTGRES) $(PROMETHEUS)
 	@touch $@
 
 $(VENV)/.ready-dev: $(VENV)/.ready-stack requirements-dev.lock
