@@ -5,6 +5,7 @@ here: what is shown (the other modules), or the theme of Streamlit's own parts
 (`.streamlit/config.toml`, which has the same colours).
 """
 
+import re
 from datetime import date
 from typing import Any
 
@@ -18,6 +19,8 @@ MUTED, GRID, GOOD, SECOND = "#697586", "#e4e7eb", "#2f855a", "#b7791f"
 WASH = "rgba(43, 108, 176, 0.14)"  # intervals, behind a line of the accent
 MISSING = "\N{EN DASH}"
 
+# Addresses become links even when they are escaped, unless they are not in one piece.
+_LINKS_BY_THEMSELVES, _WORD_JOINER = re.compile(r"(https?|www|[^\s@](?=@))", re.I), "\u2060"
 _MARKDOWN = r"\`*_{}[]()<>#+-.!|$:~^"
 
 # Plots answer to the mouse by showing numbers; there is nothing to drag, zoom or log in to.
@@ -107,4 +110,5 @@ def plain(words: object) -> str:
     File names, cells and reasons come from outside; Streamlit never renders HTML unless it is told
     to, and this takes links, pictures, formulas and colours away, too.
     """
-    return "".join(f"\\{char}" if char in _MARKDOWN else char for char in str(words))
+    escaped = "".join(f"\\{char}" if char in _MARKDOWN else char for char in str(words))
+    return _LINKS_BY_THEMSELVES.sub(f"\\g<0>{_WORD_JOINER}", escaped)

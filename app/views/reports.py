@@ -25,17 +25,15 @@ def _month(_url: str, month: str) -> Month:
 
 
 def choose_month(known: list[str]) -> str:
-    """The month to show: of the address, if it has one, else the newest."""
-    wanted = st.query_params.get("month", "")
-    chosen = st.selectbox(
+    """The month to show, which stands in the address, too; the newest if none does."""
+    return st.selectbox(
         "Month",
         known,
-        index=known.index(wanted) if wanted in known else 0,
         format_func=month_words,
         label_visibility="collapsed",
+        key="month",
+        bind="query-params",
     )
-    st.query_params["month"] = chosen
-    return chosen
 
 
 def show_verdict(found: Month) -> None:
@@ -136,16 +134,16 @@ def show_drift(found: Month) -> None:
 def show_reports(month: str) -> None:
     """One report at a time, in a frame it cannot get out of."""
     st.subheader("The four reports")
-    wanted = st.query_params.get("report", "")
     report = st.segmented_control(
         "Report",
         list(REPORTS),
-        default=wanted if wanted in REPORTS else next(iter(REPORTS)),
+        default=next(iter(REPORTS)),
         format_func=REPORTS.__getitem__,
         required=True,
         label_visibility="collapsed",
+        key="report",
+        bind="query-params",
     )
-    st.query_params["report"] = report
     storage = get_settings().storage_root
     with st.spinner("Reading the report", show_time=False):
         page = ask(STORAGE, lambda: report_files.read_report(storage, month, report))
