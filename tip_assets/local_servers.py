@@ -20,8 +20,9 @@ import dagster as dg
 from honcho.manager import Manager
 from honcho.printer import Printer
 
-from tip_assets.instance import close_dead_runs, prepare_instance
-from tip_assets.resources.mlflow_tracking import prepare_tracking_database
+from tip_assets.console import noise_to
+from tip_assets.databases import prepare_databases
+from tip_assets.instance import close_dead_runs
 from tip_assets.settings import Settings
 
 HOST = "127.0.0.1"
@@ -70,7 +71,9 @@ def app_server(settings: Settings) -> Server:
         options["secrets.files"] = str(Path(settings.app_secrets).resolve())
     command = [sys.executable, "-m", "streamlit", "run", str(APP)]
     command += [f"--{name}={value}" for name, value in options.items()]
-    return Server("app", "App", shlex.join(command), settings.app_port, "/_stcore/script-health-check")
+    return Server(
+        "app", "App", shlex.join(command), settings.app_port, "/_stcore/script-health-check"
+    )
 
 
 def busy(server: Server) -> bool:
@@ -81,12 +84,11 @@ def busy(server: Server) -> bool:
 
 def up(settings: Settings, terminal: TextIO) -> int:
     """Run the servers until one ends or a person stops them; returns the exit code."""
-    prepare_instance(settings)
+    log = settings.state_folder / "logs" / "up.log"
+    with noise_to(log):
+        prepare_databases(settings)
     with dg.DagsterInstance.get() as instance:
         close_dead_runs(instance)
-    prepare_tracking_database(settings.tracking_uri)
-    log = settings.state_folder / "logs" / "up.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
     environment = os.environ | {
         # Left on, the server starts fifteen processes and takes 1.9 GB.
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
