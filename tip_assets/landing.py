@@ -62,27 +62,47 @@ def landing_files(storage: UPath, month: str) -> list[UPath]:
     return [folder / name for of_month, name, _ in _listing(storage, month) if of_month == month]
 
 
-def landing_digests(storage: UPath) -> dict[str, str]:
-    """For each folder under `landing/`, a digest that changes with any of its files.
+@dataclass(frozen=True)
+class Landed:
+    """What lies in a month's folder: a digest that changes with any file, and the newest's time.
 
     A file counts by its name and its ETag where the storage has one, else its time and size, so
     that one listing is enough and no file is read.
     """
-    found: dict[str, list[str]] = {}
+
+    digest: str
+    files: int
+    at: datetime
+
+
+def landed_months(storage: UPath) -> dict[str, Landed]:
+    """What has landed, for each folder under `landing/` that has a file."""
+    marks: dict[str, list[str]] = {}
+    times: dict[str, list[datetime]] = {}
     for month, name, facts in _listing(storage):
         mark = facts.get("ETag") or f"{facts.get('mtime')} {facts['size']}"
-        found.setdefault(month, []).append(f"{name}\0{mark}")
+        marks.setdefault(month, []).append(f"{name}\0{mark}")
+        at = facts.get("LastModified") or facts["mtime"]
+        at = at if isinstance(at, datetime) else datetime.fromtimestamp(at, UTC)
+        times.setdefault(month, []).append(at)
     return {
-        month: hashlib.sha256("\n".join(sorted(files)).encode()).hexdigest()[:16]
-        for month, files in sorted(found.items())
+        month: Landed(
+            hashlib.sha256("\n".join(sorted(files)).encode()).hexdigest()[:16],
+            len(files),
+            max(times[month]),
+        )
+        for month, files in sorted(marks.items())
     }
+
+
+def landing_digests(storage: UPath) -> dict[str, str]:
+    """For each folder under `landing/`, a digest that changes with any of its files."""
+    return {month: landed.digest for month, landed in landed_months(storage).items()}
 
 
 def newest_landing(storage: UPath) -> datetime | None:
     """When the newest landing file came; None if there is none."""
-    times = [facts.get("LastModified") or facts.get("mtime") for *_, facts in _listing(storage)]
-    at = [t if isinstance(t, datetime) else datetime.fromtimestamp(t, UTC) for t in times if t]
-    return max(at, default=None)
+    return max((landed.at for landed in landed_months(storage).values()), default=None)
 
 
 def _listing(storage: UPath, month: str = "") -> Iterator[tuple[str, str, dict[str, Any]]]:

@@ -12,7 +12,7 @@ import dagster as dg
 from tip_assets.assets.raw_tips import LANDED
 from tip_assets.instance import close_dead_runs
 from tip_assets.jobs import ingestion_job, monthly_retraining_job
-from tip_assets.landing import landing_digests
+from tip_assets.landing import landed_months
 from tip_assets.partitions import months
 from tip_assets.resources.metric_store import MetricStore
 from tip_assets.run_facts import last_training
@@ -40,10 +40,12 @@ def landing_sensor(
     """
     for run_id in close_dead_runs(context.instance):
         context.log.warning("the process of run %s was killed: the run is closed", run_id)
-    digests = landing_digests(settings.storage_root)
-    for folder in digests.keys() - set(months.get_partition_keys()):
+    landed = landed_months(settings.storage_root)
+    for folder in landed.keys() - set(months.get_partition_keys()):
         context.log.warning("landing/%s is not one of the platform's months: ignored", folder)
-    known = {month: digest for month, digest in digests.items() if months.has_partition_key(month)}
+    landed = {month: what for month, what in landed.items() if months.has_partition_key(month)}
+    metric_store.record_landing({m: {"files": w.files, "at": w.at} for m, w in landed.items()})
+    known = {month: what.digest for month, what in landed.items()}
     cursor = json.loads(context.cursor or "{}")
     seen, before = cursor.get("seen", {}), cursor.get("asked", {})
     still = {month: digest for month, digest in known.items() if seen.get(month) == digest}

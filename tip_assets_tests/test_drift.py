@@ -11,6 +11,7 @@ from sklearn.model_selection import train_test_split
 
 from tip_assets import contract
 from tip_assets.drift import statistics
+from tip_assets.drift.error_profile import error_profile
 from tip_assets.drift.evidently_reports import REPORTS, draw_reports
 from tip_assets.drift.metrics import correlations, drift_metrics_of
 from tip_assets.drift.rule import Thresholds, column_drifts, dataset_drift, holm
@@ -100,6 +101,60 @@ def test_regression_quality_equals_evidently(parts):
         assert mine.mape_std == pytest.approx(mape["std"])
         assert mine.rmse == pytest.approx(rmse)
         assert mine.r2 == pytest.approx(r2)
+
+
+def test_error_profiles_equal_evidently(parts):
+    """The original showed these numbers by the same calculation, which Evidently still carries."""
+    from evidently.legacy.calculations.regression_performance import (
+        calculate_regression_performance,
+    )
+    from evidently.legacy.pipeline.column_mapping import ColumnMapping
+    from evidently.legacy.utils.data_operations import process_columns
+
+    mapping = ColumnMapping(
+        target="tip",
+        prediction="prediction",
+        task="regression",
+        numerical_features=[c.name for c in contract.FEATURES if c in contract.NUMBERS],
+        categorical_features=[c.name for c in contract.CATEGORIES],
+    )
+    metrics = drift_metrics_of(Sides(*parts, note=""), THRESHOLDS, seed=0)
+    for side, part in zip(("reference", "current"), parts, strict=True):
+        theirs = calculate_regression_performance(part.copy(), process_columns(part, mapping), "")
+        mine = metrics.error_profiles[side]
+        assert {g.group: g.mean_error for g in mine.groups} == pytest.approx(
+            {name: facts["mean_error"] for name, facts in theirs.underperformance.items()}
+        )
+        assert {g.group: g.std_error for g in mine.groups} == pytest.approx(
+            {name: facts["std_error"] for name, facts in theirs.underperformance.items()}
+        )
+        assert [mine.normality.slope, mine.normality.intercept, mine.normality.r] == pytest.approx(
+            [theirs.error_normality[name] for name in ("slope", "intercept", "r")]
+        )
+        assert len(mine.bias) == 4 * len(contract.FEATURES)
+        error = part["prediction"] - part["tip"]
+        ends = {"under": error <= error.quantile(0.05), "over": error >= error.quantile(0.95)}
+        for bias in mine.bias:
+            named = {"underestimation": "under", "overestimation": "over"}
+            group = named.get(bias.group, bias.group)
+            expected = theirs.error_bias[bias.column][group]
+            if bias.category is not None:
+                # Of categories that are equally frequent, theirs is the one that comes first.
+                most_frequent = set(part.loc[ends.get(group, error.notna()), bias.column].mode())
+                assert {bias.category, expected} <= most_frequent
+            else:
+                in_percent = group == "range" and bias.column in ("total_bill", "size")
+                assert (100 if in_percent else 1) * bias.value == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("tips", [[2.0, 2.0], [1.0, 3.0]], ids=["equal errors", "two rows"])
+def test_the_errors_of_the_smallest_months_can_be_told(sample, tips):
+    records = sample.head(2).assign(tip=tips, prediction=[2.0, 2.0])
+    profile = error_profile(records, "prediction")
+    assert sum(group.rows for group in profile.groups) >= 2
+    numbers = [b.value for b in profile.bias if b.category is None]
+    assert not any(np.isnan([value for value in numbers if value is not None]))
+    assert profile.normality.slope >= 0
 
 
 def test_a_changed_month_drifts_and_a_quiet_one_does_not(parts):

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import asdict
 from typing import Any
 
 import dagster as dg
@@ -24,7 +25,7 @@ from tip_assets.settings import Settings
     kinds={"scipy", "sql", "mlflow"},
     owners=OWNERS,
     io_manager_key="json_files",
-    code_version="1",
+    code_version="2",
 )
 def drift_metrics(
     context: dg.AssetExecutionContext,
@@ -80,12 +81,26 @@ def rows_of(
         tables.model_quality: quality,
         tables.comparison: _comparison(registered_model),
         tables.group_quality: [{"version": version, **g} for g in registered_model["groups"]],
+        **_error_rows(metrics),
         tables.column_quality: [
             {"dataset": side, "column": column, "statistic": statistic, **_number_or_category(fact)}
             for side, columns in metrics.column_quality.items()
             for column, facts in columns.items()
             for statistic, fact in facts.items()
         ],
+    }
+
+
+def _error_rows(metrics: DriftMetrics) -> dict[Any, list[dict[str, Any]]]:
+    profiles = metrics.error_profiles.items()
+    return {
+        tables.error_group: [
+            {"dataset": side, **asdict(group)} for side, p in profiles for group in p.groups
+        ],
+        tables.error_bias: [
+            {"dataset": side, **asdict(bias)} for side, p in profiles for bias in p.bias
+        ],
+        tables.error_normality: [{"dataset": side, **asdict(p.normality)} for side, p in profiles],
     }
 
 

@@ -9,10 +9,10 @@ import pandas as pd
 
 from tip_assets import contract
 from tip_assets.io_managers import ParquetFiles
-from tip_assets.landing import MonthOfLanding, landing_digests, landing_folder, read_month
+from tip_assets.landing import MonthOfLanding, landed_months, landing_folder, read_month
 from tip_assets.partitions import OWNERS, months
+from tip_assets.resources import metric_tables as tables
 from tip_assets.resources.metric_store import MetricStore
-from tip_assets.resources.metric_tables import ingestion
 from tip_assets.settings import Settings, get_settings
 from tip_assets.storage import quarantine_file, write_atomically
 
@@ -53,10 +53,10 @@ def raw_tips(
     """
     month, storage = context.partition_key, settings.storage_root
     # Taken before reading: a file that lands meanwhile makes the next tick run the month again.
-    landed = landing_digests(storage).get(month, "")
+    landed = landed_months(storage).get(month)
     landing = read_month(storage, month)
     folder = landing_folder(storage, month)
-    if not landing.files:
+    if not landing.files or landed is None:
         raise dg.Failure(
             f"No .csv or .parquet file for {month} under {folder}. Put the month's records there "
             "and run the month again.",
@@ -65,11 +65,12 @@ def raw_tips(
     quarantine = quarantine_file(storage, month)
     files = ParquetFiles(storage)
     write_atomically(quarantine, files.to_bytes(landing.quarantine))
-    metric_store.replace_month(month, {ingestion: [_numbers(landing)]})
+    metric_store.replace_month(month, {tables.ingestion: [_numbers(landing)]})
+    metric_store.record_landing({month: {"files": landed.files, "at": landed.at}})
     digest = hashlib.sha256(files.to_bytes(landing.rows)).hexdigest()[:16]
     return dg.MaterializeResult(
         value=landing.rows,
-        metadata={**_metadata(landing), LANDED: landed},
+        metadata={**_metadata(landing), LANDED: landed.digest},
         data_version=dg.DataVersion(digest),
     )
 

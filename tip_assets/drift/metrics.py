@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from tip_assets import contract
+from tip_assets.drift.error_profile import ErrorProfile, error_profile
 from tip_assets.drift.rule import (
     PREDICTION,
     ColumnDrift,
@@ -35,6 +36,7 @@ class DriftMetrics:
     dataset: DatasetDrift
     correlations: dict[str, dict[str, dict[str, float]]]
     regression_quality: dict[str, Quality]
+    error_profiles: dict[str, ErrorProfile]
     column_quality: dict[str, dict[str, dict[str, float | str]]]
 
     def to_dict(self) -> dict[str, Any]:
@@ -55,6 +57,7 @@ def drift_metrics_of(sides: Sides, thresholds: Thresholds, seed: int) -> DriftMe
             name: quality(frame[contract.LABEL.name].to_numpy(), frame[PREDICTION].to_numpy())
             for name, frame in frames.items()
         },
+        error_profiles={name: error_profile(frame, PREDICTION) for name, frame in frames.items()},
         column_quality=_column_quality(sides.reference, sides.current),
     )
 

@@ -19,12 +19,18 @@ from tip_assets.resources.metric_tables import (
     champion_history,
     check_result,
     drift,
+    landing,
     run_outcome,
 )
 
 Row = Mapping[str, Any]
 # Dagster's run tag that says who launched a run.
 PERSON_TAG = "user"
+
+
+def in_utc(time: datetime) -> datetime:
+    """A time as the store gives it back; SQLite keeps no time zone."""
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def decision_cause(month: str, version: int) -> str:
@@ -63,6 +69,19 @@ class MetricStore(dg.ConfigurableResource):
     def record_decision(self, row: Row) -> None:
         """Write a row of the champion's history; the same cause replaces its row."""
         self._upsert(champion_history, [row])
+
+    def record_landing(self, found: Mapping[str, Row]) -> None:
+        """Write what lies in the landing, by month; what has not changed is not written."""
+        known = {row["month"]: row for row in self.select(sa.select(landing))}
+        changed = [
+            {"month": month, **facts}
+            for month, facts in found.items()
+            if month not in known
+            or known[month]["files"] != facts["files"]
+            or in_utc(known[month]["at"]) != facts["at"]
+        ]
+        if changed:
+            self._upsert(landing, changed)
 
     def record_checks(self, month: str, results: Iterable[Row]) -> None:
         """Write a month's check results; one that says what it said before stays untouched."""

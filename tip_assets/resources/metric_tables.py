@@ -9,6 +9,15 @@ import sqlalchemy as sa
 metadata = sa.MetaData()
 _MONTH = sa.String(7)
 
+# What lies in the landing, as the sensor or the month's ingestion saw it last.
+landing = sa.Table(
+    "landing",
+    metadata,
+    sa.Column("month", _MONTH, primary_key=True),
+    sa.Column("files", sa.Integer, nullable=False),
+    # When the newest of them came.
+    sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+)
 ingestion = sa.Table(
     "ingestion",
     metadata,
@@ -83,6 +92,37 @@ model_quality = sa.Table(
     sa.Column("mape_std", sa.Float, nullable=False),
     sa.Column("rmse", sa.Float, nullable=False),
     sa.Column("r2", sa.Float, nullable=False),
+)
+# Errors of the model that served the month, by side (`reference`, `current`): those at the ends and
+# in between, what the features are like there, and how normal the errors are.
+error_group = sa.Table(
+    "error_group",
+    metadata,
+    sa.Column("month", _MONTH, primary_key=True),
+    sa.Column("dataset", sa.String(12), primary_key=True),
+    sa.Column("group", sa.String(20), primary_key=True),
+    sa.Column("rows", sa.Integer, nullable=False),
+    sa.Column("mean_error", sa.Float),
+    sa.Column("std_error", sa.Float),
+)
+error_bias = sa.Table(
+    "error_bias",
+    metadata,
+    sa.Column("month", _MONTH, primary_key=True),
+    sa.Column("dataset", sa.String(12), primary_key=True),
+    sa.Column("column", sa.String(40), primary_key=True),
+    sa.Column("group", sa.String(20), primary_key=True),
+    sa.Column("value", sa.Float),
+    sa.Column("category", sa.String(80)),
+)
+error_normality = sa.Table(
+    "error_normality",
+    metadata,
+    sa.Column("month", _MONTH, primary_key=True),
+    sa.Column("dataset", sa.String(12), primary_key=True),
+    sa.Column("slope", sa.Float, nullable=False),
+    sa.Column("intercept", sa.Float, nullable=False),
+    sa.Column("r", sa.Float),
 )
 # A month's challenger held against the champion on the same test rows; none for the first model.
 comparison = sa.Table(

@@ -8,12 +8,11 @@ import math
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
+from datetime import datetime
 
 import sqlalchemy as sa
 
-from tip_assets.resources.metric_store import MetricStore, Row
+from tip_assets.resources.metric_store import MetricStore, Row, in_utc
 from tip_assets.resources.metric_tables import prediction_log as log
 
 _ASKED_AT_ONCE = 5_000  # ids in a query; databases bound their number
@@ -103,7 +102,8 @@ class PredictionLog:
             .group_by(log.c.month)
             .order_by(log.c.month)
         )
-        return {row["month"]: (row["rows"], _utc(row["first"])) for row in self.store.select(query)}
+        rows = self.store.select(query)
+        return {row["month"]: (row["rows"], in_utc(row["first"])) for row in rows}
 
     def name_for_landing(self, month: str, file: str) -> None:
         """Give the month's waiting tips a landing file: from now on they belong to it for ever."""
@@ -143,8 +143,16 @@ class PredictionLog:
         with self.store.engine.begin() as connection:
             return int(connection.execute(statement).rowcount)
 
-    def realised(self) -> list[Realised]:
-        """How predictions turned out, for each month with a tip that was told, oldest first."""
+    def newest_told(self) -> str | None:
+        """The newest month with a tip that was told."""
+        query = sa.select(sa.func.max(log.c.month).label("month")).where(log.c.actual.is_not(None))
+        return self.store.select(query)[0]["month"]
+
+    def realised(self, month: str | None = None) -> list[Realised]:
+        """How predictions turned out, for each month with a tip that was told, oldest first.
+
+        With `month`, of that month alone.
+        """
         error = log.c.predicted - log.c.actual
         held = log.c.actual.between(log.c.low, log.c.high)
         query = (
@@ -159,6 +167,7 @@ class PredictionLog:
                 sa.func.sum(sa.case((held, 1), else_=0)).label("held"),
                 sa.func.avg(sa.case((log.c.actual.is_not(None), log.c.coverage))).label("coverage"),
             )
+            .where(log.c.month == month if month else sa.true())
             .group_by(log.c.month)
             .having(sa.func.count(log.c.actual) > 0)
             .order_by(log.c.month)
@@ -193,9 +202,4 @@ def _wilson(held: int, rows: int) -> tuple[float, float]:
 
 def _in_utc(row: Row) -> Row:
     times: Iterable[str] = ("at", "actual_at", "landed_at")
-    return {**row, **{name: _utc(row[name]) for name in times if row[name] is not None}}
-
-
-def _utc(time: Any) -> datetime:
-    """SQLite keeps no time zone."""
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
+    return {**row, **{name: in_utc(row[name]) for name in times if row[name] is not None}}
