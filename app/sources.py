@@ -77,9 +77,9 @@ REGISTRY = Source("MLflow")
 STORAGE = Source("The storage")
 
 
-def metric_store() -> MetricStore:
-    """The metric store of the settings; its connections are kept."""
-    return _metric_store(get_settings().metric_store_url)
+def metric_store(url: str = "") -> MetricStore:
+    """The metric store of a URL, by default that of the settings; its connections are kept."""
+    return _metric_store(url or get_settings().metric_store_url)
 
 
 @lru_cache(maxsize=4)

@@ -129,8 +129,7 @@ def show_on_its_way() -> None:
         return
     for month in waiting:
         st.markdown(
-            f"**{month_words(month.month)}**: {count(month.tips)} "
-            f"{'tip' if month.tips == 1 else 'tips'}, handed over at "
+            f"**{month_words(month.month)}**: {feedback.tips(month.tips)}, handed over at "
             f"{month.lands_at:%Y-%m-%d %H:%M} UTC. Until then they may be corrected."
         )
     if st.button("Hand over now", icon=":material/send:"):

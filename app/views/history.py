@@ -14,8 +14,8 @@ RANGES = {12: "12 months", 24: "24 months", 0: "All"}
 
 
 @st.cache_data(ttl=FRESH_SECONDS, show_spinner=False)
-def _history(_url: str, confidence: float) -> History:
-    return METRICS.ask(lambda: history_of(metric_store(), confidence))
+def _history(url: str, confidence: float) -> History:
+    return METRICS.ask(lambda: history_of(metric_store(url), confidence))
 
 
 def choose_range(history: History) -> History:

@@ -22,13 +22,13 @@ from tip_assets.settings import get_settings
 
 
 @st.cache_data(ttl=FRESH_SECONDS, show_spinner=False)
-def _versions(_uri: str) -> list[Registered]:
+def _versions(uri: str) -> list[Registered]:
     return REGISTRY.ask(lambda: registered_versions(registry()))
 
 
 @st.cache_data(ttl=FRESH_SECONDS, show_spinner=False)
-def _measured(_url: str) -> Measured:
-    return METRICS.ask(lambda: measured_versions(metric_store()))
+def _measured(url: str) -> Measured:
+    return METRICS.ask(lambda: measured_versions(metric_store(url)))
 
 
 def show_champion(model: LoadedModel, report: TrainingReport, served: list[Period]) -> None:

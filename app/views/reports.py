@@ -15,13 +15,13 @@ from tip_assets.settings import get_settings
 
 
 @st.cache_data(ttl=FRESH_SECONDS, show_spinner=False)
-def _months(_url: str) -> list[str]:
-    return METRICS.ask(lambda: months.months_known(metric_store()))
+def _months(url: str) -> list[str]:
+    return METRICS.ask(lambda: months.months_known(metric_store(url)))
 
 
 @st.cache_data(ttl=FRESH_SECONDS, show_spinner=False)
-def _month(_url: str, month: str) -> Month:
-    return METRICS.ask(lambda: months.month_of(metric_store(), month))
+def _month(url: str, month: str) -> Month:
+    return METRICS.ask(lambda: months.month_of(metric_store(url), month))
 
 
 def choose_month(known: list[str]) -> str:
