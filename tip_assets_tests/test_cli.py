@@ -29,11 +29,13 @@ def environment(tmp_path):
         "TIPS_STORAGE": str(tmp_path / "storage"),
         "TIPS_DAGSTER_PORT": str(free_port()),
         "TIPS_MLFLOW_PORT": str(free_port()),
+        "TIPS_APP_PORT": str(free_port()),
+        "TIPS_APP_METRICS_PORT": str(free_port()),
     }
 
 
 @pytest.mark.services
-def test_up_starts_both_servers_says_where_and_leaves_nothing_behind(environment, tmp_path):
+def test_up_starts_every_server_says_where_and_leaves_nothing_behind(environment, tmp_path):
     printed = tmp_path / "printed"
     with printed.open("w") as output:
         servers = subprocess.Popen(
@@ -43,7 +45,8 @@ def test_up_starts_both_servers_says_where_and_leaves_nothing_behind(environment
         while "Ctrl-C" not in printed.read_text() and time.monotonic() < deadline:
             assert servers.poll() is None, printed.read_text()
             time.sleep(0.5)
-        for name, page in (("DAGSTER", "/server_info"), ("MLFLOW", "/health")):
+        pages = {"DAGSTER": "/server_info", "MLFLOW": "/health", "APP": "/_stcore/health"}
+        for name, page in pages.items():
             address = f"http://127.0.0.1:{environment[f'TIPS_{name}_PORT']}"
             assert address in printed.read_text()
             assert urllib.request.urlopen(address + page, timeout=10).status == 200
