@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from tip_assets.instance import prepare_instance
 from tip_assets.resources.metric_store import MetricStore
+from tip_assets.resources.mlflow_tracking import prepare_tracking_database
 from tip_assets.settings import Settings
 
 _DEFAULT_DATABASE = "postgres"
@@ -33,8 +34,10 @@ def prepare_databases(settings: Settings) -> None:
         )
     _ = MetricStore(url=settings.metric_store_url).engine  # brings its schema up to date
     _upgrade_dagster(settings)
-    if settings.mlflow_backend:  # one that only its server knows is the server's business
-        _upgrade_mlflow(settings.mlflow_backend)
+    mlflow = settings.mlflow_backend or settings.tracking_uri
+    if "://" in mlflow and not mlflow.startswith("http"):  # else it is its server's business
+        prepare_tracking_database(mlflow)
+        _upgrade_mlflow(mlflow)
 
 
 def create_databases(admin: str, owners: Sequence[str], reader: str = "") -> None:

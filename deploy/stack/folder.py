@@ -148,7 +148,7 @@ class Stack:
         lines = [
             f"[program:{server.name}]",
             # A server does not outlive Supervisor, however that ends.
-            f"command=setpriv --pdeathsig {server.stop_signal} -- {server.command}",
+            f"command=setpriv --pdeathsig {server.orphan_signal} -- {server.command}",
             f"stdout_logfile={self.folder}/logs/{server.name}.log",
             "redirect_stderr=true",
             f"stopsignal={server.stop_signal}",

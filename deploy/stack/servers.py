@@ -39,6 +39,8 @@ class Server:
     port: int | None = None
     page: str | None = None
     stop_signal: str = "TERM"
+    # When Supervisor is gone.
+    orphan_signal: str = "TERM"
     user: str | None = None
     needs_storage: bool = True
     brings_processes: bool = False
@@ -78,6 +80,7 @@ def servers(folder: Path, settings: Settings) -> list[Server]:
             f"-c listen_addresses={HOST} -c unix_socket_directories= -c timezone=UTC",
             settings.postgres_port,
             stop_signal="INT",
+            orphan_signal="INT",
             # Postgres refuses to run as root.
             user="postgres" if os.geteuid() == 0 else None,
             needs_storage=False,
@@ -115,7 +118,8 @@ def servers(folder: Path, settings: Settings) -> list[Server]:
 
 def _app(settings: Settings) -> Server:
     server = app_server(settings)
-    return Server("app", "App", server.command, server.port, server.ready)
+    # Asked to end while MLflow is away, it waits for its answer first.
+    return Server("app", "App", server.command, server.port, server.ready, orphan_signal="KILL")
 
 
 def _s3(folder: Path, port: int) -> str:
