@@ -73,9 +73,14 @@ def on_its_way(log: PredictionLog, minutes: float) -> list[OnItsWay]:
     ]
 
 
+def tips(count: int) -> str:
+    """So many tips, in words."""
+    return f"{count:,} tip{'s' * (count != 1)}"
+
+
 def in_words(told: ToldTips) -> str:
     """What became of the tips that were told."""
-    words = [f"{told.new:,} {'tip' if told.new == 1 else 'tips'} noted"]
+    words = [f"{tips(told.new)} noted"]
     if told.known:
         words.append(f"{told.known:,} known already")
     if len(told.refused):

@@ -64,7 +64,10 @@ class Platform:
             for path in sorted((self.folder / kind).rglob("*.*"))
         }
         with sqlite3.connect(self.folder / "metrics.db") as connection:
-            tables = [row[0] for row in connection.execute("select name from sqlite_master")]
+            tables = [
+                row[0]
+                for row in connection.execute("select name from sqlite_master where type = 'table'")
+            ]
             stored = {
                 table: sorted(map(str, connection.execute(f'select * from "{table}"')))
                 for table in tables
