@@ -29,6 +29,7 @@ _S3_OPTIONS: dict[str, Any] = {
         "retries": {"total_max_attempts": 5, "mode": "standard"},
     },
 }
+_TOPIC = r"^(arn:[^:]+:sns:[^:]+:[^:]+:[^:]+)?$"
 _K_OF_N = r"^[1-9]\d* of [1-9]\d*$"
 
 
@@ -77,6 +78,26 @@ class Settings(BaseSettings):
     app_metrics_port: int = Field(
         9092, ge=0, description="Port of the app's own numbers for Prometheus; 0: none."
     )
+    exporter_port: int = Field(9091, description="Port of the platform's numbers for Prometheus.")
+    exporter_host: str = Field(
+        "127.0.0.1", description="Address the exporter listens on; 0.0.0.0: every interface."
+    )
+    prometheus_port: int = Field(9090, description="Port of the Prometheus of `make stack`.")
+    alertmanager_port: int = Field(9093, description="Port of the Alertmanager of `make stack`.")
+    alert_sns_topic_arn: str = Field(
+        "",
+        pattern=_TOPIC,
+        description="SNS topic that the stack's Alertmanager tells of alerts; empty: none.",
+    )
+    alert_email: str = Field(
+        "",
+        description="Addresses, separated by commas, that the stack's Alertmanager mails alerts "
+        "to; empty: none.",
+    )
+    alert_email_from: str = Field(
+        "tip-platform@localhost", description="Address that alerts are mailed from."
+    )
+    smtp_server: str = Field("127.0.0.1:25", description="Mail server for alerts, as host:port.")
     champion_check_seconds: float = Field(
         15, gt=0, le=60, description="How often the app looks whether another model serves."
     )
@@ -184,7 +205,7 @@ class Settings(BaseSettings):
     )
     sns_topic_arn: str = Field(
         "",
-        pattern=r"^(arn:[^:]+:sns:[^:]+:[^:]+:[^:]+)?$",
+        pattern=_TOPIC,
         description="SNS topic for notifications; empty: the file `notifications.jsonl` in the "
         "state folder.",
     )
@@ -200,6 +221,12 @@ class Settings(BaseSettings):
     )
     landing_silent_days: float = Field(
         35, gt=0, description="Days without any new landing file after which that is told."
+    )
+    processed_within_hours: float = Field(
+        24,
+        gt=0,
+        description="Hours from the landing of a month's files until a run has ended on them; a "
+        "month that takes longer raises an alert.",
     )
     most_run_minutes: float = Field(
         60, gt=0, description="A run that takes longer is ended and told of."

@@ -42,6 +42,24 @@ def start_app() -> None:
 
 
 @app.command(rich_help_panel=LOOKING)
+def exporter() -> None:
+    """Serve the platform's numbers to Prometheus, read from the metric store at each scrape."""
+    from tip_assets.exporter.server import start
+
+    settings = get_settings()
+    try:
+        _, thread = start(settings)
+    except OSError as error:
+        fail(
+            f"port {settings.exporter_port}, meant for the exporter, cannot be opened "
+            f"({error.strerror}): stop who has it or set TIPS_EXPORTER_PORT"
+        )
+    address = f"http://{settings.exporter_host}:{settings.exporter_port}/metrics"
+    typer.echo(f"The exporter is on {address}; Ctrl-C stops it.")
+    thread.join()
+
+
+@app.command(rich_help_panel=LOOKING)
 def databases() -> None:
     """Make the databases and users that the settings name, and bring every schema up to date."""
     from sqlalchemy.exc import SQLAlchemyError

@@ -143,16 +143,20 @@ class PredictionLog:
         with self.store.engine.begin() as connection:
             return int(connection.execute(statement).rowcount)
 
-    def newest_told(self) -> str | None:
-        """The newest month with a tip that was told."""
-        query = sa.select(sa.func.max(log.c.month).label("month")).where(log.c.actual.is_not(None))
-        return self.store.select(query)[0]["month"]
+    def realised(self) -> list[Realised]:
+        """How predictions turned out, for each month with a tip that was told, oldest first."""
+        return self._realised()
 
-    def realised(self, month: str | None = None) -> list[Realised]:
-        """How predictions turned out, for each month with a tip that was told, oldest first.
+    def newest_realised(self) -> Realised | None:
+        """How those predictions of the newest such month turned out whose tip was told.
 
-        With `month`, of that month alone.
+        The others are not counted: there may be millions, and this is asked every few seconds.
         """
+        told = log.c.actual_at.is_not(None)
+        newest = sa.select(sa.func.max(log.c.month)).where(told).scalar_subquery()
+        return next(iter(self._realised(told, log.c.month == newest)), None)
+
+    def _realised(self, *of: sa.ColumnElement[bool]) -> list[Realised]:
         error = log.c.predicted - log.c.actual
         held = log.c.actual.between(log.c.low, log.c.high)
         query = (
@@ -167,7 +171,7 @@ class PredictionLog:
                 sa.func.sum(sa.case((held, 1), else_=0)).label("held"),
                 sa.func.avg(sa.case((log.c.actual.is_not(None), log.c.coverage))).label("coverage"),
             )
-            .where(log.c.month == month if month else sa.true())
+            .where(*of)
             .group_by(log.c.month)
             .having(sa.func.count(log.c.actual) > 0)
             .order_by(log.c.month)

@@ -1,0 +1,128 @@
+"""Reading the metric store at each scrape, in bounded time.
+
+Belongs here: the bound, and what is told when the store is away. Does not belong here: the metrics
+themselves, or the port they are read from (`server.py`).
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as TookTooLong
+from contextlib import contextmanager
+
+import sqlalchemy as sa
+from prometheus_client.metrics_core import Metric as Family
+from prometheus_client.registry import Collector
+from sqlalchemy.exc import SQLAlchemyError
+
+from tip_assets.exporter.data import add_data
+from tip_assets.exporter.limits import add_limits
+from tip_assets.exporter.model import add_models
+from tip_assets.exporter.page import Metric, Page
+from tip_assets.exporter.platform import add_platform
+from tip_assets.exporter.reader import Reader
+from tip_assets.resources.metric_schema import NewerSchema
+from tip_assets.resources.metric_store import MetricStore
+from tip_assets.resources.prediction_log import PredictionLog
+from tip_assets.settings import Settings
+
+UP = Metric(
+    "tips_metric_store_up", "1 if this scrape has read the metric store, 0 if it could not."
+)
+ERRORS = Metric(
+    "tips_exporter_scrape_errors_total",
+    "Scrapes since the exporter's start that could not read the metric store.",
+)
+SECONDS = Metric("tips_exporter_scrape_seconds", "Time that this scrape took to gather.")
+METRICS = (UP, ERRORS, SECONDS)
+# Prometheus gives up after ten seconds.
+WITHIN_SECONDS = 5.0
+_log = logging.getLogger(__name__)
+
+
+class MetricStoreCollector(Collector):
+    """Gathers a page from the metric store whenever Prometheus asks.
+
+    Nobody waits longer than `within_seconds`. A question that hangs holds one thread, and until it
+    ends no other is asked.
+    """
+
+    def __init__(self, settings: Settings, within_seconds: float = WITHIN_SECONDS) -> None:
+        self._settings, self._within = settings, within_seconds
+        url = settings.metric_reader or settings.metric_store_url
+        self._store = MetricStore(url=_bounded(url, within_seconds))
+        self._thread = ThreadPoolExecutor(1)
+        self._lock = threading.Lock()
+        self._asked: Future[Page] | None = None
+        self._errors = 0
+
+    def collect(self) -> Iterator[Family]:
+        """Every metric; without the store only the limits, and that it is away."""
+        begun = time.perf_counter()
+        page = self._page()
+        page.add(ERRORS, self._errors)
+        page.add(SECONDS, time.perf_counter() - begun)
+        yield from page.families()
+
+    def describe(self) -> list[Family]:
+        """Nothing is promised: registering the collector must not ask the store."""
+        return []
+
+    def _page(self) -> Page:
+        try:
+            page = self._question().result(self._within)
+            page.add(UP, True)
+            return page
+        except TookTooLong:
+            trouble = f"has not answered for {self._within:g} seconds"
+        except (SQLAlchemyError, OSError, NewerSchema) as error:
+            trouble = str(error).partition("\n")[0]
+        self._errors += 1
+        _log.warning("the metric store cannot be read: %s", trouble)
+        page = Page()
+        add_limits(page, self._settings)
+        page.add(UP, False)
+        return page
+
+    def _question(self) -> Future[Page]:
+        with self._lock:
+            if self._asked is None or self._asked.done():
+                self._asked = self._thread.submit(self._read)
+            return self._asked
+
+    def _read(self) -> Page:
+        page = Page()
+        add_limits(page, self._settings)
+        realised = PredictionLog(self._store).newest_realised()
+        with _at_one_moment(self._store.engine) as connection:
+            reader = Reader(connection)
+            add_data(page, reader, self._settings)
+            add_platform(page, reader, realised)
+            add_models(page, reader, realised)
+        return page
+
+
+@contextmanager
+def _at_one_moment(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """A connection whose queries all see the same state: no month is half replaced."""
+    with engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            connection.exec_driver_sql("BEGIN")
+        else:
+            connection = connection.execution_options(isolation_level="REPEATABLE READ")
+        yield connection
+
+
+def _bounded(url: str, seconds: float) -> str:
+    """The URL with libpq's own time-outs, so that a thread that hangs is free again some day."""
+    parsed = sa.make_url(url)
+    if parsed.get_backend_name() != "postgresql":
+        return url
+    bounds = {
+        "connect_timeout": str(max(2, round(seconds))),  # libpq takes no less than two
+        "tcp_user_timeout": str(round(2000 * seconds)),
+        "options": f"-c statement_timeout={round(1000 * seconds)}",
+    }
+    return parsed.update_query_dict(bounds).render_as_string(hide_password=False)

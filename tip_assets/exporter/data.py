@@ -1,0 +1,154 @@
+"""The newest month's data: columns, drift, correlations.
+
+Belongs here: metrics about the data of a month, and the queries they come from. Does not belong
+here: errors and models (`model.py`), or how the platform is running (`platform.py`).
+"""
+
+from collections import Counter
+
+import sqlalchemy as sa
+
+from tip_assets.alarms import AlarmRule
+from tip_assets.exporter.page import Metric, Page
+from tip_assets.exporter.reader import Reader
+from tip_assets.resources import metric_tables as tables
+from tip_assets.settings import Settings
+
+_OF_COLUMN = ("dataset", "column")
+_SIDES = "dataset: reference (what the serving model was trained on) or current (the month)."
+
+
+def _column(name: str, words: str) -> Metric:
+    return Metric(f"tips_column_{name}", f"{words} By {_SIDES}", _OF_COLUMN)
+
+
+# By the statistic's name in the metric store; percentages are exported as shares.
+STATISTICS = {
+    "count": _column("rows", "Rows with a value."),
+    "missing_count": _column("missing_rows", "Rows without a value."),
+    "missing_percentage": _column("missing_ratio", "Share of the rows without a value."),
+    "infinite_count": _column("infinite_rows", "Rows whose number is infinite."),
+    "infinite_percentage": _column("infinite_ratio", "Share of the rows that are infinite."),
+    "unique_count": _column("unique_values", "Different values."),
+    "unique_percentage": _column("unique_ratio", "Different values per row."),
+    "most_common_percentage": _column("most_common_ratio", "Share of the most frequent value."),
+    "most_common_value": _column("most_common_value", "The most frequent number."),
+    "new_values": _column("new_categories", "Categories here that the other dataset has not."),
+    "unused_values": _column("unused_categories", "Categories of the other dataset, not here."),
+    "minimum": _column("minimum", "Smallest number."),
+    "maximum": _column("maximum", "Largest number."),
+    "mean": _column("mean", "Mean of the numbers."),
+    "std": _column("standard_deviation", "Standard deviation of the numbers (n - 1)."),
+}
+PERCENTILE = Metric(
+    "tips_column_percentile",
+    f"The number below which so many percent of the rows lie (25, 50, 75). By {_SIDES}",
+    (*_OF_COLUMN, "percentile"),
+)
+MOST_COMMON_CATEGORY = Metric(
+    "tips_column_most_common_category_info",
+    f"1 for the most frequent category of a column. By {_SIDES}",
+    (*_OF_COLUMN, "category"),
+)
+
+_OF_DRIFT = ("column", "role")
+SCORE = Metric(
+    "tips_drift_score",
+    "P-value of the column's named test (ks, z, chisquare), as the original system and Evidently "
+    "show it; it does not decide.",
+    (*_OF_DRIFT, "test"),
+)
+P_VALUE = Metric(
+    "tips_drift_corrected_p_value",
+    "P-value that decides, corrected over all columns (Holm); drift needs it below its limit.",
+    _OF_DRIFT,
+)
+EFFECT = Metric(
+    "tips_drift_effect_size",
+    "Normalised Wasserstein (numbers) or Jensen-Shannon distance (categories); drift needs it at "
+    "or above its limit.",
+    (*_OF_DRIFT, "effect"),
+)
+COLUMN_DRIFTED = Metric(
+    "tips_column_drifted",
+    "1 for a column that has drifted in the newest measured month, else 0.",
+    _OF_DRIFT,
+)
+DRIFTED_MONTHS = Metric(
+    "tips_column_drifted_months",
+    "In how many of the last tips_column_drift_window_months measured months the column drifted.",
+    _OF_DRIFT,
+)
+DATASET_ROWS = Metric("tips_dataset_rows", f"Rows compared. By {_SIDES}", ("dataset",))
+DRIFTED_COLUMNS = Metric(
+    "tips_drifted_columns", "Features and target that have drifted in the newest measured month."
+)
+DRIFT_RATIO = Metric(
+    "tips_drifted_columns_ratio",
+    "Share of features and target that have drifted; the dataset has from its limit on.",
+)
+DATASET_DRIFTED = Metric(
+    "tips_dataset_drifted", "1 if the dataset has drifted in the newest measured month, else 0."
+)
+CORRELATION = Metric(
+    "tips_correlation_ratio",
+    f"Pearson's correlation of a number with the tip or the prediction. By {_SIDES}",
+    (*_OF_COLUMN, "with"),
+)
+METRICS = (
+    *STATISTICS.values(), PERCENTILE, MOST_COMMON_CATEGORY, SCORE, P_VALUE, EFFECT, COLUMN_DRIFTED,
+    DRIFTED_MONTHS, DATASET_ROWS, DRIFTED_COLUMNS, DRIFT_RATIO, DATASET_DRIFTED, CORRELATION,
+)  # fmt: skip
+
+
+def add_data(page: Page, reader: Reader, settings: Settings) -> None:
+    """Add what is known of the newest month that was measured; nothing if none was."""
+    month = reader.newest(tables.dataset_drift)
+    if month is None:
+        return
+    _add_columns(page, reader, month)
+    _add_drift(page, reader, month, settings)
+    for row in reader.month(tables.correlation, month):
+        labels = {"dataset": row["dataset"], "column": row["column"], "with": row["with_column"]}
+        page.add(CORRELATION, row["pearson"], **labels)
+
+
+def _add_columns(page: Page, reader: Reader, month: str) -> None:
+    for row in reader.month(tables.column_quality, month):
+        of_column = {"dataset": row["dataset"], "column": row["column"]}
+        name = row["statistic"]
+        if row["category"] is not None:
+            page.add(MOST_COMMON_CATEGORY, 1, **of_column, category=row["category"])
+        elif name.startswith("percentile_"):
+            percentile = name.removeprefix("percentile_")
+            page.add(PERCENTILE, row["value"], **of_column, percentile=percentile)
+        else:
+            scale = 0.01 if name.endswith("percentage") else 1
+            page.add(STATISTICS[name], scale * row["value"], **of_column)
+
+
+def _add_drift(page: Page, reader: Reader, month: str, settings: Settings) -> None:
+    counts = _drifted_months(reader, AlarmRule.of(settings.column_alarm).window)
+    for row in reader.month(tables.drift, month):
+        of_column = {"column": row["column"], "role": row["role"]}
+        page.add(SCORE, row["score"], **of_column, test=row["test"])
+        page.add(P_VALUE, row["p_value_corrected"], **of_column)
+        page.add(EFFECT, row["effect_size"], **of_column, effect=row["effect"])
+        page.add(COLUMN_DRIFTED, row["drifted"], **of_column)
+        page.add(DRIFTED_MONTHS, counts[row["column"]], **of_column)
+    for row in reader.month(tables.dataset_drift, month):
+        page.add(DRIFTED_COLUMNS, row["drifted_columns"])
+        page.add(DRIFT_RATIO, row["share"])
+        page.add(DATASET_DRIFTED, row["drifted"])
+        for side in ("reference", "current"):
+            page.add(DATASET_ROWS, row[f"{side}_rows"], dataset=side)
+
+
+def _drifted_months(reader: Reader, window: int) -> Counter[str]:
+    """By column, in how many of the newest months that were measured it has drifted."""
+    measured = tables.dataset_drift.c.month
+    newest = sa.select(measured).order_by(measured.desc()).limit(window).subquery()
+    query = sa.select(tables.drift.c.column).where(
+        tables.drift.c.month.in_(sa.select(newest.c.month)), tables.drift.c.drifted
+    )
+    return Counter(row["column"] for row in reader.select(query))

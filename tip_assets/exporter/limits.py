@@ -1,0 +1,81 @@
+"""The limits that alerts compare with: the settings that the checks use, as metrics.
+
+Belongs here: those, so that no rule file repeats a number. Does not belong here: what is limited.
+"""
+
+from tip_assets.alarms import AlarmRule
+from tip_assets.exporter.page import Metric, Page
+from tip_assets.settings import Settings
+
+_DAY, _HOUR = 24 * 60 * 60, 60 * 60
+
+
+def _limit(name: str, words: str, setting: str) -> Metric:
+    return Metric(f"tips_{name}", f"{words} Setting TIPS_{setting.upper()}.")
+
+
+P_VALUE = _limit(
+    "drift_corrected_p_value_limit",
+    "A column may have drifted when its corrected p-value is below.",
+    "drift_significance",
+)
+EFFECT = _limit(
+    "drift_effect_size_limit",
+    "A column may have drifted when its effect size is at least this.",
+    "drift_effect",
+)
+DRIFT_RATIO = _limit(
+    "drifted_columns_ratio_limit",
+    "The dataset has drifted from this share of drifted columns on.",
+    "drift_share",
+)
+DRIFTED_MONTHS = _limit(
+    "column_drifted_months_limit",
+    "A column is told of when it has drifted in so many months of the window.",
+    "column_alarm",
+)
+WINDOW = _limit(
+    "column_drift_window_months",
+    "Measured months in which drift of a column is counted.",
+    "column_alarm",
+)
+QUARANTINED = _limit(
+    "quarantined_ratio_limit",
+    "A month with a larger share of refused rows is stopped.",
+    "most_quarantined",
+)
+LEAST_ROWS = _limit("kept_rows_limit", "A month with fewer valid rows is stopped.", "least_rows")
+CHAMPION_AGE = _limit(
+    "champion_age_months_limit",
+    "An older champion is replaced by any model not worse.",
+    "champion_max_age_months",
+)
+SILENT = _limit(
+    "landing_silent_seconds_limit",
+    "Longest time without a new landing file.",
+    "landing_silent_days",
+)
+UNPROCESSED = _limit(
+    "unprocessed_seconds_limit",
+    "Longest time from landing to the end of a run.",
+    "processed_within_hours",
+)
+METRICS = (
+    P_VALUE, EFFECT, DRIFT_RATIO, DRIFTED_MONTHS, WINDOW, QUARANTINED, LEAST_ROWS, CHAMPION_AGE,
+    SILENT, UNPROCESSED,
+)  # fmt: skip
+
+
+def add_limits(page: Page, settings: Settings) -> None:
+    """Add every limit; they are known without the metric store."""
+    column = AlarmRule.of(settings.column_alarm)
+    page.add(P_VALUE, settings.drift_significance)
+    page.add(EFFECT, settings.drift_effect)
+    page.add(DRIFT_RATIO, settings.drift_share)
+    page.add(DRIFTED_MONTHS, column.least)
+    page.add(WINDOW, column.window)
+    page.add(QUARANTINED, settings.most_quarantined)
+    page.add(LEAST_ROWS, settings.least_rows)
+    page.add(CHAMPION_AGE, settings.champion_max_age_months)
+    page.add(SILENT, settings.landing_silent_days * _DAY)
+    page.add(UNPROCESSED, settings.processed_within_hours * _HOUR)

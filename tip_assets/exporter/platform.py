@@ -1,0 +1,241 @@
+"""The platform itself: months, landing, checks, champion, runs, messages.
+
+Belongs here: metrics about how the platform is running, and the queries they come from. Does not
+belong here: the numbers of a month (`data.py`, `model.py`) or limits (`limits.py`).
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+
+from tip_assets.exporter.page import Metric, Page
+from tip_assets.exporter.reader import Reader
+from tip_assets.partitions import MONTH_FORMAT, month_after, months_apart
+from tip_assets.resources import metric_tables as tables
+from tip_assets.resources.metric_store import Row, in_utc
+from tip_assets.resources.prediction_log import Realised
+
+_STAGES = "By stage: landed, ingested, measured, decided, told (tips told to the app)."
+MONTH = Metric("tips_month_info", f"1 for the newest month. {_STAGES}", ("stage", "month"))
+MONTH_END = Metric(
+    "tips_month_end_timestamp_seconds",
+    f"When the newest month ended or ends. {_STAGES}",
+    ("stage",),
+)
+NEWEST_FILE = Metric(
+    "tips_landing_newest_file_timestamp_seconds", "When the newest landing file came."
+)
+UNPROCESSED = Metric(
+    "tips_unprocessed_months",
+    "Months with landing files that no run has finished on, successfully or stopped by a check.",
+)
+UNPROCESSED_SINCE = Metric(
+    "tips_unprocessed_since_timestamp_seconds",
+    "When the files of the month came that has waited longest to be processed; none: no sample.",
+)
+INGESTED = {
+    "files": Metric("tips_landing_files", "Landing files of the newest ingested month."),
+    "files_unreadable": Metric(
+        "tips_landing_unreadable_files", "Those of them that could not be read."
+    ),
+    "rows_kept": Metric(
+        "tips_kept_rows", "Rows of the newest ingested month that satisfy the contract."
+    ),
+    "rows_quarantined": Metric(
+        "tips_quarantined_rows", "Rows of the newest ingested month that were refused."
+    ),
+}
+CHECK = Metric(
+    "tips_check_passed",
+    "1 if the check passed when it last ran on its newest month, 0 if it failed.",
+    ("asset", "check", "blocking"),
+)
+CHAMPION = Metric(
+    "tips_champion_info",
+    "1 for the registry version that serves and the month it was trained for.",
+    ("version", "month"),
+)
+CHAMPION_SINCE = Metric(
+    "tips_champion_since_timestamp_seconds", "When the champion last began to serve."
+)
+CHAMPION_AGE = Metric(
+    "tips_champion_age_months",
+    "Monthly partitions from the champion's month to the newest decided one.",
+)
+DECISIONS = Metric(
+    "tips_decisions",
+    "Entries of the champion's history. By action: promoted, kept, held, released, refused, "
+    "rolled back.",
+    ("action",),
+)
+HELD = Metric(
+    "tips_promotions_held",
+    "Months whose model a check holds back and nobody has released, with no newer one decided.",
+)
+HELD_SINCE = Metric(
+    "tips_promotion_held_since_timestamp_seconds",
+    "When the first of the held promotions was held; none: no sample.",
+)
+ASSET = Metric(
+    "tips_asset_last_success_timestamp_seconds",
+    "When the asset was last made, for any month.",
+    ("asset",),
+)
+RUNS = Metric(
+    "tips_runs_total",
+    "Runs that have ended. By outcome: success, stopped (by a check), failed, canceled.",
+    ("outcome",),
+)
+LAST_RUN = Metric(
+    "tips_last_run_timestamp_seconds", "When the last run of an outcome ended.", ("outcome",)
+)
+NOT_DELIVERED = Metric(
+    "tips_undelivered_notifications", "Messages to people that could not be delivered yet."
+)
+METRICS = (
+    MONTH, MONTH_END, NEWEST_FILE, UNPROCESSED, UNPROCESSED_SINCE, *INGESTED.values(), CHECK,
+    CHAMPION, CHAMPION_SINCE, CHAMPION_AGE, DECISIONS, HELD, HELD_SINCE, ASSET, RUNS, LAST_RUN,
+    NOT_DELIVERED,
+)  # fmt: skip
+ACTIONS = ("promoted", "kept", "held", "released", "refused", "rolled back")
+OUTCOMES = ("success", "stopped", "failed", "canceled")
+_OUT_OF_TURN = "training_window_is_whole"
+
+
+def add_platform(page: Page, reader: Reader, realised: Realised | None) -> None:
+    """Add how the platform is running; `realised` is of the newest month with tips told."""
+    decisions = _decisions(reader)
+    _add_months(page, reader, decisions, realised.month if realised else None)
+    _add_landing(page, reader)
+    _add_checks(page, reader)
+    _add_champion(page, decisions)
+    _add_held(page, decisions)
+    _add_runs(page, reader)
+
+
+def _decisions(reader: Reader) -> list[Row]:
+    """The champion's history in the order in which it happened; a few rows a month."""
+    return reader.select(sa.select(tables.champion_history).order_by(tables.champion_history.c.at))
+
+
+def _add_months(page: Page, reader: Reader, decisions: Sequence[Row], told: str | None) -> None:
+    newest = {
+        "landed": reader.newest(tables.landing),
+        "ingested": reader.newest(tables.ingestion),
+        "measured": reader.newest(tables.dataset_drift),
+        "decided": max((row["month"] for row in decisions), default=None),
+        "told": told,
+    }
+    for stage, month in newest.items():
+        if month is not None:
+            page.add(MONTH, 1, stage=stage, month=month)
+            page.add(MONTH_END, _start(month_after(month, 1)), stage=stage)
+
+
+def _start(month: str) -> datetime:
+    return datetime.strptime(month, MONTH_FORMAT).replace(tzinfo=UTC)
+
+
+def _add_landing(page: Page, reader: Reader) -> None:
+    landed = reader.select(sa.select(tables.landing))
+    page.add(NEWEST_FILE, max((row["at"] for row in landed), default=None))
+    waiting = _unprocessed(reader, landed)
+    page.add(UNPROCESSED, len(waiting))
+    page.add(UNPROCESSED_SINCE, min(waiting, default=None))
+    month = reader.newest(tables.ingestion)
+    for row in reader.month(tables.ingestion, month) if month else []:
+        for name, metric in INGESTED.items():
+            page.add(metric, row[name])
+
+
+def _unprocessed(reader: Reader, landed: Sequence[Row]) -> list[datetime]:
+    """When the files came of each month that no run has finished on since.
+
+    A run that a check has stopped is finished: that is told as such. One whose month came too early
+    is not, since it is to be run again.
+    """
+    run, check = tables.run_outcome.c, tables.check_result.c
+    finished = sa.or_(run.status == "SUCCESS", run.failure.is_(None) & (run.status == "FAILURE"))
+    query = sa.select(run.month, sa.func.max(run.ended_at).label("at")).where(finished)
+    ended = {row["month"]: row["at"] for row in reader.select(query.group_by(run.month))}
+    early = sa.select(check.month).where(check.check == _OUT_OF_TURN, sa.not_(check.passed))
+    too_early = {row["month"] for row in reader.select(early)}
+    return [
+        in_utc(row["at"])
+        for row in landed
+        if row["month"] in too_early
+        or row["month"] not in ended
+        or in_utc(ended[row["month"]]) < in_utc(row["at"])
+    ]
+
+
+def _add_checks(page: Page, reader: Reader) -> None:
+    """Each check as of the newest month it ran on; a stopped month lacks the later checks."""
+    found = tables.check_result.c
+    newest = (
+        sa.select(found.check, sa.func.max(found.month).label("month"))
+        .group_by(found.check)
+        .subquery()
+    )
+    of_newest = sa.and_(found.check == newest.c.check, found.month == newest.c.month)
+    query = sa.select(tables.check_result).join(newest, of_newest).order_by(found.check)
+    for row in reader.select(query):
+        blocking = str(row["blocking"]).lower()
+        labels = {"asset": row["asset"], "check": row["check"], "blocking": blocking}
+        page.add(CHECK, row["passed"], **labels)
+
+
+def _add_champion(page: Page, decisions: Sequence[Row]) -> None:
+    for action in ACTIONS:
+        page.add(DECISIONS, sum(row["action"] == action for row in decisions), action=action)
+    serving = decisions[-1]["champion_after"] if decisions else None
+    if serving is None:
+        return
+    # A rollback has no challenger; the version's own decision names its month.
+    of_version = [row["month"] for row in decisions if row["challenger"] == serving]
+    began = [
+        row["at"]
+        for row in decisions
+        if row["champion_after"] == serving and row["champion_before"] != serving
+    ]
+    page.add(CHAMPION_SINCE, began[-1] if began else None)
+    if of_version:
+        newest = max(row["month"] for row in decisions)
+        page.add(CHAMPION, 1, version=serving, month=of_version[0])
+        page.add(CHAMPION_AGE, months_apart(of_version[0], newest))
+
+
+def _add_held(page: Page, decisions: Sequence[Row]) -> None:
+    """Held promotions that wait for a person: those after the newest month decided otherwise."""
+    last = {
+        row["month"]: row
+        for row in decisions
+        if row["challenger"] is not None and row["action"] != "refused"
+    }
+    decided = max((m for m, row in last.items() if row["action"] != "held"), default="")
+    waiting = [row["at"] for month, row in last.items() if month > decided]
+    page.add(HELD, len(waiting))
+    page.add(HELD_SINCE, min(waiting, default=None))
+
+
+def _add_runs(page: Page, reader: Reader) -> None:
+    made = tables.asset_success.c
+    query = sa.select(made.asset, sa.func.max(made.at).label("at")).group_by(made.asset)
+    for row in reader.select(query.order_by(made.asset)):
+        page.add(ASSET, row["at"], asset=row["asset"])
+    run = tables.run_outcome.c
+    outcome = sa.case(
+        (run.status == "SUCCESS", "success"),
+        (run.status == "CANCELED", "canceled"),
+        (run.failure.is_(None), "stopped"),
+        else_="failed",
+    ).label("outcome")
+    counted = sa.select(outcome, sa.func.count().label("n"), sa.func.max(run.ended_at).label("at"))
+    ended = {row["outcome"]: row for row in reader.select(counted.group_by(outcome))}
+    for name in OUTCOMES:
+        page.add(RUNS, ended[name]["n"] if name in ended else 0, outcome=name)
+        page.add(LAST_RUN, ended[name]["at"] if name in ended else None, outcome=name)
+    told = tables.notification.c
+    waiting = sa.select(sa.func.count().label("n")).where(told.delivered_at.is_(None))
+    page.add(NOT_DELIVERED, reader.select(waiting)[0]["n"])
