@@ -75,7 +75,9 @@ def show_numbers(found: Month) -> None:
         (
             "Checks that hold",
             f"{len(found.passed)} of {len(found.checks)}" if found.checks else MISSING,
-            f"{len(found.warned_by)} warned, {len(found.stopped_by)} stopped",
+            f"{len(found.warned_by)} warned, {len(found.stopped_by)} stopped"
+            if found.checks
+            else "",
         ),
     ]
     with st.grid(len(cards), min_column_width=150, border=True):
@@ -92,6 +94,9 @@ def show_checks(found: Month) -> None:
         _line(":orange-badge[:material/pause_circle: stops]", check)
     for check in found.warned_by:
         _line(":yellow-badge[:material/warning: warns]", check)
+    if not found.checks:
+        st.caption("No check of this month has been recorded.")
+        return
     with st.expander(f"{len(found.passed)} checks hold"):
         for check in found.passed:
             _line(":green-badge[:material/check: holds]", check)
