@@ -64,7 +64,7 @@ def show_answer(found: Predicted, record: dict[str, Any]) -> None:
     """The prediction, how sure it is, what it is beside usual tips, and who answered."""
     answer, bill = found.answer, record[contract.BILL]
     with st.container(border=True):
-        with st.grid(2 + len(USUAL_SHARES), min_column_width=120):
+        with st.grid(2, min_column_width=120):
             st.metric("Predicted tip", dollars(answer.prediction))
             st.metric("Share of the bill", percent(answer.prediction / bill, 1))
             for part in USUAL_SHARES:
