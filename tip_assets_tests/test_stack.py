@@ -11,13 +11,20 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import pytest
 import sqlalchemy as sa
 
 from deploy.stack import servers
+from tip_assets.actuals import TIP, land_tips
+from tip_assets.landing import landing_digests, landing_files, read_month
+from tip_assets.resources.metric_store import MetricStore
+from tip_assets.resources.metric_tables import prediction_log
+from tip_assets.resources.prediction_log import PredictionLog
 from tip_assets.settings import Settings
 from tip_assets_tests.stack_place import StackPlace
+from tip_assets_tests.test_actuals import NOW, predict, tell
 from tip_assets_tests.visible_state import visible_state
 
 pytestmark = pytest.mark.services
@@ -227,6 +234,26 @@ def test_a_busy_port_and_a_missing_program_are_named(stack, monkeypatch, tmp_pat
     monkeypatch.setattr(servers, "BINARIES", tmp_path)
     with pytest.raises(servers.Missing, match="supervisord is not installed: make setup-stack"):
         servers.check_programs()
+
+
+def test_tips_told_in_the_app_land_in_the_bucket_once(stack):
+    log = PredictionLog(MetricStore(url=stack.settings.metric_store))
+    storage, at = stack.settings.storage_root, datetime(2019, 5, 2, tzinfo=UTC)
+    predict(log, "a", "b", "none", at=at)
+    assert tell(log, a=2, b=6).new == 2
+    assert land_tips(log, storage, told_before=NOW, now=NOW) == 2
+    (file,) = landing_files(storage, "2019-05")
+    before = landing_digests(storage)["2019-05"]
+    # As if the process had been killed before it noted that the file is written.
+    with log.store.engine.begin() as connection:
+        connection.execute(sa.update(prediction_log).values(landed_at=None))
+    assert land_tips(log, storage, told_before=NOW, now=NOW) == 2
+    assert landing_digests(storage)["2019-05"] == before
+    assert sorted(read_month(storage, "2019-05").rows[TIP]) == [2, 6]
+    (month,) = log.realised()
+    assert (month.predictions, month.tips, month.covered) == (3, 2, 0.5)
+    assert log.forget(NOW) == 3
+    file.unlink()
 
 
 def same(seen: dict, expected: dict) -> None:
