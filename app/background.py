@@ -23,6 +23,7 @@ class Repeated:
         self._turn = threading.Condition()
         self._asked, self._answered = 0, 0
         self._succeeded_at = time.monotonic()
+        self.failing = False  # whether the last try failed
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
@@ -55,8 +56,9 @@ class Repeated:
             asked = self._asked
             try:
                 self._work()
-                self._succeeded_at = time.monotonic()
+                self._succeeded_at, self.failing = time.monotonic(), False
             except Exception:
+                self.failing = True
                 logger.exception("%s failed; it is tried again", self._thread.name)
             with self._turn:
                 self._answered = asked

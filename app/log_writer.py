@@ -36,6 +36,14 @@ class LogWriter:
         """How many predictions are not written yet."""
         return len(self._rows)
 
+    @property
+    def trouble(self) -> str:
+        """What is missing, as a sentence; empty while predictions are written as they come."""
+        if not self._writing.failing:
+            return ""
+        words = f"The metric store cannot be reached. Predictions that wait for it: {self.waiting}"
+        return words + (f", and lost: {self.dropped}." if self.dropped else ".")
+
     def add(self, row: Row) -> None:
         """Have a prediction written; returns at once."""
         with self._changed:

@@ -224,10 +224,12 @@ def test_predictions_wait_for_a_database_that_is_away(storage):
     kept = room.predict(RECORD).id
     room.writer.finish(20)
     assert room.writer.waiting == 1
-    assert "1 predictions wait for the metric store" in words(page("feedback"))
+    for name in ("predict", "feedback"):
+        assert "Predictions that wait for it: 1." in words(page(name))
     database.rmdir()
     (storage / "away.db").rename(database)
     until(lambda: room.writer.waiting == 0)
+    until(lambda: not room.writer.trouble)
     row = room.log.find([kept])[kept]
     assert row["inputs"] == RECORD
     assert (row["version"], row["contract"], row["month"]) == (1, contract.VERSION, MONTH)

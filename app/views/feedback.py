@@ -184,9 +184,8 @@ if not settings.prediction_log:
         "The log of predictions is switched off (TIPS_PREDICTION_LOG): none can be told of."
     )
 else:
-    if predictions().writer.waiting:
-        words = f"{count(predictions().writer.waiting)} predictions wait for the metric store."
-        st.warning(words, icon=":material/cloud_off:")
+    if predictions().writer.trouble:
+        st.warning(plain(predictions().writer.trouble), icon=":material/cloud_off:")
     single, many = st.tabs(["One tip", "A file of tips"])
     with single:
         one_tip()

@@ -102,8 +102,8 @@ def _interval_in_words(found: Predicted) -> str:
 st.title("Predict")
 st.caption("What a table will probably tip, and how sure that is.")
 serving = predictions().serving()
-if serving.trouble:
-    st.warning(plain(serving.trouble), icon=":material/cloud_off:")
+for trouble in filter(None, (serving.trouble, predictions().writer.trouble)):
+    st.warning(plain(trouble), icon=":material/cloud_off:")
 if serving.model is None and not serving.trouble:
     nothing_yet(
         "There is no champion yet. Run a month first:",
