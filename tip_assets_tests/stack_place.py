@@ -28,7 +28,10 @@ from tip_assets_tests.ports import free_port
 
 ROOT = Path(__file__).parents[1]
 BINARIES = Path(sys.executable).parent
-PORTS = ("postgres", "s3", "mlflow", "dagster", "app", "app_metrics")
+PORTS = (
+    *("postgres", "s3", "mlflow", "dagster", "app", "app_metrics"),
+    *("exporter", "prometheus", "alertmanager"),
+)
 QUICK = {
     "TIPS_TRIALS": "4",
     "TIPS_LANDING_CHECK_SECONDS": "2",

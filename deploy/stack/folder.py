@@ -12,6 +12,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from deploy.stack.monitoring import write_configuration
 from deploy.stack.servers import BUCKET, HOST, Server, postgres_binaries, servers
 from tip_assets.settings import Settings
 
@@ -58,6 +59,7 @@ class Stack:
         _write_secret(self.folder / "s3-keys.json", _s3_keys(known))
         if not (self.folder / "postgres" / "PG_VERSION").exists():
             self._init_postgres(known["admin"])
+        write_configuration(self.folder / "monitoring", self.settings)
         self.supervisor_file.write_text(self._supervisor_text())
 
     def _secrets(self) -> dict[str, str]:

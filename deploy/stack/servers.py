@@ -93,7 +93,7 @@ def servers(folder: Path, settings: Settings) -> list[Server]:
             "mlflow",
             "MLflow",
             f"{BINARIES}/mlflow server --workers 1 --host {HOST} --port {settings.mlflow_port} "
-            "--no-serve-artifacts",
+            f"--no-serve-artifacts --expose-prometheus {folder}/mlflow-metrics",
             settings.mlflow_port,
             "/health",
             brings_processes=True,
@@ -113,6 +113,15 @@ def servers(folder: Path, settings: Settings) -> list[Server]:
             brings_processes=True,
         ),
         _app(settings),
+        Server(
+            "exporter",
+            "Exporter",
+            f"{BINARIES}/tips exporter",
+            settings.exporter_port,
+            "/metrics",
+        ),
+        _prometheus(folder, settings.prometheus_port),
+        _alertmanager(folder, settings.alertmanager_port),
     ]  # fmt: skip
 
 
@@ -120,6 +129,30 @@ def _app(settings: Settings) -> Server:
     server = app_server(settings)
     # Asked to end while MLflow is away, it waits for its answer first.
     return Server("app", "App", server.command, server.port, server.ready, orphan_signal="KILL")
+
+
+def _prometheus(folder: Path, port: int) -> Server:
+    command = (
+        f"{program('prometheus')} --config.file={folder}/monitoring/prometheus.yml "
+        f"--storage.tsdb.path={folder}/prometheus --storage.tsdb.retention.time=1y "
+        f"--web.listen-address={HOST}:{port}"
+    )
+    return Server("prometheus", "Prometheus", command, port, "/-/ready")
+
+
+def _alertmanager(folder: Path, port: int) -> Server:
+    """Alertmanager, on its own: it would listen for others on every interface.
+
+    The keys in the stack's environment are of its S3 server; those for SNS come from a profile or a
+    role.
+    """
+    command = (
+        f"env -u AWS_ACCESS_KEY_ID -u AWS_SECRET_ACCESS_KEY {program('alertmanager')} "
+        f"--config.file={folder}/monitoring/alertmanager.yml "
+        f"--storage.path={folder}/alertmanager --cluster.listen-address= "
+        f"--web.listen-address={HOST}:{port}"
+    )
+    return Server("alertmanager", "Alertmanager", command, port, "/-/ready")
 
 
 def _s3(folder: Path, port: int) -> str:
@@ -149,9 +182,20 @@ def postgres_binaries() -> Path:
     return found[-1].parent if found else Path(str(on_path)).parent
 
 
+def program(name: str) -> str:
+    """Prometheus' or Alertmanager's program; Debian has another name. Raises Missing."""
+    found = shutil.which(name) or shutil.which(f"prometheus-{name}")
+    if not found:
+        package = name if name == "prometheus" else f"prometheus-{name}"
+        raise Missing(f"{name} is not installed: sudo apt-get install {package}")
+    return found
+
+
 def check_programs() -> None:
     """Raises Missing with the first program that is not there, and how to install it."""
     postgres_binaries()
+    for name in ("prometheus", "alertmanager"):
+        program(name)
     for name in ("supervisord", "weed"):
         if not (BINARIES / name).exists():
             raise Missing(f"{name} is not installed: make setup-stack")

@@ -1,0 +1,82 @@
+"""Prometheus and Alertmanager of the stack: their configuration, from the files in `prometheus/`.
+
+Belongs here: what those files do not say: the ports of the settings, and who is told of alerts.
+Does not belong here: rules or routes, which are the same wherever they run.
+"""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tip_assets.settings import Settings
+
+HOST = "127.0.0.1"
+SOURCE = Path(__file__).parents[2] / "prometheus"
+_COPIED = ("recording_rules.yml", "alert_rules.yml", "messages.tmpl")
+
+
+def write_configuration(folder: Path, settings: Settings) -> None:
+    """Write Prometheus' and Alertmanager's files into a folder, as the settings want them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in _COPIED:
+        shutil.copyfile(SOURCE / name, folder / name)
+    topic_endpoint = os.environ.get("AWS_ENDPOINT_URL_SNS") or os.environ.get("AWS_ENDPOINT_URL")
+    for name, content in (
+        ("prometheus.yml", prometheus_configuration(settings)),
+        ("alertmanager.yml", alertmanager_configuration(settings, topic_endpoint or "")),
+    ):
+        (folder / name).write_text(yaml.safe_dump(content, sort_keys=False), "utf-8")
+
+
+def prometheus_configuration(settings: Settings) -> dict[str, Any]:
+    """Prometheus' configuration with the ports of the settings; no job where the port is 0."""
+    content = _read("prometheus.yml")
+    ports = {
+        "prometheus": settings.prometheus_port,
+        "waiter-tip-prediction": settings.exporter_port,
+        "app": settings.app_metrics_port,
+        "mlflow": settings.mlflow_port,
+    }
+    jobs = content["scrape_configs"]
+    for job in jobs:
+        job["static_configs"] = [{"targets": [f"{HOST}:{ports[job['job_name']]}"]}]
+    content["scrape_configs"] = [job for job in jobs if ports[job["job_name"]]]
+    to = {"static_configs": [{"targets": [f"{HOST}:{settings.alertmanager_port}"]}]}
+    content["alerting"]["alertmanagers"] = [to]
+    return content
+
+
+def alertmanager_configuration(settings: Settings, topic_endpoint: str = "") -> dict[str, Any]:
+    """Alertmanager's configuration for the settings' topic, addresses and mail server.
+
+    A way of telling that has no address is left out; alerts are then seen in Alertmanager alone.
+    `topic_endpoint` leads to another SNS than AWS's.
+    """
+    content = _read("alertmanager.yml")
+    content["global"]["smtp_smarthost"] = settings.smtp_server
+    content["global"]["smtp_from"] = settings.alert_email_from
+    content["global"]["smtp_require_tls"] = not settings.smtp_server.startswith(
+        (f"{HOST}:", "localhost:")
+    )
+    for receiver in content["receivers"]:
+        for mail in receiver["email_configs"]:
+            mail["to"] = settings.alert_email
+        for topic in receiver.get("sns_configs", []):
+            topic["topic_arn"] = settings.alert_sns_topic_arn
+            if settings.alert_sns_topic_arn:
+                topic["sigv4"] = {"region": settings.alert_sns_topic_arn.split(":")[3]}
+            if topic_endpoint:
+                topic["api_url"] = topic_endpoint
+        if not settings.alert_email:
+            del receiver["email_configs"]
+        if not settings.alert_sns_topic_arn:
+            receiver.pop("sns_configs", None)
+    return content
+
+
+def _read(name: str) -> dict[str, Any]:
+    content: dict[str, Any] = yaml.safe_load((SOURCE / name).read_text("utf-8"))
+    return content
