@@ -71,9 +71,17 @@ def app_server(settings: Settings) -> Server:
         options["secrets.files"] = str(Path(settings.app_secrets).resolve())
     command = [sys.executable, "-m", "streamlit", "run", str(APP)]
     command += [f"--{name}={value}" for name, value in options.items()]
+    command += [f"--server.allowedHosts={name}" for name in _names_of_app(settings)]
     return Server(
         "app", "App", shlex.join(command), settings.app_port, "/_stcore/script-health-check"
     )
+
+
+def _names_of_app(settings: Settings) -> list[str]:
+    """Names a browser may ask by; other pages could point names of theirs to this machine."""
+    if settings.app_names:
+        return [name.strip() for name in settings.app_names.split(",") if name.strip()]
+    return ["localhost", "127.0.0.1"] if settings.app_host in ("127.0.0.1", "localhost") else []
 
 
 def busy(server: Server) -> bool:

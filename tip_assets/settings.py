@@ -72,6 +72,11 @@ class Settings(BaseSettings):
     app_host: str = Field(
         "127.0.0.1", description="Address the app listens on; 0.0.0.0: every interface."
     )
+    app_names: str = Field(
+        "",
+        description="Host names by which browsers may reach the app, separated by commas. Empty: "
+        "those of this machine if it listens on its loopback interface, else any.",
+    )
     app_upload_mb: int = Field(
         200, ge=1, description="Largest file that may be uploaded to the app, in megabytes."
     )

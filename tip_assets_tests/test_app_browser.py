@@ -3,7 +3,9 @@
 2024-01 is the sample; in 2024-02 prices have doubled, so that its promotion is held.
 """
 
+import base64
 import json
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -170,6 +172,40 @@ def test_a_report_can_reach_neither_the_app_nor_the_network(visit, address):
 def _fails(frame: Frame, script: str) -> bool:
     tried = f"async () => {{ try {{ await ({script})(); return false }} catch {{ return true }} }}"
     return bool(frame.evaluate(tried))
+
+
+@pytest.mark.parametrize(
+    ("host", "origin", "status"),
+    [
+        ("127.0.0.1", "http://127.0.0.1", 101),
+        ("127.0.0.1", "http://elsewhere.example", 403),
+        ("elsewhere.example", "http://elsewhere.example", 403),
+    ],
+    ids=["itself", "a page elsewhere", "a name that points here"],
+)
+def test_only_the_apps_own_pages_may_talk_to_it(address, host, origin, status):
+    port = address.rpartition(":")[2]
+    connection = HTTPConnection("127.0.0.1", int(port), timeout=10)
+    key = base64.b64encode(b"sixteen letters!").decode()
+    connection.putrequest("GET", "/_stcore/stream", skip_host=True)
+    for name, value in {
+        "Host": f"{host}:{port}",
+        "Origin": f"{origin}:{port}" if "127" in origin else origin,
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Key": key,
+        "Sec-WebSocket-Version": "13",
+    }.items():
+        connection.putheader(name, value)
+    connection.endheaders()
+    assert connection.getresponse().status == status
+    connection.close()
+
+
+def test_a_file_without_the_pages_token_is_not_taken(address):
+    connection = HTTPConnection("127.0.0.1", int(address.rpartition(":")[2]), timeout=10)
+    connection.request("PUT", "/_stcore/upload_file/session/file", body=b"x")
+    assert connection.getresponse().status == 403
 
 
 def test_an_address_without_a_report_is_told(visit, address):

@@ -301,5 +301,9 @@ def test_settings_reach_the_start_command():
     assert "--server.port=9" in command
     assert "--server.address=0.0.0.0" in command
     assert "--server.maxUploadSize=7" in command
+    assert "allowedHosts" not in command
+    assert "--server.allowedHosts=127.0.0.1" in app_server(Settings()).command
+    named = app_server(Settings(app_names="tips.example.org, other")).command
+    assert "--server.allowedHosts=tips.example.org --server.allowedHosts=other" in named
     assert "--secrets" not in command
     assert "--secrets.files=" in app_server(Settings(app_secrets="x.toml")).command
