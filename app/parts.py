@@ -9,8 +9,11 @@ from typing import Literal, TypeVar
 
 import streamlit as st
 
-from app.sources import Away, Source
+from app.report_files import read_report, sandboxed
+from app.sources import STORAGE, Away, Source
 from app.style import PLOTLY_CONFIG, plain
+from tip_assets.drift.evidently_reports import REPORTS
+from tip_assets.settings import get_settings
 
 # How long an answer of a source is shown before it is asked again.
 FRESH_SECONDS = 20
@@ -28,13 +31,21 @@ _COLOURS: dict[str, tuple[Literal["green", "blue", "orange", "red"], str]] = {
 Answer = TypeVar("Answer")
 
 
-def ask(source: Source, question: Callable[[], Answer]) -> Answer | None:
-    """The answer of a source; None after saying on the page that it is away."""
+def unless_away(question: Callable[[], Answer]) -> Answer | None:
+    """The answer to a question that may raise Away; None after saying so on the page.
+
+    The question is asked by the page itself, so it may be one that Streamlit keeps.
+    """
     try:
-        return source.ask(question)
+        return question()
     except Away as away:
         st.warning(plain(away), icon=":material/cloud_off:")
         return None
+
+
+def ask(source: Source, question: Callable[[], Answer]) -> Answer | None:
+    """The answer of a source; None after saying on the page that it is away."""
+    return unless_away(lambda: source.ask(question))
 
 
 def verdict_badge(action: str) -> None:
@@ -57,3 +68,26 @@ def nothing_yet(words: str, command: str = "") -> None:
 def plot(figure: object, key: str, alt: str) -> None:
     """A Plotly figure in the app's style; `alt` is what it shows, for people who do not see it."""
     st.plotly_chart(figure, theme=None, config=PLOTLY_CONFIG, key=key, alt=alt)
+
+
+@st.cache_data(ttl=FRESH_SECONDS, max_entries=16, show_spinner=False)
+def stored_report(storage: str, month: str, report: str) -> str | None:
+    """A report of the storage as HTML, kept for a while; None if it is not there. Raises Away."""
+    root = get_settings().model_copy(update={"storage": storage}).storage_root
+    return STORAGE.ask(lambda: read_report(root, month, report))
+
+
+def download_report(page: str, month: str, report: str) -> None:
+    st.download_button(
+        "Download",
+        page,
+        file_name=f"{month}-{report}.html",
+        mime="text/html",
+        icon=":material/download:",
+        on_click="ignore",
+    )
+
+
+def show_report(page: str, month: str, report: str) -> None:
+    """A report in its frame; a report is as untrusted as the cells it was drawn from."""
+    st.iframe(sandboxed(page, f"{REPORTS[report]}, {month}"))

@@ -1,6 +1,6 @@
-"""The app as a process of its own, and a browser that looks at it.
+"""The app as a process of its own, and a browser that looks at it; the app within the tests.
 
-Belongs here: starting and stopping both, and waiting for a page. Does not belong here: what must be
+Belongs here: starting and stopping them, and waiting for a page. Does not belong here: what must be
 true of the pages (`test_app_browser.py`, `test_app_login.py`).
 """
 
@@ -17,6 +17,8 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
 
+from app import predictions, sources
+from tip_assets.settings import get_settings
 from tip_assets_tests.ports import free_port
 
 ROOT = Path(__file__).parents[1]
@@ -32,6 +34,18 @@ _QUIET = (
     "--disable-component-update",
     "--disable-sync",
 )
+
+
+def forget_the_app() -> None:
+    """Read the settings anew, and end what the app's pages within this process stand on."""
+    get_settings.cache_clear()
+    sources._metric_store.cache_clear()
+    sources._registry.cache_clear()
+    for source in (sources.METRICS, sources.REGISTRY, sources.STORAGE):
+        source.failed_at = float("-inf")
+    for made in predictions._made.values():
+        made.stop()
+    predictions._made.clear()
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from tip_assets.resources import metric_tables as tables
 from tip_assets.resources.metric_store import MetricStore
 from tip_assets.settings import Settings, get_settings
 from tip_assets.storage import report_folder, write_atomically
+from tip_assets_tests.app_place import forget_the_app
 
 APP = Path(app.__file__).parent
 VIEWS = APP / "views"
@@ -34,14 +35,12 @@ AT = datetime(2020, 2, 1, 6, tzinfo=UTC)
 
 @pytest.fixture
 def settings(tmp_path, monkeypatch):
-    """A storage in which nothing is yet; sources that were away are asked anew."""
+    """A storage in which nothing is yet."""
     monkeypatch.setenv("TIPS_STORAGE", str(tmp_path))
     monkeypatch.setenv("TIPS_APP_METRICS_PORT", "0")
-    get_settings.cache_clear()
-    for source in (sources.METRICS, sources.REGISTRY, sources.STORAGE):
-        source.failed_at = float("-inf")
+    forget_the_app()
     yield get_settings()
-    get_settings.cache_clear()
+    forget_the_app()
 
 
 def opened(page: str) -> AppTest:

@@ -28,6 +28,7 @@ from tip_assets.resources.model_registry import CHAMPION, ModelRegistry
 from tip_assets.resources.month_run import log_model, version_tags
 from tip_assets.scoring import PREDICTED
 from tip_assets.settings import Settings, get_settings
+from tip_assets_tests.app_place import forget_the_app
 
 VIEWS = Path(rooms.__file__).parent / "views"
 RECORD = {"total_bill": 24.5, "sex": "Female", "smoker": "No", "day": "Sun", "time": "Dinner"}
@@ -69,22 +70,10 @@ def storage(registered, monkeypatch) -> Path:
     monkeypatch.setenv("TIPS_STORAGE", str(registered))
     monkeypatch.setenv("TIPS_CHAMPION_CHECK_SECONDS", "0.2")
     monkeypatch.setenv("TIPS_APP_METRICS_PORT", "0")
-    forget()
+    forget_the_app()
     sources.registry().point(CHAMPION, 1)
     yield registered
-    forget()
-
-
-def forget() -> None:
-    """Read the settings anew, and end what stands on the old ones."""
-    get_settings.cache_clear()
-    sources._metric_store.cache_clear()
-    sources._registry.cache_clear()
-    for source in (sources.METRICS, sources.REGISTRY, sources.STORAGE):
-        source.failed_at = float("-inf")
-    for made in rooms._made.values():
-        made.stop()
-    rooms._made.clear()
+    forget_the_app()
 
 
 def until(true: Callable[[], object], within_seconds: float = 20) -> None:
@@ -238,7 +227,7 @@ def test_predictions_wait_for_a_database_that_is_away(storage):
 
 def test_the_log_can_be_switched_off(storage, monkeypatch, tmp_path):
     monkeypatch.setenv("TIPS_PREDICTION_LOG", "false")
-    forget()
+    forget_the_app()
     room = predictions()
     assert room.predict(RECORD).id == ""
     bills = tmp_path / "bills.csv"

@@ -4,7 +4,7 @@ import streamlit as st
 
 from app import history_plots
 from app.history import History, history_of
-from app.parts import FRESH_SECONDS, ask, nothing_yet, plot
+from app.parts import FRESH_SECONDS, nothing_yet, plot, unless_away
 from app.sources import METRICS, metric_store
 from app.style import MISSING, month_words
 from tip_assets.partitions import month_after
@@ -154,7 +154,7 @@ def _version(number: int | None) -> str:
 title, choice = st.columns([3, 2], vertical_alignment="bottom")
 title.title("History")
 settings = get_settings()
-history = ask(METRICS, lambda: _history(settings.metric_store_url, settings.confidence))
+history = unless_away(lambda: _history(settings.metric_store_url, settings.confidence))
 if history is None:
     st.stop()
 if not history.months:

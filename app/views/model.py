@@ -11,7 +11,7 @@ from app.model_facts import (
     registered_versions,
     report_of,
 )
-from app.parts import FRESH_SECONDS, ask, nothing_yet, plot
+from app.parts import FRESH_SECONDS, nothing_yet, plot, unless_away
 from app.predictions import predictions
 from app.sources import METRICS, REGISTRY, metric_store, registry
 from app.style import MISSING, count, dollars, month_words, plain
@@ -177,8 +177,8 @@ settings = get_settings()
 serving = predictions().serving()
 if serving.trouble:
     st.warning(plain(serving.trouble), icon=":material/cloud_off:")
-versions = ask(REGISTRY, lambda: _versions(settings.tracking_uri))
-measured = ask(METRICS, lambda: _measured(settings.metric_store_url))
+versions = unless_away(lambda: _versions(settings.tracking_uri))
+measured = unless_away(lambda: _measured(settings.metric_store_url))
 model = serving.model
 if model is None and not versions:
     nothing_yet("There is no model yet.", "tips run --month 2024-01 --sample")

@@ -2,17 +2,14 @@
 
 import streamlit as st
 
-from app import report_files
-from app.parts import ask
-from app.sources import STORAGE
+from app.parts import download_report, show_report, stored_report, unless_away
 from app.style import month_words
 from tip_assets.drift.evidently_reports import REPORTS
 from tip_assets.settings import get_settings
 
 month, report = (st.query_params.get(name, "") for name in ("month", "report"))
-storage = get_settings().storage_root
 try:
-    page = ask(STORAGE, lambda: report_files.read_report(storage, month, report))
+    page = unless_away(lambda: stored_report(get_settings().storage, month, report))
 except KeyError:
     page = None
 if page is None:
@@ -22,12 +19,5 @@ if page is None:
     st.stop()
 with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
     st.title(f"{REPORTS[report]}, {month_words(month)}")
-    st.download_button(
-        "Download",
-        page,
-        file_name=f"{month}-{report}.html",
-        mime="text/html",
-        icon=":material/download:",
-        on_click="ignore",
-    )
-st.iframe(report_files.sandboxed(page, f"{REPORTS[report]}, {month}"))
+    download_report(page, month, report)
+show_report(page, month, report)

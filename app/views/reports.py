@@ -2,9 +2,19 @@
 
 import streamlit as st
 
-from app import months, report_files
+from app import months
 from app.months import Month
-from app.parts import FRESH_SECONDS, ask, nothing_yet, verdict_badge
+from app.parts import (
+    FRESH_SECONDS,
+    ask,
+    download_report,
+    nothing_yet,
+    show_report,
+    stored_report,
+    unless_away,
+    verdict_badge,
+)
+from app.report_files import months_with_reports
 from app.sources import METRICS, STORAGE, metric_store
 from app.style import MISSING, count, dollars, month_words, plain
 from tip_assets import contract
@@ -149,27 +159,18 @@ def show_reports(month: str) -> None:
         key="report",
         bind="query-params",
     )
-    storage = get_settings().storage_root
-    with st.spinner("Reading the report", show_time=False):
-        page = ask(STORAGE, lambda: report_files.read_report(storage, month, report))
+    page = unless_away(lambda: stored_report(get_settings().storage, month, report))
     if page is None:
         st.caption(f"{month_words(month)} has no such report in the storage.")
         return
     with st.container(horizontal=True):
-        st.download_button(
-            "Download",
-            page,
-            file_name=f"{month}-{report}.html",
-            mime="text/html",
-            icon=":material/download:",
-            on_click="ignore",
-        )
+        download_report(page, month, report)
         st.link_button(
             "Open alone",
             f"report?month={month}&report={report}",
             icon=":material/open_in_new:",
         )
-    st.iframe(report_files.sandboxed(page, f"{REPORTS[report]}, {month}"))
+    show_report(page, month, report)
 
 
 def _line(badge: str, check: Row) -> None:
@@ -198,15 +199,16 @@ def _with_commands(words: str) -> str:
 title, choice = st.columns([3, 1], vertical_alignment="bottom")
 title.title("Reports")
 url = get_settings().metric_store_url
-known = ask(METRICS, lambda: _months(url))
+known = unless_away(lambda: _months(url))
 if known is None:
-    known = ask(STORAGE, lambda: report_files.months_with_reports(get_settings().storage_root))
+    storage = get_settings().storage_root
+    known = ask(STORAGE, lambda: months_with_reports(storage))
 if not known:
     nothing_yet("No month has been run yet.", "tips run --month 2024-01 --sample")
     st.stop()
 with choice:
     month = choose_month(known)
-found = ask(METRICS, lambda: _month(url, month))
+found = unless_away(lambda: _month(url, month))
 if found is not None:
     show_verdict(found)
     show_numbers(found)
