@@ -13,10 +13,11 @@ from upath import UPath
 def write_atomically(path: UPath, data: bytes) -> None:
     """Replace an object by new bytes in one step, making its folder where folders exist.
 
-    A local file is written under a temporary name and moved; an object store takes one request.
+    A local file is written under a temporary name and moved; an object store takes one request,
+    or parts that nobody sees before the last.
     """
     if path.protocol not in ("", "file"):
-        path.write_bytes(data)
+        path.fs.pipe_file(path.path, data)
         return
     target = Path(path.path)
     target.parent.mkdir(parents=True, exist_ok=True)

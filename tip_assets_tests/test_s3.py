@@ -13,6 +13,7 @@ from typing import Any
 import boto3
 import dagster as dg
 import pytest
+import s3fs
 from botocore.exceptions import ClientError
 from upath import UPath
 
@@ -28,6 +29,8 @@ from tip_assets.resources.metric_store import MetricStore
 from tip_assets.sensors import landing_sensor
 from tip_assets.settings import Settings
 from tip_assets.simulate import sample_bytes
+from tip_assets.storage import write_atomically
+from tip_assets_tests.busy_proxy import BusyProxy
 from tip_assets_tests.ports import free_port
 
 pytestmark = pytest.mark.services
@@ -250,3 +253,22 @@ def test_objects_are_read_like_files(on_s3, tmp_path):
     assert there.files == here.files == ["a b ü.csv", "cut.parquet", "deep/er/tips.csv"]
     assert there.rows.equals(here.rows)
     assert list(there.quarantine["file"]) == ["cut.parquet"]
+
+
+def test_a_busy_server_is_asked_again_and_a_large_month_goes_in_parts(server, on_s3, monkeypatch):
+    proxy = BusyProxy(server.address, refusals=1)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", proxy.address)
+    s3fs.S3FileSystem.clear_instance_cache()
+    data = os.urandom(101 * 2**20)
+    try:
+        path = on_s3.storage_root / "assets" / "large.parquet"
+        write_atomically(path, data)
+        assert path.read_bytes() == data
+    finally:
+        proxy.stop()
+        s3fs.S3FileSystem.clear_instance_cache()
+    parts = {request for request in proxy.tries if "partNumber" in request}
+    assert len(parts) == 3
+    assert all(proxy.tries[part] == 2 for part in parts)
+    # Nobody sees a part of it: the object is there when the last request has been answered.
+    assert any(request.startswith("POST") and "uploadId" in request for request in proxy.tries)
