@@ -43,8 +43,9 @@ class FreshProcess(dg.ConfigurableResource):
             pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
             _warm[self.tracking_uri] = pool
             # The daemon runs a month in a child of multiprocessing, which waits for its own
-            # children before Python would shut the pool down: it would wait for ever.
-            multiprocessing.util.Finalize(None, pool.shutdown, exitpriority=1)
+            # children before Python would shut the pool down: it would wait for ever. Early, while
+            # the pool's queues (priority 10) still carry the word.
+            multiprocessing.util.Finalize(None, pool.shutdown, exitpriority=100)
             self._imports = pool.submit(get_ready, self.tracking_uri, os.getpid())
 
     def _lives(self) -> bool:
