@@ -149,7 +149,8 @@ def _alertmanager(folder: Path, port: int) -> Server:
     command = (
         f"env -u AWS_ACCESS_KEY_ID -u AWS_SECRET_ACCESS_KEY {program('alertmanager')} "
         f"--config.file={folder}/monitoring/alertmanager.yml "
-        f"--storage.path={folder}/alertmanager --cluster.listen-address= "
+        # Longer than alerts are repeated after, or they are told again too early.
+        f"--storage.path={folder}/alertmanager --data.retention=240h --cluster.listen-address= "
         f"--web.listen-address={HOST}:{port}"
     )
     return Server("alertmanager", "Alertmanager", command, port, "/-/ready")

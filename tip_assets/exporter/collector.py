@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TookTooLong
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import sqlalchemy as sa
 from prometheus_client.metrics_core import Metric as Family
@@ -23,6 +24,7 @@ from tip_assets.exporter.model import add_models
 from tip_assets.exporter.page import Metric, Page
 from tip_assets.exporter.platform import add_platform
 from tip_assets.exporter.reader import Reader
+from tip_assets.partitions import MONTH_FORMAT
 from tip_assets.resources.metric_schema import NewerSchema
 from tip_assets.resources.metric_store import MetricStore
 from tip_assets.resources.prediction_log import PredictionLog
@@ -95,12 +97,13 @@ class MetricStoreCollector(Collector):
     def _read(self) -> Page:
         page = Page()
         add_limits(page, self._settings)
-        realised = PredictionLog(self._store).newest_realised()
+        log, this_month = PredictionLog(self._store), datetime.now(UTC).strftime(MONTH_FORMAT)
+        newest, ended = log.newest_realised(), log.newest_realised(before=this_month)
         with _at_one_moment(self._store.engine) as connection:
             reader = Reader(connection)
             add_data(page, reader, self._settings)
-            add_platform(page, reader, realised)
-            add_models(page, reader, realised)
+            add_platform(page, reader, newest)
+            add_models(page, reader, {"newest": newest, "ended": ended})
         return page
 
 

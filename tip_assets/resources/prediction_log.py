@@ -147,12 +147,13 @@ class PredictionLog:
         """How predictions turned out, for each month with a tip that was told, oldest first."""
         return self._realised()
 
-    def newest_realised(self) -> Realised | None:
-        """How those predictions of the newest such month turned out whose tip was told.
+    def newest_realised(self, before: str = "9999-12") -> Realised | None:
+        """How those predictions turned out whose tip was told, of the newest such month.
 
-        The others are not counted: there may be millions, and this is asked every few seconds.
+        `before` is the first month that is not asked for. Predictions without a tip are not
+        counted: there may be millions, and this is asked every few seconds.
         """
-        told = log.c.actual_at.is_not(None)
+        told = sa.and_(log.c.actual_at.is_not(None), log.c.month < before)
         newest = sa.select(sa.func.max(log.c.month)).where(told).scalar_subquery()
         return next(iter(self._realised(told, log.c.month == newest)), None)
 
@@ -181,7 +182,7 @@ class PredictionLog:
 
 def _realised(row: Row) -> Realised:
     intervals, held = int(row["intervals"]), int(row["held"])
-    low, high = _wilson(held, intervals) if intervals else (None, None)
+    low, high = wilson(held, intervals) if intervals else (None, None)
     return Realised(
         month=row["month"],
         predictions=int(row["predictions"]),
@@ -197,7 +198,8 @@ def _realised(row: Row) -> Realised:
     )
 
 
-def _wilson(held: int, rows: int) -> tuple[float, float]:
+def wilson(held: int, rows: int) -> tuple[float, float]:
+    """The 95 % interval of a share (Wilson, 1927), of which `held` of `rows` were seen."""
     from scipy import stats
 
     interval = stats.binomtest(held, rows).proportion_ci(_CONFIDENCE, method="wilson")
