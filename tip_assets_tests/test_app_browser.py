@@ -102,16 +102,31 @@ def test_a_prediction_is_the_models_own_and_the_form_keeps_its_state(visit, plat
     assert visit.troubles == []
 
 
-def test_a_bad_file_is_refused_with_words(visit):
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"\x00\xff\x00 no table", "The file cannot be read: it is binary, not text."),
+        (
+            b"name,price\nsoup,4.5\n",
+            "The file has no column total_bill, sex, smoker, day, time, size.",
+        ),
+        (
+            b"total_bill,sex,smoker,day,time,size\n-3,Female,No,Sun,Dinner,2\n",
+            "Why rows were refused",
+        ),
+    ],
+    ids=["no table", "another table", "a broken row"],
+)
+def test_a_bad_file_is_refused_with_words(visit, content, words):
     visit.go_to("Score a file")
-    broken = {"name": "bills.csv", "mimeType": "text/csv", "buffer": b"\x00\xff\x00 no table"}
-    visit.page.locator("input[type=file]").set_input_files(broken)
-    if visit.page.get_by_role("button", name="Score the file").count():
-        visit.page.get_by_role("button", name="Score the file").click()
-    visit.page.wait_for_selector("[data-testid=stAlert]")
-    words = visit.page.get_by_test_id("stAlert").inner_text()
-    assert "column" in words or "cannot be read" in words
+    file = {"name": "<b>bills</b>.csv", "mimeType": "text/csv", "buffer": content}
+    visit.page.locator("input[type=file]").set_input_files([file])
+    visit.page.get_by_role("button", name="Score the file").click()
+    visit.page.wait_for_selector("[data-testid=stAlert], [data-testid=stMetricValue]")
+    visit.settle()
+    assert words in visit.text()
     assert visit.page.get_by_test_id("stException").count() == 0
+    assert visit.page.locator("b").count() == 0
 
 
 def test_what_is_above_the_reports_are_the_platforms_words(visit, platform):
