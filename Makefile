@@ -20,7 +20,7 @@ up: setup  ## Start the app, the Dagster UI with its daemon and the MLflow UI
 app: setup  ## Start the app alone: predictions, reports, history
 	@tips app
 
-stack: setup-stack  ## Start real servers: Postgres, S3, MLflow, Dagster and its daemon
+stack: setup-stack  ## Start real servers: Postgres, S3, MLflow, Dagster, app, Prometheus
 	@python -m deploy.stack up
 
 stack-down: setup-stack  ## Stop them; their data stay in ./stack
@@ -44,9 +44,10 @@ format: setup-dev  ## Apply the style
 	@ruff check --fix $(PACKAGE)
 	@ruff format $(PACKAGE)
 
-bench: setup-dev  ## Measure a month against the same calls in a plain script, and the app
+bench: setup-dev  ## Measure a month against the same calls in a plain script, app and exporter
 	@python -m benchmarks.month
 	@python -m benchmarks.app_prediction
+	@python -m benchmarks.scrape
 
 setup:  ## Install what the platform needs into .venv
 	@$(call once,$(VENV)/.ready)
