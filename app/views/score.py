@@ -65,10 +65,10 @@ def rows_in(file: Path) -> int:
 def show_answer(found: ScoredFile) -> None:
     """What became of the rows, and the file with the answer."""
     with st.container(border=True):
-        rows, predicted, refused = st.columns(3)
-        rows.metric("Rows", count(found.rows))
-        predicted.metric("Predicted", count(found.predicted))
-        refused.metric("Refused", count(found.refused))
+        with st.grid(3, min_column_width=80):
+            st.metric("Rows", count(found.rows))
+            st.metric("Predicted", count(found.predicted))
+            st.metric("Refused", count(found.refused))
         st.caption(
             f"Answered by version {found.version} in {found.seconds:.1f} seconds. Each prediction "
             f"stands beside the interval that holds {percent(get_settings().interval_coverage)} of "
