@@ -128,7 +128,7 @@ class StackPlace:
 
     def dump(self, database: str) -> bytes:
         """Everything in a database, as text."""
-        admin = sa.make_url(self.stack.environment()["TIPS_POSTGRES_ADMIN"])
+        admin = sa.make_url(self.stack.admin_url())
         place = ["-h", "127.0.0.1", "-p", str(admin.port), "-U", str(admin.username)]
         done = subprocess.run(
             [postgres_binaries() / "pg_dump", *place, database],
@@ -140,7 +140,11 @@ class StackPlace:
 
     def arguments(self) -> dict[str, bytes]:
         """The command line of every process of the stack."""
-        return {p.name: (p / "cmdline").read_bytes() for p in self._processes()}
+        found = {}
+        for process in self._processes():
+            with suppress(OSError):  # it has ended in the meantime
+                found[process.name] = (process / "cmdline").read_bytes()
+        return found
 
     def listening(self) -> set[tuple[str, int]]:
         """Addresses on which processes of the stack listen (proc(5), /proc/net/tcp)."""

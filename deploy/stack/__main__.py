@@ -29,7 +29,8 @@ def up() -> None:
     stack = _stack()
     if not _supervisor_runs(stack):
         _start_supervisor(stack)
-    environment = os.environ | stack.environment()
+    administrator = {"TIPS_POSTGRES_ADMIN": stack.admin_url()}
+    environment = os.environ | stack.environment() | administrator
     first = [server for server in stack.servers if not server.needs_storage]
     others = [server for server in stack.servers if server.needs_storage]
     _start(stack, first)

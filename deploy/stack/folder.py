@@ -10,6 +10,7 @@ import secrets
 import shutil
 import subprocess
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from deploy.stack.monitoring import write_configuration
@@ -72,19 +73,21 @@ class Stack:
             _write_secret(file, json.dumps(known))
         return dict(known)
 
+    def admin_url(self) -> str:
+        """The URL of Postgres's administrator, which no server is told."""
+        return self._database(self._secrets(), "admin", "postgres")
+
+    def _database(self, known: dict[str, str], user: str, name: str) -> str:
+        # SQLAlchemy 2.1 reads a bare `postgresql://` as another driver's.
+        place = f"{HOST}:{self.settings.postgres_port}/{name}?connect_timeout=10"
+        return f"postgresql+psycopg2://tips_{user}:{known[user]}@{place}"
+
     def _environment_text(self, known: dict[str, str]) -> str:
-        s = self.settings
-
-        def database(user: str, name: str) -> str:
-            # SQLAlchemy 2.1 reads a bare `postgresql://` as another driver's.
-            place = f"{HOST}:{s.postgres_port}/{name}?connect_timeout=10"
-            return f"postgresql+psycopg2://tips_{user}:{known[user]}@{place}"
-
+        s, database = self.settings, partial(self._database, known)
         variables = {
             "TIPS_STORAGE": f"s3://{BUCKET}/platform",
             "TIPS_STATE": f"{self.folder}/state",
             "DAGSTER_HOME": f"{self.folder}/state/dagster",
-            "TIPS_POSTGRES_ADMIN": database("admin", "postgres"),
             "TIPS_DAGSTER_STORAGE": database("dagster", "dagster"),
             "TIPS_METRIC_STORE": database("metrics", "metrics"),
             "TIPS_METRIC_READER": database("reader", "metrics"),
