@@ -51,7 +51,8 @@ def servers(settings: Settings) -> list[Server]:
     dagster = f"{binaries}/dagster dev -w workspace.yaml -h {HOST} -p {settings.dagster_port}"
     mlflow = (
         f"{binaries}/mlflow server --workers 1 --host {HOST} --port {settings.mlflow_port} "
-        f"--default-artifact-root {shlex.quote(str(settings.storage_root / 'mlflow'))}"
+        f"--default-artifact-root {shlex.quote(str(settings.storage_root / 'mlflow'))} "
+        f"--expose-prometheus {shlex.quote(str(settings.state_folder / 'mlflow-metrics'))}"
     )
     return [
         Server("dagster", "Dagster", dagster, settings.dagster_port, "/server_info"),
