@@ -22,7 +22,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from deploy.stack.folder import Stack
-from deploy.stack.servers import Server, postgres_binaries
+from deploy.stack.servers import Server, postgres_binaries, s3_sockets
 from tip_assets.settings import Settings
 from tip_assets_tests.ports import free_port
 
@@ -187,6 +187,8 @@ class StackPlace:
 
     def remove(self) -> None:
         self.make("down")
+        assert self._processes() == []
+        assert s3_sockets(self.folder, self.stack.settings.s3_port) == []
         shutil.rmtree(self.folder)
 
     def _run(self, command: list[str], code: int, variables: dict[str, str]) -> str:

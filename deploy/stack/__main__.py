@@ -14,7 +14,7 @@ from typing import NoReturn
 import typer
 
 from deploy.stack.folder import CannotPrepare, Stack
-from deploy.stack.servers import BINARIES, Missing, Server, check_programs
+from deploy.stack.servers import BINARIES, Missing, Server, check_programs, s3_sockets
 from tip_assets.settings import Settings
 
 _READY_WITHIN_SECONDS = 180
@@ -53,6 +53,8 @@ def down() -> None:
         "the servers to stop",
         lambda: not _supervisor_runs(stack) and not any(s.port_is_taken() for s in stack.servers),
     )
+    for left in s3_sockets(stack.folder, stack.settings.s3_port):
+        left.unlink(missing_ok=True)
     typer.echo(f"The stack is down; its data are in {stack.folder}.")
 
 

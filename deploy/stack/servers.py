@@ -174,6 +174,12 @@ def _s3(folder: Path, port: int) -> str:
 _INNER = ("master", "volume", "filer", "admin")
 
 
+def s3_sockets(folder: Path, port: int) -> list[Path]:
+    """What SeaweedFS leaves behind: sockets in the folder and, of its inner servers, in /tmp."""
+    inner = [f"seaweedfs-*-grpc-{port + 10_000 + n}.sock" for n in range(len(_INNER) + 1)]
+    return [*folder.glob("*.sock"), *(s for name in inner for s in Path("/tmp").glob(name))]
+
+
 def postgres_binaries() -> Path:
     """The folder of Postgres's binaries. Raises Missing when there is none."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
