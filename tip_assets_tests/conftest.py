@@ -17,6 +17,7 @@ from tip_assets.modelling.recipe import Recipe, recipe_for
 from tip_assets.settings import Settings
 from tip_assets.simulate import sample_bytes
 from tip_assets_tests.aws_server import AwsServer
+from tip_assets_tests.exporter_place import platform_of_a_month
 from tip_assets_tests.landing_place import Place
 
 # Machines are busy: how long an example takes says nothing about the code.
@@ -69,6 +70,12 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AwsServer]:
     server.wait()
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def month_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Settings of a platform that has run the sample month: to be copied, not to be changed."""
+    return platform_of_a_month(tmp_path_factory.mktemp("month") / "data")
 
 
 @pytest.fixture

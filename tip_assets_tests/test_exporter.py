@@ -1,7 +1,4 @@
-"""What Prometheus reads: everything the original showed and how the platform is, bounded and true.
-
-The store is that of one real month; what happens to it is done by the functions that do it.
-"""
+"""What Prometheus reads: everything that the original showed, as it should be, in bounded time."""
 
 import os
 import re
@@ -9,21 +6,28 @@ import socket
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.parser import text_string_to_metric_families
 
 from benchmarks.scrape import lengthen, predict
-from tip_assets import contract
 from tip_assets.exporter import collector, data, limits, model, platform
 from tip_assets.exporter.collector import MetricStoreCollector
 from tip_assets.resources.metric_store import MetricStore
 from tip_assets.resources.metric_tables import metadata
 from tip_assets.settings import Settings
+from tip_assets_tests.exporter_place import (
+    copy_of,
+    parsed,
+    samples,
+    scraped,
+    text_of,
+    value,
+)
+from tip_assets_tests.ports import free_port
 
 ROOT = Path(__file__).parents[1]
 DOCUMENT = (ROOT / "docs" / "monitoring.md").read_text("utf-8")
@@ -34,57 +38,17 @@ ORIGINAL = {
     "data_drift": 11,
 }
 METRICS = [*(*collector.METRICS, *data.METRICS, *limits.METRICS, *model.METRICS, *platform.METRICS)]
-Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
-
-
-@pytest.fixture(scope="module")
-def month(tmp_path_factory) -> sa.Engine:
-    """The metric store of a platform that has run the sample month, to be copied."""
-    storage = tmp_path_factory.mktemp("exporter") / "data"
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(("TIPS_", "MLFLOW_"))}
-    subprocess.run(
-        [Path(sys.executable).parent / "tips", "run", "--month", "2024-01", "--sample"],
-        env=clean | {"TIPS_STORAGE": str(storage), "TIPS_TRIALS": "4"},
-        check=True,
-        capture_output=True,
-    )
-    return sa.create_engine(Settings(storage=str(storage)).metric_store_url)
 
 
 @pytest.fixture
-def settings(month, tmp_path) -> Settings:
-    """Settings of a platform with a copy of that store."""
-    made = Settings(storage=str(tmp_path))
-    with month.connect() as source, sa.create_engine(made.metric_store_url).connect() as copy:
-        source.connection.driver_connection.backup(copy.connection.driver_connection)
-    return made
+def settings(month_settings, tmp_path) -> Settings:
+    """Settings of a platform with a metric store of its own."""
+    return copy_of(month_settings, tmp_path)
 
 
 @pytest.fixture
 def store(settings) -> MetricStore:
     return MetricStore(url=settings.metric_store_url)
-
-
-def text_of(settings: Settings, within_seconds: float = 20) -> str:
-    registry = CollectorRegistry()
-    registry.register(MetricStoreCollector(settings, within_seconds))
-    return generate_latest(registry).decode()
-
-
-def samples(settings: Settings) -> Samples:
-    return parsed(text_of(settings))
-
-
-def parsed(text: str) -> Samples:
-    return {
-        (sample.name, frozenset(sample.labels.items())): sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-    }
-
-
-def value(found: Samples, name: str, **labels: str) -> float | None:
-    return found.get((name, frozenset(labels.items())))
 
 
 def mapped() -> list[tuple[str, str, int, str, dict[str, str]]]:
@@ -139,16 +103,11 @@ def test_every_metric_is_exported_and_in_the_document_with_its_labels(settings, 
     assert all(metric.help.endswith(".") or "By " in metric.help for metric in METRICS)
 
 
-def test_the_number_of_series_does_not_grow_with_months_and_versions(settings, store):
+def test_the_number_of_series_does_not_grow_with_months_and_versions(settings, store, tmp_path):
     lengthen(store, 3)
     predict(store, 3)
     few = samples(settings)
-    wider = settings.model_copy(update={"storage": settings.storage + "-long"})
-    with (
-        store.engine.connect() as source,
-        sa.create_engine(_made(wider).metric_store_url).connect() as copy,
-    ):
-        source.connection.driver_connection.backup(copy.connection.driver_connection)
+    wider = copy_of(settings, tmp_path / "longer")
     longer = MetricStore(url=wider.metric_store_url)
     for table in metadata.tables.values():  # back to the one month, then on to two years
         if "month" in table.c:
@@ -157,11 +116,6 @@ def test_the_number_of_series_does_not_grow_with_months_and_versions(settings, s
     lengthen(longer, 24)
     predict(longer, 24)
     assert {_without_month(key) for key in samples(wider)} == {_without_month(key) for key in few}
-
-
-def _made(settings: Settings) -> Settings:
-    Path(settings.storage).mkdir()
-    return settings
 
 
 def _without_month(key: tuple[str, frozenset[tuple[str, str]]]) -> tuple[str, frozenset]:
@@ -206,111 +160,28 @@ def test_a_new_platform_has_no_month_and_no_trouble(tmp_path):
     assert not [name for name, _ in found if name.startswith(("tips_month", "tips_drift_score"))]
 
 
-def test_the_month_shows_as_it_is_in_the_store(settings, store):
-    found = samples(settings)
-    assert value(found, "tips_kept_rows") == 244
-    assert value(found, "tips_quarantined_rows") == 0
-    assert value(found, "tips_month_info", stage="decided", month="2024-01") == 1
-    end = datetime(2024, 2, 1, tzinfo=UTC).timestamp()
-    assert value(found, "tips_month_end_timestamp_seconds", stage="ingested") == end
-    assert value(found, "tips_champion_info", version="1", month="2024-01") == 1
-    assert value(found, "tips_runs_total", outcome="success") == 1
-    drift = metadata.tables["drift"]
-    for row in store.select(sa.select(drift)):
-        of_column = {"column": row["column"], "role": row["role"]}
-        assert value(found, "tips_drift_score", **of_column, test=row["test"]) == row["score"]
-    checks = store.checks("2024-01")
-    assert len(checks) == 14
-    for check in checks:
-        labels = {"asset": check["asset"], "check": check["check"]}
-        blocking = str(check["blocking"]).lower()
-        assert value(found, "tips_check_passed", **labels, blocking=blocking) == check["passed"]
-
-
-def test_drift_of_a_column_is_counted_in_the_window_of_the_setting(settings, store):
-    lengthen(store, 4)
-    drift = metadata.tables["drift"]
-    with store.engine.begin() as connection:
-        of_bill = drift.c.column == contract.BILL
-        drifted = drift.c.month.in_(["2024-01", "2024-03", "2024-04"])
-        connection.execute(sa.update(drift).where(of_bill, drifted).values(drifted=True))
-    bill, tip = ({"column": contract.BILL, "role": "feature"}, {"column": "tip", "role": "target"})
-    found = samples(settings)
-    assert value(found, "tips_column_drifted_months", **bill) == 2
-    assert value(found, "tips_column_drifted_months", **tip) == 0
-    assert value(found, "tips_column_drifted_months_limit") == 2
-    wider = samples(settings.model_copy(update={"column_alarm": "3 of 4"}))
-    assert value(wider, "tips_column_drifted_months", **bill) == 3
-    assert value(wider, "tips_column_drifted_months_limit") == 3
-
-
-def test_a_held_promotion_waits_until_it_is_released_or_a_newer_month_is_decided(settings, store):
-    def held() -> tuple[float | None, float | None]:
-        found = samples(settings)
-        since = value(found, "tips_promotion_held_since_timestamp_seconds")
-        return value(found, "tips_promotions_held"), since
-
-    assert held() == (0, None)
-    store.hold("2024-02", 2, 1, "drifted")
-    (first,) = [row["at"] for row in store.history() if row["month"] == "2024-02"]
-    store.hold("2024-03", 3, 1, "drifted")
-    assert held() == (2, first.replace(tzinfo=UTC).timestamp())
-    decision = {"challenger": 3, "champion_before": 1, "reason": "fine", "person": "somebody"}
-    now = datetime.now(UTC)
-    store.record_decision(
-        {"cause": "release", "month": "2024-03", "at": now, "action": "released"}
-        | decision
-        | {"champion_after": 3}
-    )
-    assert held() == (0, None)
-    found = samples(settings)
-    assert value(found, "tips_champion_info", version="3", month="2024-03") == 1
-    assert value(found, "tips_champion_age_months") == 0
-
-
-def test_a_rollback_shows_who_serves_and_how_old_it_is(settings, store):
-    lengthen(store, 3)
-    found = samples(settings)
-    assert value(found, "tips_champion_info", version="3", month="2024-03") == 1
-    later = max(row["at"] for row in store.history()).replace(tzinfo=UTC) + timedelta(days=1)
-    store.record_decision(
-        {
-            **{"cause": "rollback", "month": "2024-03", "at": later, "action": "rolled back"},
-            **{"challenger": None, "champion_before": 3, "champion_after": 1},
-            **{"reason": "worse in the restaurant", "person": "somebody"},
-        }
-    )
-    found = samples(settings)
-    assert value(found, "tips_champion_info", version="1", month="2024-01") == 1
-    assert value(found, "tips_champion_info", version="3", month="2024-03") is None
-    assert value(found, "tips_champion_age_months") == 2
-    assert value(found, "tips_champion_since_timestamp_seconds") == later.timestamp()
-    assert value(found, "tips_decisions", action="rolled back") == 1
-
-
-@pytest.mark.parametrize(
-    ("status", "failure", "waits"),
-    [
-        ("SUCCESS", None, False),
-        ("FAILURE", None, False),
-        ("FAILURE", "raw_tips: the disk is full", True),
-        ("CANCELED", "the run was canceled", True),
-    ],
-    ids=["done", "stopped by a check", "failed", "canceled"],
-)
-def test_a_month_waits_until_a_run_has_finished_on_its_files(
-    settings, store, status, failure, waits
-):
-    landed = datetime.now(UTC).replace(microsecond=0)
-    assert value(samples(settings), "tips_unprocessed_months") == 0
-    store.record_landing({"2024-02": {"files": 1, "at": landed}})
-    found = samples(settings)
-    assert value(found, "tips_unprocessed_months") == 1
-    assert value(found, "tips_unprocessed_since_timestamp_seconds") == landed.timestamp()
-    assert value(found, "tips_landing_newest_file_timestamp_seconds") == landed.timestamp()
-    outcome = {"run_id": "r", "month": "2024-02", "job": "monthly", "failure": failure}
-    ended = {"status": status, "ended_at": landed + timedelta(minutes=1)}
-    store.record_run(outcome | ended, {})
-    assert value(samples(settings), "tips_unprocessed_months") == waits
-    store.record_landing({"2024-02": {"files": 2, "at": landed + timedelta(hours=1)}})
-    assert value(samples(settings), "tips_unprocessed_months") == 1, "a late file waits again"
+@pytest.mark.services
+def test_the_command_serves_what_is_in_the_store_at_that_moment(settings, store):
+    """What changes shows at the next scrape; a second exporter says why it cannot start."""
+    port = free_port()
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("TIPS_", "MLFLOW_"))}
+    environment = clean | {"TIPS_STORAGE": settings.storage, "TIPS_EXPORTER_PORT": str(port)}
+    command = [str(Path(sys.executable).parent / "tips"), "exporter"]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            address = f"http://127.0.0.1:{port}/metrics"
+            assert address in process.stdout.readline()
+            assert value(scraped(address), "tips_promotions_held") == 0
+            store.hold("2024-02", 2, 1, "drifted")
+            found = scraped(address)
+            assert value(found, "tips_promotions_held") == 1
+            assert value(found, "process_resident_memory_bytes")
+            second = subprocess.run(
+                command, env=environment, capture_output=True, text=True, check=False
+            )
+            assert second.returncode == 1
+            assert f"port {port}, meant for the exporter, cannot be opened" in second.stderr
+            assert "TIPS_EXPORTER_PORT" in second.stderr
+        finally:
+            process.terminate()

@@ -1,0 +1,137 @@
+"""What Prometheus is told of a platform is true of it, whatever happens to it.
+
+The store is that of one real month; what happens is done by the functions that do it.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from benchmarks.scrape import lengthen
+from tip_assets import contract
+from tip_assets.resources.metric_store import MetricStore
+from tip_assets.resources.metric_tables import metadata
+from tip_assets.settings import Settings
+from tip_assets_tests.exporter_place import copy_of, samples, value
+
+
+@pytest.fixture
+def settings(month_settings, tmp_path) -> Settings:
+    """Settings of a platform with a metric store of its own."""
+    return copy_of(month_settings, tmp_path)
+
+
+@pytest.fixture
+def store(settings) -> MetricStore:
+    return MetricStore(url=settings.metric_store_url)
+
+
+def test_the_month_shows_as_it_is_in_the_store(settings, store):
+    found = samples(settings)
+    assert value(found, "tips_kept_rows") == 244
+    assert value(found, "tips_quarantined_rows") == 0
+    assert value(found, "tips_month_info", stage="decided", month="2024-01") == 1
+    end = datetime(2024, 2, 1, tzinfo=UTC).timestamp()
+    assert value(found, "tips_month_end_timestamp_seconds", stage="ingested") == end
+    assert value(found, "tips_champion_info", version="1", month="2024-01") == 1
+    assert value(found, "tips_runs_total", outcome="success") == 1
+    drift = metadata.tables["drift"]
+    for row in store.select(sa.select(drift)):
+        of_column = {"column": row["column"], "role": row["role"]}
+        assert value(found, "tips_drift_score", **of_column, test=row["test"]) == row["score"]
+    checks = store.checks("2024-01")
+    assert len(checks) == 14
+    for check in checks:
+        labels = {"asset": check["asset"], "check": check["check"]}
+        blocking = str(check["blocking"]).lower()
+        assert value(found, "tips_check_passed", **labels, blocking=blocking) == check["passed"]
+
+
+def test_drift_of_a_column_is_counted_in_the_window_of_the_setting(settings, store):
+    lengthen(store, 4)
+    drift = metadata.tables["drift"]
+    with store.engine.begin() as connection:
+        of_bill = drift.c.column == contract.BILL
+        drifted = drift.c.month.in_(["2024-01", "2024-03", "2024-04"])
+        connection.execute(sa.update(drift).where(of_bill, drifted).values(drifted=True))
+    bill, tip = ({"column": contract.BILL, "role": "feature"}, {"column": "tip", "role": "target"})
+    found = samples(settings)
+    assert value(found, "tips_column_drifted_months", **bill) == 2
+    assert value(found, "tips_column_drifted_months", **tip) == 0
+    assert value(found, "tips_column_drifted_months_limit") == 2
+    wider = samples(settings.model_copy(update={"column_alarm": "3 of 4"}))
+    assert value(wider, "tips_column_drifted_months", **bill) == 3
+    assert value(wider, "tips_column_drifted_months_limit") == 3
+
+
+def test_a_held_promotion_waits_until_it_is_released_or_a_newer_month_is_decided(settings, store):
+    def held() -> tuple[float | None, float | None]:
+        found = samples(settings)
+        since = value(found, "tips_promotion_held_since_timestamp_seconds")
+        return value(found, "tips_promotions_held"), since
+
+    assert held() == (0, None)
+    store.hold("2024-02", 2, 1, "drifted")
+    (first,) = [row["at"] for row in store.history() if row["month"] == "2024-02"]
+    store.hold("2024-03", 3, 1, "drifted")
+    assert held() == (2, first.replace(tzinfo=UTC).timestamp())
+    decision = {"challenger": 3, "champion_before": 1, "reason": "fine", "person": "somebody"}
+    now = datetime.now(UTC)
+    store.record_decision(
+        {"cause": "release", "month": "2024-03", "at": now, "action": "released"}
+        | decision
+        | {"champion_after": 3}
+    )
+    assert held() == (0, None)
+    found = samples(settings)
+    assert value(found, "tips_champion_info", version="3", month="2024-03") == 1
+    assert value(found, "tips_champion_age_months") == 0
+
+
+def test_a_rollback_shows_who_serves_and_how_old_it_is(settings, store):
+    lengthen(store, 3)
+    found = samples(settings)
+    assert value(found, "tips_champion_info", version="3", month="2024-03") == 1
+    later = max(row["at"] for row in store.history()).replace(tzinfo=UTC) + timedelta(days=1)
+    store.record_decision(
+        {
+            **{"cause": "rollback", "month": "2024-03", "at": later, "action": "rolled back"},
+            **{"challenger": None, "champion_before": 3, "champion_after": 1},
+            **{"reason": "worse in the restaurant", "person": "somebody"},
+        }
+    )
+    found = samples(settings)
+    assert value(found, "tips_champion_info", version="1", month="2024-01") == 1
+    assert value(found, "tips_champion_info", version="3", month="2024-03") is None
+    assert value(found, "tips_champion_age_months") == 2
+    assert value(found, "tips_champion_since_timestamp_seconds") == later.timestamp()
+    assert value(found, "tips_decisions", action="rolled back") == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "failure", "waits"),
+    [
+        ("SUCCESS", None, False),
+        ("FAILURE", None, False),
+        ("FAILURE", "raw_tips: the disk is full", True),
+        ("CANCELED", "the run was canceled", True),
+    ],
+    ids=["done", "stopped by a check", "failed", "canceled"],
+)
+def test_a_month_waits_until_a_run_has_finished_on_its_files(
+    settings, store, status, failure, waits
+):
+    landed = datetime.now(UTC).replace(microsecond=0)
+    assert value(samples(settings), "tips_unprocessed_months") == 0
+    store.record_landing({"2024-02": {"files": 1, "at": landed}})
+    found = samples(settings)
+    assert value(found, "tips_unprocessed_months") == 1
+    assert value(found, "tips_unprocessed_since_timestamp_seconds") == landed.timestamp()
+    assert value(found, "tips_landing_newest_file_timestamp_seconds") == landed.timestamp()
+    outcome = {"run_id": "r", "month": "2024-02", "job": "monthly", "failure": failure}
+    ended = {"status": status, "ended_at": landed + timedelta(minutes=1)}
+    store.record_run(outcome | ended, {})
+    assert value(samples(settings), "tips_unprocessed_months") == waits
+    store.record_landing({"2024-02": {"files": 2, "at": landed + timedelta(hours=1)}})
+    assert value(samples(settings), "tips_unprocessed_months") == 1, "a late file waits again"
