@@ -21,16 +21,20 @@ _POSTGRES = {"OperationalError", "InterfaceError", "AdminShutdown", "DagsterPost
 
 
 def trouble_in_words(error: BaseException | SerializableErrorInfo) -> str | None:
-    """The service that is away, and the first line of how that showed; None for other errors."""
+    """The service that is away, and the first line of how that showed; None for other errors.
+
+    Postgres' own words are the innermost; those of other services lose their address on the way in.
+    """
     if isinstance(error, ParameterTrouble):  # says it already, and is caused like one of S3
         return str(error)
     chain = list(_kinds_and_words(error))
     everything = " ".join(words for _, words in chain)
-    for kind, words in chain:
-        name = _service(kind, words, everything)
-        if name:
-            return f"{name} does not answer: {_first_line(words)}"
-    return None
+    found = [(_service(kind, words, everything), words) for kind, words in chain]
+    named = [(name, words) for name, words in found if name]
+    if not named:
+        return None
+    name, words = named[-1] if named[0][0] == "Postgres" else named[0]
+    return f"{name} does not answer: {_first_line(words)}"
 
 
 def _service(kind: str, words: str, everything: str) -> str | None:
