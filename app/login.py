@@ -15,7 +15,8 @@ def may_enter(person: Mapping[str, object], users: str) -> bool:
     """
     if not users.strip():
         return True
-    if person.get("email_verified") is False:
+    # Some providers say it as text.
+    if str(person.get("email_verified", True)).casefold() == "false":
         return False
     address = str(person.get("email") or "").casefold()
     allowed = [entry.strip().casefold() for entry in users.split(",") if entry.strip()]

@@ -48,7 +48,8 @@ def tell_tips(log: PredictionLog, told: pd.DataFrame, at: datetime) -> ToldTips:
         if column not in told:
             raise ValueError(f"the column {column} is missing")
     ids = told[PREDICTION_ID].astype("string").str.strip().fillna("").astype(object)
-    logged = log.find(sorted(set(ids) - {""}))
+    # Some databases cannot even be asked for others.
+    logged = log.find(sorted(key for key in set(ids) if key and key.isprintable()))
     reasons = {row: _unknown(key) for row, key in ids.items() if key not in logged}
     tips, broken = _checked(told[TIP].drop(index=list(reasons)), ids, logged)
     reasons |= broken
@@ -63,8 +64,9 @@ def tell_tips(log: PredictionLog, told: pd.DataFrame, at: datetime) -> ToldTips:
         else:
             new[ids[row]] = tip
     log.tell_tips(new, at)
+    refuse = ids.index.isin(list(reasons))
     refused = pd.DataFrame(
-        [(row, ids[row], str(told.at[row, TIP]), words) for row, words in sorted(reasons.items())],
+        [(row, ids[row], str(told.at[row, TIP]), reasons[row]) for row in ids.index[refuse]],
         columns=["row", "id", "value", "reason"],
     )
     return ToldTips(new=len(new), known=len(told) - len(reasons) - len(new), refused=refused)

@@ -6,7 +6,6 @@ bytes become records (`table_files.py`), what a valid record is (`contract.py`),
 """
 
 import csv
-import math
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator
@@ -170,16 +169,23 @@ class ScoredFileWriter:
         return table.astype(object).where(table.notna(), None)
 
 
-def _harmless(cell: Any) -> Any:
+def _harmless(cell: Any) -> str | None:
     """A cell as a spreadsheet may read it: text that would be run as a formula is made text."""
-    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
+    text = _text(cell)
+    if text is None:
         return None
-    text = cell.decode("utf-8", "replace") if isinstance(cell, bytes) else str(cell)
     # Spaces and marks that do not show are passed over, wide forms of a sign count as the sign.
     first = next((char for char in text if char.isprintable() and not char.isspace()), " ")
     if unicodedata.normalize("NFKC", first) not in _FORMULA or _is_number(text):
         return text
     return f"'{text}"
+
+
+def _text(cell: Any) -> str | None:
+    """A cell as text; None if it is missing. In Parquet a cell may be a list."""
+    if pd.api.types.is_scalar(cell) and pd.isna(cell):
+        return None
+    return cell.decode("utf-8", "replace") if isinstance(cell, bytes) else str(cell)
 
 
 def _is_number(text: str) -> bool:
@@ -199,7 +205,7 @@ def _typed(refused: pd.DataFrame) -> pd.DataFrame:
             numbers = pd.to_numeric(cells.map(_harmless), errors="coerce").astype(float)
             typed[column.name] = numbers
         else:
-            typed[column.name] = cells.map(lambda cell: None if pd.isna(cell) else str(cell))
+            typed[column.name] = cells.map(_text)
     return typed
 
 

@@ -52,7 +52,7 @@ def read_pieces(path: UPath, wanted: list[str]) -> Iterator[Piece]:
     except (pa.ArrowException, OSError) as error:
         if _is_of_the_storage(error):
             raise
-        raise UnreadableFile(f"the file cannot be read: {_first_line(error)}") from error
+        raise UnreadableFile(f"the file cannot be read: {_in_words(error)}") from error
 
 
 def _is_of_the_storage(error: Exception) -> bool:
@@ -143,5 +143,7 @@ def _named(records: pd.DataFrame, wanted: list[str]) -> pd.DataFrame:
     return records.iloc[:, kept]
 
 
-def _first_line(error: Exception) -> str:
+def _in_words(error: Exception) -> str:
+    if "straddling object" in str(error):
+        return f"it has a line of more than {_BYTES_A_PIECE >> 20} MB"
     return str(error).splitlines()[0] if str(error) else type(error).__name__

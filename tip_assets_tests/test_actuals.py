@@ -120,6 +120,7 @@ def test_each_tip_that_is_refused_is_refused_by_row_and_reason(log):
         ("c", "two", "tip is not a number"),
         ("d", 2, "the file tells different tips for this id"),
         ("d", 3, "the file tells different tips for this id"),
+        ("a\0", 3, "no prediction in the log has this id"),
     ]
     told = pd.DataFrame(
         [row[:2] for row in rows], columns=[PREDICTION_ID, TIP], index=range(1, len(rows) + 1)
@@ -128,6 +129,7 @@ def test_each_tip_that_is_refused_is_refused_by_row_and_reason(log):
     assert (result.new, result.known) == (1, 0)
     expected = {place: row[2] for place, row in enumerate(rows, 1) if row[2]}
     assert dict(zip(result.refused["row"], result.refused["reason"], strict=True)) == expected
+    assert result.refused["row"].dtype == "int64"
     again = tell_tips(log, told, NOW)
     assert (again.new, again.known) == (0, 1)
     with pytest.raises(ValueError, match="the column tip is missing"):

@@ -20,6 +20,8 @@ PERSON = {"email": "Ada@Example.org", "email_verified": True}
         (PERSON | {"email": "ada@evil-example.org"}, "@example.org", False),
         (PERSON | {"email": "x@example.org@evil.com"}, "@example.org", False),
         (PERSON | {"email_verified": False}, "@example.org", False),
+        (PERSON | {"email_verified": "false"}, "@example.org", False),
+        (PERSON | {"email_verified": "true"}, "@example.org", True),
         ({"email": "ada@example.org"}, "ada@example.org", True),
         ({"name": "Ada"}, "ada@example.org", False),
         ({}, "@", False),

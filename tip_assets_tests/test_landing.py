@@ -83,6 +83,7 @@ def test_bad_rows_are_quarantined_by_file_row_column_and_reason(land):
     [
         (b"", "is empty"),
         (bytes(range(256)), "binary, not text"),
+        (f"{HEADER},tip\n{'x' * (20 << 20)}\n".encode(), "has a line of more than 8 MB"),
         (f"{HEADER},tip\n1,1,Male,No,Sun,Dinner,2,1\n".encode(), "more than one column named tip"),
     ],
 )

@@ -100,6 +100,24 @@ def test_every_row_has_a_prediction_or_a_reason_in_both_formats(
     assert reasons["total_bill", "is not a number"] == 1
 
 
+def test_cells_that_are_lists_or_bytes_are_refused_as_they_stand(model, tmp_path):
+    bill = {"total_bill": 20.0, "sex": "Male", "smoker": "No", "day": "Sun", "time": "Dinner"}
+    bills = pd.DataFrame([bill | {"size": 2}] * 4).astype({"sex": object, "day": object})
+    bills["day"] = [["Sun", "Mon"], ["Sun"], [], None]
+    bills["sex"] = [b"Male", b"\xff", b"Male", None]
+    bills.to_parquet(tmp_path / "bills.parquet")
+    text, parquet = io.StringIO(), tmp_path / "answer.parquet"
+    (piece,) = score_file(model, UPath(tmp_path / "bills.parquet"), 0.9)
+    with ScoredFileWriter(text, parquet) as writer:
+        writer.write(piece)
+    table = pd.read_csv(io.StringIO(text.getvalue()))
+    for answer in (table, pd.read_parquet(parquet)):
+        assert answer["day"].tolist()[:3] == ["['Sun' 'Mon']", "['Sun']", "[]"]
+        assert answer["sex"].tolist()[:2] == ["Male", "\ufffd"]
+        assert answer.loc[3, ["day", "sex"]].isna().all()
+        assert answer[REFUSED].notna().all()
+
+
 def test_a_file_that_is_no_table_of_bills_is_refused_as_a_whole(model, tmp_path):
     with pytest.raises(UnreadableFile, match="the file has no column time, size"):
         scored(model, tmp_path, "total_bill,sex,smoker,day\n20,Female,No,Sun\n")
