@@ -33,7 +33,7 @@ demo: setup  ## Play three more months, generated: quiet, changed, with broken f
 	@tips demo
 
 test: setup-dev lint  ## Set up, then pass every check and test
-	@pytest -n auto --maxprocesses 4 --dist loadfile
+	@pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 lint: setup-dev  ## Style, formatting and types
 	@ruff check $(PACKAGE)

@@ -25,6 +25,15 @@ hypothesis.settings.register_profile("calm", deadline=None)
 hypothesis.settings.load_profile("calm")
 
 
+# Files of tests that take minutes begin first: otherwise the last of them would run alone.
+LONG = ("test_stack", "test_crashes", "test_daemon", "test_backfill", "test_app_browser", "test_s3")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Order the files; within a file the order stays."""
+    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
+
+
 OURS = ("TIPS_", "MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "DAGSTER_HOME")
 
 
