@@ -123,9 +123,10 @@ def _bounded(url: str, seconds: float) -> str:
     parsed = sa.make_url(url)
     if parsed.get_backend_name() != "postgresql":
         return url
+    options = [parsed.query.get("options", ""), f"-c statement_timeout={round(1000 * seconds)}"]
     bounds = {
         "connect_timeout": str(max(2, round(seconds))),  # libpq takes no less than two
         "tcp_user_timeout": str(round(2000 * seconds)),
-        "options": f"-c statement_timeout={round(1000 * seconds)}",
+        "options": " ".join(map(str, options)).strip(),
     }
     return parsed.update_query_dict(bounds).render_as_string(hide_password=False)
