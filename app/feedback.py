@@ -4,7 +4,7 @@ Belongs here: telling them to the log, and the words for what became of them. Do
 checking or landing them (`tip_assets/actuals.py`), or showing (`views/feedback.py`).
 """
 
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,10 +18,23 @@ from tip_assets.actuals import PREDICTION_ID, TIP, ToldTips, tell_tips
 from tip_assets.landing import BROKEN_LINE
 from tip_assets.resources.metric_store import Row
 from tip_assets.resources.prediction_log import PredictionLog
-from tip_assets.table_files import Piece, UnreadableFile, read_pieces
+from tip_assets.table_files import UnreadableFile, read_pieces
 
 MOST_REFUSALS_SHOWN = 1_000
 _COLUMNS = ["row", "id", "value", "reason"]
+
+
+@dataclass(frozen=True)
+class Told:
+    """What became of the tips that were told: how many were new, known just so, and refused.
+
+    `first_refused` are the first of them, as `ToldTips` has them.
+    """
+
+    new: int
+    known: int
+    refused: int
+    first_refused: pd.DataFrame
 
 
 @dataclass(frozen=True)
@@ -39,30 +52,19 @@ def prediction_in_words(row: Row) -> str:
     return f"{row['at']:%Y-%m-%d %H:%M}: {record_in_words(row['inputs'])}; predicted {predicted}"
 
 
-def tell_one(log: PredictionLog, key: str, tip: float) -> ToldTips:
+def tell_one(log: PredictionLog, key: str, tip: float) -> Told:
     """Tell the tip of one prediction."""
     told = pd.DataFrame({PREDICTION_ID: [key], TIP: [tip]}, index=[1])
-    return tell_tips(log, told, datetime.now(UTC))
+    return _together([tell_tips(log, told, datetime.now(UTC))])
 
 
-def tell_file(log: PredictionLog, file: Path, progress: Callable[[int], None]) -> ToldTips:
+def tell_file(log: PredictionLog, file: Path) -> Told:
     """Tell the tips of a CSV or Parquet file; rows without a tip are passed over.
 
     So the answer to a scored file can be given back with the tips that are known. Raises
     UnreadableFile, also when one of the two columns is missing.
     """
-    new = known = seen = 0
-    refused: list[pd.DataFrame] = []
-    for piece in read_pieces(UPath(file), [PREDICTION_ID, TIP]):
-        missing = [name for name in (PREDICTION_ID, TIP) if name not in piece.records]
-        if missing:
-            raise UnreadableFile(f"the file has no column {', '.join(missing)}")
-        result = _tell_piece(log, piece)
-        new, known = new + result.new, known + result.known
-        refused.append(result.refused)
-        seen += len(piece.records)
-        progress(seen)
-    return ToldTips(new, known, pd.concat(refused, ignore_index=True))
+    return _together(_tell_pieces(log, file))
 
 
 def on_its_way(log: PredictionLog, minutes: float) -> list[OnItsWay]:
@@ -78,21 +80,39 @@ def tips(count: int) -> str:
     return f"{count:,} tip{'s' * (count != 1)}"
 
 
-def in_words(told: ToldTips) -> str:
+def in_words(told: Told) -> str:
     """What became of the tips that were told."""
     words = [f"{tips(told.new)} noted"]
     if told.known:
         words.append(f"{told.known:,} known already")
-    if len(told.refused):
-        words.append(f"{len(told.refused):,} refused")
+    if told.refused:
+        words.append(f"{told.refused:,} refused")
     return ", ".join(words) + "."
 
 
-def _tell_piece(log: PredictionLog, piece: Piece) -> ToldTips:
-    tips = piece.records[TIP]
-    given = piece.records[tips.notna() & (tips.astype("string").str.strip() != "")]
-    now = datetime.now(UTC)
-    told = tell_tips(log, given, now) if len(given) else ToldTips(0, 0, pd.DataFrame())
-    lines = [(row, "", line, BROKEN_LINE) for row, line in piece.broken_lines.items()]
-    refused = pd.concat([told.refused, pd.DataFrame(lines, columns=_COLUMNS)], ignore_index=True)
-    return ToldTips(told.new, told.known, refused.reindex(columns=_COLUMNS))
+def _tell_pieces(log: PredictionLog, file: Path) -> Iterator[ToldTips]:
+    for piece in read_pieces(UPath(file), [PREDICTION_ID, TIP]):
+        missing = [name for name in (PREDICTION_ID, TIP) if name not in piece.records]
+        if missing:
+            raise UnreadableFile(f"the file has no column {', '.join(missing)}")
+        tips = piece.records[TIP]
+        given = piece.records[tips.notna() & (tips.astype("string").str.strip() != "")]
+        if len(given):
+            yield tell_tips(log, given, datetime.now(UTC))
+        if piece.broken_lines:
+            lines = [(row, "", line, BROKEN_LINE) for row, line in piece.broken_lines.items()]
+            yield ToldTips(0, 0, pd.DataFrame(lines, columns=_COLUMNS))
+
+
+def _together(pieces: Iterable[ToldTips]) -> Told:
+    """Of those that were refused only the first are kept: a session has them till it ends."""
+    new = known = refused = 0
+    first = pd.DataFrame(columns=_COLUMNS)
+    for piece in pieces:
+        new, known = new + piece.new, known + piece.known
+        left = MOST_REFUSALS_SHOWN - len(first)
+        if left and len(piece.refused):
+            shown = piece.refused.head(left)
+            first = pd.concat([first, shown], ignore_index=True) if len(first) else shown
+        refused += len(piece.refused)
+    return Told(new, known, refused, first)

@@ -9,6 +9,8 @@ import streamlit as st
 
 from app.login import may_enter
 from app.predictions import predictions
+from app.sources import give_up_soon
+from app.style import plain
 from tip_assets.settings import get_settings
 
 PAGES = {
@@ -55,12 +57,13 @@ HERE = Path(__file__).parent
 # A picture of our own: browsers would fetch Streamlit's symbols from Google's servers.
 st.set_page_config(page_title="Waiter tips", page_icon=HERE / "icon.svg", layout="wide")
 st.logo(HERE / "logo.svg", icon_image=HERE / "icon.svg", size="large")
+give_up_soon()
 predictions()  # begins to load the champion, whoever asks first
 if is_let_in():
     page = st.navigation(PAGES)
     if "is_logged_in" in st.user:
         with st.sidebar:
-            st.caption(str(st.user.get("email") or st.user.get("name") or "Logged in"))
+            st.caption(plain(st.user.get("email") or st.user.get("name") or "Logged in"))
             st.button("Log out", on_click=st.logout, icon=":material/logout:", width="stretch")
 else:
     page = st.navigation([st.Page(door, title="Waiter tips")], position="hidden")

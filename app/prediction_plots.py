@@ -79,6 +79,7 @@ def parts_figure(parts: Parts, record: Mapping[str, Any]) -> go.Figure:
     )
     plot.update_yaxes(autorange="reversed", ticksuffix="  ")
     plot.update_xaxes(tickprefix="$", tickformat=",.2f", rangemode="tozero", showgrid=True)
+    plot.update_xaxes(nticks=5, tickangle=0)  # on a phone they would stand on end
     return plot.update_layout(showlegend=False)
 
 

@@ -23,6 +23,7 @@ from app.background import Repeated
 from app.champion_cache import ChampionCache, Serving
 from app.log_writer import LogWriter
 from app.sources import metric_store, registry
+from app.style import sentence
 from tip_assets import contract
 from tip_assets.actuals import PREDICTION_ID, land_tips
 from tip_assets.partitions import MONTH_FORMAT
@@ -166,9 +167,9 @@ class Predictions:
                     progress(predicted + refused)
         except UnreadableFile as error:
             self.metrics.refused(FILE, Counter({("file", "cannot be read"): 1}))
-            raise Refused(_sentence(str(error))) from error
+            raise Refused(sentence(str(error))) from error
         except MlflowException as error:
-            raise Refused(_sentence(error.message)) from error
+            raise Refused(sentence(error.message)) from error
         if not first:
             raise Refused("The file has no rows.")
         self.metrics.predicted(FILE, predicted)
@@ -278,10 +279,6 @@ def _in_words(reasons: Sequence[tuple[str, str, str]]) -> str:
         for column, reason, value in reasons
     ]
     return " ".join(words)
-
-
-def _sentence(words: str) -> str:
-    return words[:1].upper() + words[1:].rstrip(".") + "."
 
 
 def _plain(value: Any) -> Any:

@@ -21,10 +21,8 @@ from tip_assets.resources.metric_store import MetricStore
 from tip_assets.resources.model_registry import ModelRegistry
 from tip_assets.settings import Settings, get_settings
 
-# MLflow's own bounds are minutes; it reads these when it is first asked.
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "5")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-
+# MLflow reads them at each request.
+_MLFLOW_GIVES_UP = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "5", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
 WITHIN_SECONDS = 8.0
 # After a failure nobody waits again for so long: the answer would be the same.
 ASKED_AGAIN_AFTER_SECONDS = 15.0
@@ -85,6 +83,14 @@ def metric_store(url: str = "") -> MetricStore:
 @lru_cache(maxsize=4)
 def _metric_store(url: str) -> MetricStore:
     return MetricStore(url=url)
+
+
+def give_up_soon() -> None:
+    """Have this process wait for MLflow for seconds, whatever the environment says.
+
+    Its own bounds are minutes, and a command that starts the app hands on those for a run.
+    """
+    os.environ |= _MLFLOW_GIVES_UP
 
 
 def registry() -> ModelRegistry:

@@ -9,6 +9,7 @@ import re
 from datetime import date
 from typing import Any
 
+import pandas as pd
 import plotly.graph_objects as go
 
 from tip_assets.plots import ACCENT, FAINT, INK
@@ -18,6 +19,7 @@ FONT = '"Source Sans", sans-serif'
 MUTED, GRID, GOOD, SECOND = "#697586", "#e4e7eb", "#2f855a", "#b7791f"
 WASH = "rgba(43, 108, 176, 0.14)"  # intervals, behind a line of the accent
 MISSING = "\N{EN DASH}"
+_CELL = 200  # characters
 
 # Addresses become links even when they are escaped, unless they are not in one piece.
 _LINKS_BY_THEMSELVES, _WORD_JOINER = re.compile(r"(https?|www|[^\s@](?=@))", re.I), "\u2060"
@@ -102,6 +104,18 @@ def count(value: float | None) -> str:
 def month_words(month: str) -> str:
     """`2024-01` as `January 2024`."""
     return f"{date.fromisoformat(f'{month}-01'):%B %Y}"
+
+
+def sentence(words: str) -> str:
+    """Words of the platform as a sentence: with a capital letter and a full stop."""
+    return words[:1].upper() + words[1:].rstrip(".") + "."
+
+
+def cells(table: pd.DataFrame) -> pd.DataFrame:
+    """Cells of somebody's file as text, for a table on a page: endless ones are cut."""
+    return table.map(
+        lambda cell: None if pd.api.types.is_scalar(cell) and pd.isna(cell) else str(cell)[:_CELL]
+    )
 
 
 def plain(words: object) -> str:

@@ -80,6 +80,9 @@ class Settings(BaseSettings):
     app_upload_mb: int = Field(
         200, ge=1, description="Largest file that may be uploaded to the app, in megabytes."
     )
+    app_upload_rows: int = Field(
+        5_000_000, ge=1, description="Most rows of a file that is uploaded to the app."
+    )
     app_metrics_port: int = Field(
         9092, ge=0, description="Port of the app's own numbers for Prometheus; 0: none."
     )

@@ -181,7 +181,9 @@ def test_a_report_can_reach_neither_the_app_nor_the_network(visit, address):
         assert _fails(report, f"() => {reach}"), reach
     assert report.evaluate("open('about:blank')") is None
     before = visit.page.url
-    assert _fails(report, "() => { top.location = 'about:blank' }") or visit.page.url == before
+    report.evaluate("() => { try { top.location = 'about:blank' } catch {} }")
+    visit.page.wait_for_timeout(500)  # a page goes elsewhere in its time
+    assert visit.page.url == before
 
 
 def _fails(frame: Frame, script: str) -> bool:

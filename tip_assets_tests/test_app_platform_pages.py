@@ -1,5 +1,6 @@
 """The app's pages about the platform: empty, with sixty months, and while something is away."""
 
+import os
 import time
 import tomllib
 from datetime import UTC, datetime, timedelta
@@ -229,6 +230,14 @@ def test_a_source_that_is_away_is_not_waited_for_again_at_once():
         with pytest.raises(sources.Away, match="MLflow cannot be reached"):
             source.ask(away)
     assert len(asked) == 1
+
+
+def test_nobody_waits_for_mlflow_as_long_as_a_run_does(settings, monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
+    assert not AppTest.from_file(str(APP / "main.py"), default_timeout=60).run().exception
+    assert float(os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"]) <= sources.WITHIN_SECONDS
+    assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "1"
 
 
 def test_a_fault_of_the_code_is_no_outage():

@@ -281,10 +281,10 @@ def test_the_answer_to_a_file_is_given_back_with_tips(storage, sample, tmp_path)
     answer[TIP] = sample["tip"].where(sample.index < 100)
     told = tmp_path / "told.csv"
     answer.to_csv(told, index=False)
-    result = tell_file(predictions().log, told, lambda _: None)
+    result = tell_file(predictions().log, told)
     assert (result.new, result.known) == (99, 0)
-    assert result.refused["reason"].tolist() == ["the id is missing"]
-    assert tell_file(predictions().log, told, lambda _: None).known == 99
+    assert result.first_refused["reason"].tolist() == ["the id is missing"]
+    assert tell_file(predictions().log, told).known == 99
     assert predictions().land_now() == 99
     (realised,) = predictions().log.realised()
     assert (realised.predictions, realised.tips) == (243, 99)

@@ -11,9 +11,10 @@ from app import feedback
 from app.parts import ask, nothing_yet
 from app.predictions import predictions
 from app.sources import METRICS, STORAGE, Away
-from app.style import MISSING, count, month_words, plain
+from app.style import MISSING, cells, count, month_words, plain, sentence
+from app.uploads import keep_upload
 from tip_assets import contract
-from tip_assets.actuals import PREDICTION_ID, TIP, ToldTips
+from tip_assets.actuals import PREDICTION_ID, TIP
 from tip_assets.resources.metric_store import Row
 from tip_assets.settings import get_settings
 from tip_assets.table_files import FORMATS, UnreadableFile
@@ -22,7 +23,7 @@ TOLD, TROUBLE = "feedback_told", "feedback_trouble"
 _SHOWN = 50
 
 
-def keep(told: ToldTips | None, trouble: str = "") -> None:
+def keep(told: feedback.Told | None, trouble: str = "") -> None:
     """Keep what became of the tips for the page that is drawn next."""
     st.session_state[TOLD], st.session_state[TROUBLE] = told, trouble
 
@@ -83,17 +84,15 @@ def file_of_tips() -> None:
 
 
 def tell(upload: Any) -> None:
-    """Tell the tips of an uploaded file; its name is somebody else's and not used."""
+    """Tell the tips of an uploaded file."""
     with tempfile.TemporaryDirectory(prefix="tips-told-") as folder:
-        given = Path(folder) / f"given{Path(upload.name).suffix.lower()}"
-        given.write_bytes(upload.getbuffer())
         predictions().writer.finish(2.0)
         try:
+            given, _ = keep_upload(upload, Path(folder), get_settings().app_upload_rows)
             # No bound on time: a million rows take minutes, and every piece is noted as it is read.
-            keep(feedback.tell_file(predictions().log, given, lambda _: None))
+            keep(feedback.tell_file(predictions().log, given))
         except UnreadableFile as error:
-            words = str(error)
-            keep(None, words[:1].upper() + words[1:] + ".")
+            keep(None, sentence(str(error)))
         except SQLAlchemyError:
             keep(
                 None,
@@ -109,11 +108,10 @@ def show_told() -> None:
     told = st.session_state.get(TOLD)
     if told is None:
         return
-    show = st.warning if len(told.refused) else st.success
+    show = st.warning if told.refused else st.success
     show(plain(feedback.in_words(told)))
-    if len(told.refused):
-        shown = told.refused.head(feedback.MOST_REFUSALS_SHOWN).astype("string")
-        st.dataframe(shown, hide_index=True, width="stretch")
+    if told.refused:
+        st.dataframe(cells(told.first_refused), hide_index=True, width="stretch")
 
 
 def show_on_its_way() -> None:
@@ -125,7 +123,7 @@ def show_on_its_way() -> None:
         return
     st.subheader("On their way to the landing")
     if not waiting:
-        st.caption("Every tip that was told has been handed over, once.")
+        st.caption("No tip waits to be handed over.")
         return
     for month in waiting:
         st.markdown(
@@ -186,6 +184,9 @@ if not settings.prediction_log:
 else:
     if predictions().writer.trouble:
         st.warning(plain(predictions().writer.trouble), icon=":material/cloud_off:")
+    if ask(METRICS, lambda: predictions().log.newest(1)) is None:
+        show_told()
+        st.stop()
     single, many = st.tabs(["One tip", "A file of tips"])
     with single:
         one_tip()

@@ -10,14 +10,16 @@ import streamlit as st
 from app import form
 from app.parts import nothing_yet
 from app.predictions import NoModel, Refused, ScoredFile, predictions
-from app.style import MISSING, count, percent, plain
+from app.style import MISSING, cells, count, percent, plain, sentence
+from app.uploads import keep_upload
 from tip_assets import contract
 from tip_assets.actuals import PREDICTION_ID
 from tip_assets.scoring import HIGH, LOW, PREDICTED, ROW
 from tip_assets.settings import get_settings
-from tip_assets.table_files import FORMATS
+from tip_assets.table_files import FORMATS, UnreadableFile
 
-SCORED, REFUSAL, FOLDER = "score_answer", "score_refusal", "score_folder"
+# What was scored last: kept while a person chooses another file, or looks at other pages.
+SCORED, REFUSAL, FOLDER, NAME = "score_answer", "score_refusal", "score_folder", "score_name"
 _WORDS = {".csv": "CSV", ".parquet": "Parquet"}
 _KINDS = {".csv": "text/csv", ".parquet": "application/vnd.apache.parquet"}
 
@@ -29,10 +31,12 @@ def score(upload: Any, log: bool) -> None:
         st.session_state[FOLDER].cleanup()
     # Deleted with the session at the latest.
     folder = st.session_state[FOLDER] = tempfile.TemporaryDirectory(prefix="tips-scored-")
-    # The name is somebody else's: only the kind of file is taken from it.
-    given = Path(folder.name) / f"given{Path(upload.name).suffix.lower()}"
-    given.write_bytes(upload.getbuffer())
-    rows = rows_in(given)
+    st.session_state[NAME] = upload.name
+    try:
+        given, rows = keep_upload(upload, Path(folder.name), get_settings().app_upload_rows)
+    except UnreadableFile as error:
+        st.session_state[REFUSAL] = sentence(str(error))
+        return
     bar = st.progress(0.0, text="Reading the file")
 
     def progress(done: int) -> None:
@@ -47,24 +51,10 @@ def score(upload: Any, log: bool) -> None:
         given.unlink()
 
 
-def rows_in(file: Path) -> int:
-    """About how many rows a file has, for the progress: of CSV the lines are counted."""
-    import pyarrow as pa
-    import pyarrow.parquet
-
-    if file.suffix == ".parquet":
-        try:
-            return int(pa.parquet.ParquetFile(file).metadata.num_rows)
-        except (pa.ArrowException, OSError):
-            return 0  # the scoring says what is wrong with it
-    with file.open("rb") as content:
-        lines = sum(block.count(b"\n") for block in iter(lambda: content.read(1 << 20), b""))
-    return max(lines - 1, 0)
-
-
-def show_answer(found: ScoredFile) -> None:
+def show_answer(found: ScoredFile, name: str) -> None:
     """What became of the rows, and the file with the answer."""
     with st.container(border=True):
+        st.markdown(f"**{plain(name)}**")
         with st.grid(3, min_column_width=80):
             st.metric("Rows", count(found.rows))
             st.metric("Predicted", count(found.predicted))
@@ -96,7 +86,7 @@ def show_answer(found: ScoredFile) -> None:
         ]
         st.dataframe(pd.DataFrame(reasons), hide_index=True, width="stretch")
         with st.expander("The first refused rows, as they stand in the file"):
-            shown = found.refused_preview.astype("string").rename_axis(ROW).reset_index()
+            shown = cells(found.refused_preview).rename_axis(ROW).reset_index()
             st.dataframe(shown, hide_index=True, width="stretch", placeholder=MISSING)
     if len(found.preview):
         st.subheader("The first predictions")
@@ -127,9 +117,9 @@ def show_columns() -> None:
 settings = get_settings()
 st.title("Score a file")
 st.caption(
-    f"Bills as CSV or Parquet, up to {settings.app_upload_mb} MB: about "
-    f"{settings.app_upload_mb // 40} million rows of CSV. A million rows take about ten "
-    "seconds, or a minute with ids. Every row gets a prediction or the reason why not."
+    f"Bills as CSV or Parquet, up to {settings.app_upload_mb} MB and "
+    f"{count(settings.app_upload_rows)} rows. A million rows take about ten seconds, or a minute "
+    "with ids. Every row gets a prediction or the reason why not."
 )
 serving = predictions().serving()
 if serving.trouble:
@@ -154,5 +144,5 @@ if st.button("Score the file", type="primary", disabled=upload is None):
 if st.session_state.get(REFUSAL):
     st.error(plain(st.session_state[REFUSAL]), icon=":material/block:")
 elif st.session_state.get(SCORED):
-    show_answer(st.session_state[SCORED])
+    show_answer(st.session_state[SCORED], st.session_state[NAME])
 show_columns()
