@@ -200,7 +200,8 @@ title, choice = st.columns([3, 1], vertical_alignment="bottom")
 title.title("Reports")
 url = get_settings().metric_store_url
 known = unless_away(lambda: _months(url))
-if known is None:
+store_is_away = known is None
+if store_is_away:
     storage = get_settings().storage_root
     known = ask(STORAGE, lambda: months_with_reports(storage))
 if not known:
@@ -208,7 +209,7 @@ if not known:
     st.stop()
 with choice:
     month = choose_month(known)
-found = unless_away(lambda: _month(url, month))
+found = None if store_is_away else unless_away(lambda: _month(url, month))
 if found is not None:
     show_verdict(found)
     show_numbers(found)
