@@ -51,10 +51,13 @@ class History:
 
     @property
     def months(self) -> list[str]:
-        """Every month that anything is known of."""
+        """Every month that anything is known of but told tips: theirs may be far from all others.
+
+        Of old data, such as the sample, predictions are made today.
+        """
         rows = (*self.drift, *self.comparisons, *self.ingested, *self.decisions)
         errors = {error.month for error in (*self.serving, *self.challengers)}
-        return sorted({row["month"] for row in rows} | errors | {r.month for r in self.realised})
+        return sorted({row["month"] for row in rows} | errors)
 
     def since(self, month: str) -> "History":
         """What is known of a month and those after it."""

@@ -72,8 +72,8 @@ def drift_plot(history: History, measure: Measure) -> go.Figure:
         # The same scale for all: the threshold is, too.
         top = max(max(r["effect_size"], r["threshold_effect_size"]) for r in history.drift)
         plot.update_yaxes(range=[0, 1.15 * top])
-    months_along(plot, history)
-    mark_changes(plot, history, above=18)
+    months_along(plot, history.months)
+    mark_changes(plot, history.changes, history.months, above=18)
     return plot
 
 
@@ -87,8 +87,8 @@ def errors_plot(history: History) -> go.Figure:
         plot.add_trace(_error_trace(errors, name, colour, shift))
     plot.update_yaxes(title="mean absolute error, USD", tickformat="$.2f")
     plot.update_yaxes(rangemode="tozero")
-    months_along(plot, history)
-    mark_changes(plot, history)
+    months_along(plot, history.months)
+    mark_changes(plot, history.changes, history.months)
     return plot
 
 
@@ -128,8 +128,8 @@ def comparisons_plot(history: History) -> go.Figure:
         )
     plot.add_hline(y=0, line={"color": INK, "width": 1})
     plot.update_yaxes(title="RMSE difference, USD", tickformat="+$.2f")
-    months_along(plot, history)
-    mark_changes(plot, history)
+    months_along(plot, history.months)
+    mark_changes(plot, history.changes, history.months)
     return plot
 
 
@@ -150,13 +150,13 @@ def rows_plot(history: History) -> go.Figure:
             )
         )
     plot.update_yaxes(title="rows", tickformat=",d")
-    months_along(plot, history)
+    months_along(plot, history.months)
     # In milliseconds; left to Plotly, a bar of one month would fill the plot.
     plot.update_traces(width=(12 if len(history.months) <= 12 else 22) * 86_400_000)
     return plot
 
 
-def realised_plot(points: Sequence[Realised], history: History) -> go.Figure:
+def realised_plot(points: Sequence[Realised], changes: Sequence[Row]) -> go.Figure:
     """What predictions were off by, once the tip was told."""
     plot = figure(280, showlegend=False)
     plot.add_trace(
@@ -174,12 +174,13 @@ def realised_plot(points: Sequence[Realised], history: History) -> go.Figure:
     )
     plot.update_yaxes(title="mean absolute error, USD", tickformat="$.2f")
     plot.update_yaxes(rangemode="tozero")
-    months_along(plot, history)
-    mark_changes(plot, history)
+    months = [point.month for point in points]
+    months_along(plot, months)
+    mark_changes(plot, changes, months)
     return plot
 
 
-def coverage_plot(points: Sequence[Realised], history: History) -> go.Figure:
+def coverage_plot(points: Sequence[Realised], changes: Sequence[Row]) -> go.Figure:
     """The share of told tips that lay within their interval, beside the share that was said."""
     known = [point for point in points if point.intervals]
     plot = figure(280)
@@ -213,8 +214,9 @@ def coverage_plot(points: Sequence[Realised], history: History) -> go.Figure:
         )
     )
     plot.update_yaxes(title="share of tips", ticksuffix=" %", range=[0, 105])
-    months_along(plot, history)
-    mark_changes(plot, history)
+    months = [point.month for point in points]
+    months_along(plot, months)
+    mark_changes(plot, changes, months)
     return plot
 
 

@@ -10,16 +10,15 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from app.history import History
 from app.style import MUTED, WASH
 from tip_assets import contract
+from tip_assets.resources.metric_store import Row
 
 AIR_DAYS = 16  # before the first month and after the last
 
 
-def months_along(plot: go.Figure, history: History) -> None:
-    """The same months along the bottom of every plot, so that they can be read below each other."""
-    months = history.months
+def months_along(plot: go.Figure, months: Sequence[str]) -> None:
+    """The months along the bottom of a plot, from the first of them to the last."""
     first, last = day_of(months[0]), day_of(months[-1])
     span = 12 * (last.year - first.year) + last.month - first.month + 1
     step = next(s for s in (1, 2, 3, 6, 12, 24, 60) if span / s <= 12 or s == 60)
@@ -27,16 +26,20 @@ def months_along(plot: go.Figure, history: History) -> None:
     plot.update_xaxes(range=edges, dtick=f"M{step}", tick0=first, tickformat="%b<br>%Y")
 
 
-def mark_changes(plot: go.Figure, history: History, above: int = 0) -> None:
+def mark_changes(
+    plot: go.Figure, changes: Sequence[Row], months: Sequence[str], above: int = 0
+) -> None:
     """A line where another model began to serve, and its version on top where there is room.
 
     `above` are pixels between the plot and the versions.
     """
-    months = history.months
     room = max(1, (day_of(months[-1]) - day_of(months[0])).days) / 14
+    began: dict[str, list[str]] = {}
+    for change in sorted(changes, key=lambda row: row["at"]):
+        began.setdefault(change["month"], []).append(f"v{change['champion_after']}")
     labelled = date.min
-    for change in history.changes:
-        day = day_of(change["month"])
+    for month in sorted(month for month in began if months[0] <= month <= months[-1]):
+        day = day_of(month)
         plot.add_shape(
             type="line",
             **{"x0": day, "x1": day, "y0": 0, "y1": 1, "yref": "paper", "layer": "below"},
@@ -46,7 +49,7 @@ def mark_changes(plot: go.Figure, history: History, above: int = 0) -> None:
             continue
         labelled = day
         plot.add_annotation(
-            text=f"v{change['champion_after']}",
+            text=", ".join(began[month]),
             **{"x": day, "y": 1, "yref": "paper", "yanchor": "bottom", "showarrow": False},
             yshift=above,
             font_size=12,

@@ -104,14 +104,14 @@ def show_realised(history: History) -> None:
     with left:
         st.markdown("**Realised error**")
         plot(
-            history_plots.realised_plot(history.realised, history),
+            history_plots.realised_plot(history.realised, history.changes),
             "realised",
             "Realised mean absolute error by month",
         )
     with right:
         st.markdown("**Tips within their interval**")
         plot(
-            history_plots.coverage_plot(history.realised, history),
+            history_plots.coverage_plot(history.realised, history.changes),
             "coverage",
             "Share of tips within their interval by month",
         )
