@@ -79,7 +79,7 @@ def parts_figure(parts: Parts, record: Mapping[str, Any]) -> go.Figure:
     )
     plot.update_yaxes(autorange="reversed", ticksuffix="  ")
     plot.update_xaxes(tickprefix="$", tickformat=",.2f", rangemode="tozero", showgrid=True)
-    plot.update_xaxes(nticks=5, tickangle=0)  # on a phone they would stand on end
+    plot.update_xaxes(nticks=3, tickangle=0)  # more would stand on end on a phone
     return plot.update_layout(showlegend=False)
 
 

@@ -101,9 +101,9 @@ def show_checks(found: Month) -> None:
     """The checks: those that failed first, the others folded away."""
     st.subheader("Checks")
     for check in found.stopped_by:
-        _line(":orange-badge[:material/pause_circle: stops]", check)
+        _line(":orange-badge[:material/pause_circle: fails, stops]", check)
     for check in found.warned_by:
-        _line(":yellow-badge[:material/warning: warns]", check)
+        _line(":yellow-badge[:material/warning: fails, warns]", check)
     if not found.checks:
         st.caption("No check of this month has been recorded.")
         return
