@@ -46,7 +46,7 @@ class Server:
 
 
 def servers(settings: Settings) -> list[Server]:
-    """The servers of one machine."""
+    """The servers of one machine; MLflow's unless the settings name one that runs elsewhere."""
     binaries = shlex.quote(str(Path(sys.executable).parent))
     dagster = f"{binaries}/dagster dev -w workspace.yaml -h {HOST} -p {settings.dagster_port}"
     mlflow = (
@@ -54,11 +54,14 @@ def servers(settings: Settings) -> list[Server]:
         f"--default-artifact-root {shlex.quote(str(settings.storage_root / 'mlflow'))} "
         f"--expose-prometheus {shlex.quote(str(settings.state_folder / 'mlflow-metrics'))}"
     )
-    return [
+    chosen = [
         Server("dagster", "Dagster", dagster, settings.dagster_port, "/server_info"),
         Server("mlflow", "MLflow", mlflow, settings.mlflow_port, "/health"),
         app_server(settings),
     ]
+    if settings.tracking_uri.startswith("http"):  # there is an MLflow server already
+        chosen = [server for server in chosen if server.name != "mlflow"]
+    return chosen
 
 
 def app_server(settings: Settings) -> Server:

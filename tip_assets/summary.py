@@ -24,7 +24,7 @@ def summary(outcome: "Outcome", settings: Settings) -> str:
         "",
         *_facts(outcome, settings),
         "",
-        *_next(outcome),
+        *_next(outcome, settings),
     ]
     return "\n".join(lines)
 
@@ -101,10 +101,11 @@ def drift_lines(drift: dict[str, Any]) -> Iterator[str]:
         )
 
 
-def _next(outcome: "Outcome") -> Iterator[str]:
+def _next(outcome: "Outcome", settings: Settings) -> Iterator[str]:
     """What to type next, aligned with what it does."""
     month, tips = f"--month {outcome.month}", ".venv/bin/tips"
-    steps = [("make up", "look at it in Dagster and MLflow")]
+    has_servers = bool(settings.dagster_storage)
+    steps = [] if has_servers else [("make up", "look at it in Dagster, MLflow and the app")]
     if outcome.is_held and outcome.held.keys() <= set(RELEASABLE):
         steps.append((f"{tips} release {month} --reason '...'", "let the model through"))
     elif outcome.held or outcome.failure:
@@ -112,7 +113,8 @@ def _next(outcome: "Outcome") -> Iterator[str]:
         steps.append((f"{tips} quarantine {month}", "what was refused, and why"))
         steps.append((f"{tips} run {month}", "when the cause is mended"))
     else:
-        steps.append(("make demo", "play three more months"))
+        if not has_servers:
+            steps.append(("make demo", "play three more months"))
         steps.append((f"{tips} predict FILE.csv", "predict tips by the champion"))
         steps.append((f"{tips} history", "who served when, and why"))
     width = max(len(command) for command, _ in steps)

@@ -22,6 +22,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from deploy.stack.folder import Stack
+from deploy.stack.leftovers import leftovers
 from deploy.stack.servers import Server, postgres_binaries, s3_sockets
 from tip_assets.settings import Settings
 from tip_assets_tests.ports import free_port
@@ -113,6 +114,10 @@ class StackPlace:
         """The process of a server, and the group of all that it has started."""
         command = [BINARIES / "supervisorctl", "-c", self.stack.supervisor_file, "pid", name]
         return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+    def processes_of(self, name: str) -> set[int]:
+        """Everything that a server has started, whether it still lives or not."""
+        return set(leftovers(f"unix://{self.folder}/supervisor.sock", name))
 
     def graphql(self, query: str, variables: dict[str, Any]) -> dict[str, Any]:
         """An answer of Dagster's webserver."""

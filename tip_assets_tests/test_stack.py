@@ -146,6 +146,14 @@ LAUNCH = """mutation($month: String!) { launchRun(executionParams: {
 RUN = "query($id: ID!) { runOrError(runId: $id) { ... on Run { status startTime endTime } } }"
 
 
+def test_a_server_that_is_killed_starts_again_without_what_it_left(stack):
+    before = stack.processes_of("mlflow")
+    assert len(before) >= 2  # its child has the port
+    os.kill(stack.program("mlflow"), signal.SIGKILL)
+    stack.wait("what it left ends", lambda: not before & stack.processes_of("mlflow"))
+    stack.wait("it is back", stack.server("mlflow").answers)
+
+
 def test_everything_killed_starts_again_with_its_state(stack):
     before, history = visible_state(stack.settings), stack.tips("history")
     os.kill(stack.supervisor(), signal.SIGKILL)

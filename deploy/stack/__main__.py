@@ -14,6 +14,7 @@ from typing import NoReturn
 import typer
 
 from deploy.stack.folder import CannotPrepare, Stack
+from deploy.stack.leftovers import end, leftovers
 from deploy.stack.servers import BINARIES, Missing, Server, check_programs, s3_sockets
 from tip_assets.settings import Settings
 
@@ -45,14 +46,17 @@ def up() -> None:
 def down() -> None:
     """Stop every server; the data stay in the folder."""
     stack = _stack()
-    if not _supervisor_runs(stack):
-        typer.echo("The stack is not up.")
+    was_up = _supervisor_runs(stack)
+    if was_up:
+        typer.echo("Stopping the servers ...")
+        supervisor = int(_control(stack, "pid"))
+        _control(stack, "shutdown")
+        _wait("Supervisor to end", lambda: not Path(f"/proc/{supervisor}").exists())
+    left_behind = leftovers(f"unix://{stack.folder}/supervisor.sock")
+    end(left_behind)
+    if not was_up and not left_behind:
+        typer.echo(f"The stack in {stack.folder} is not up.")
         return
-    _control(stack, "shutdown")
-    _wait(
-        "the servers to stop",
-        lambda: not _supervisor_runs(stack) and not any(s.port_is_taken() for s in stack.servers),
-    )
     for left in s3_sockets(stack.folder, stack.settings.s3_port):
         left.unlink(missing_ok=True)
     typer.echo(f"The stack is down; its data are in {stack.folder}.")
@@ -63,6 +67,7 @@ def status() -> None:
     """Say which servers are ready; exit code 1 when one is not."""
     stack = _stack()
     runs, all_ready = _supervisor_runs(stack), True
+    typer.echo(f"The stack in {stack.folder}:")
     for server in stack.servers:
         ready = runs and _is_ready(stack, server)
         all_ready &= ready
@@ -80,6 +85,7 @@ def _stack() -> Stack:
 
 
 def _start_supervisor(stack: Stack) -> None:
+    end(leftovers(f"unix://{stack.folder}/supervisor.sock"))  # of one that was killed
     for server in stack.servers:
         if server.port_is_taken():
             _fail(
@@ -90,7 +96,7 @@ def _start_supervisor(stack: Stack) -> None:
         stack.prepare()
     except CannotPrepare as trouble:
         _fail(str(trouble))
-    (stack.folder / "supervisor.sock").unlink(missing_ok=True)  # of one that was killed
+    (stack.folder / "supervisor.sock").unlink(missing_ok=True)
     command = [str(BINARIES / "supervisord"), "-c", str(stack.supervisor_file)]
     subprocess.run(command, env=os.environ | stack.environment(), check=True)
 

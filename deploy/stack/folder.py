@@ -14,7 +14,15 @@ from functools import partial
 from pathlib import Path
 
 from deploy.stack.monitoring import write_configuration
-from deploy.stack.servers import BUCKET, HOST, Server, postgres_binaries, servers
+from deploy.stack.servers import (
+    BINARIES,
+    BUCKET,
+    HOST,
+    Server,
+    postgres_binaries,
+    servers,
+    util_linux,
+)
 from tip_assets.settings import Settings
 
 _SECRETS = ("admin", "dagster", "mlflow", "metrics", "reader", "s3_key", "s3_secret")
@@ -53,6 +61,8 @@ class Stack:
 
         Raises CannotPrepare.
         """
+        if os.geteuid() == 0:
+            self._check_way_of_postgres()
         for part in (self.folder, self.folder / "logs", self.folder / "s3", self.folder / "state"):
             part.mkdir(parents=True, exist_ok=True)
         known = self._secrets()
@@ -115,24 +125,23 @@ class Stack:
             *("--locale=C.UTF-8", "--auth=scram-sha-256", f"--pwfile={password_file}"),
         ]
         if os.geteuid() == 0:
-            self._let_postgres_through()
+            self.folder.chmod(0o711)
             shutil.chown(data, "postgres", "postgres")
             shutil.chown(password_file, "postgres", "postgres")
-            command = ["runuser", "-u", "postgres", "--", *command]
+            command = [util_linux("runuser"), "-u", "postgres", "--", *command]
         done = subprocess.run(command, capture_output=True, text=True, cwd="/", check=False)
         password_file.unlink()
         if done.returncode:
             shutil.rmtree(data)
             raise CannotPrepare(f"Postgres cannot be set up: {done.stderr.strip()}")
 
-    def _let_postgres_through(self) -> None:
+    def _check_way_of_postgres(self) -> None:
         """Root's folders may be closed to the user `postgres`, whose data lies within."""
-        self.folder.chmod(0o711)
         for parent in self.folder.parents:
-            if not parent.stat().st_mode & 0o001:
+            if parent.exists() and not parent.stat().st_mode & 0o001:
                 raise CannotPrepare(
-                    f"{parent} does not let the user postgres through to {self.folder}: set "
-                    "TIPS_STACK_FOLDER to a folder elsewhere, such as /var/lib/tip-platform"
+                    f"{parent} does not let the user postgres through to {self.folder}: export "
+                    "TIPS_STACK_FOLDER, a folder elsewhere such as /var/lib/tip-platform"
                 )
 
     def _supervisor_text(self) -> str:
@@ -153,7 +162,8 @@ class Stack:
         lines = [
             f"[program:{server.name}]",
             # A server does not outlive Supervisor, however that ends.
-            f"command=setpriv --pdeathsig {server.orphan_signal} -- {server.command}",
+            f"command={util_linux('setpriv')} --pdeathsig {server.orphan_signal} -- "
+            f"{_alone(server)}",
             f"stdout_logfile={self.folder}/logs/{server.name}.log",
             "redirect_stderr=true",
             f"stopsignal={server.stop_signal}",
@@ -170,6 +180,13 @@ class Stack:
         if server.name == "s3":
             lines.append('environment=WEED_S3_SSE_KEY="local",GOMEMLIMIT="512MiB"')
         return "\n".join(lines)
+
+
+def _alone(server: Server) -> str:
+    """A server whose children may hold its port begins by ending those of a killed predecessor."""
+    if server.brings_processes and server.port:
+        return f"{BINARIES}/python -m deploy.stack.leftovers {server.command}"
+    return server.command
 
 
 def _s3_keys(known: dict[str, str]) -> str:

@@ -206,5 +206,13 @@ def check_programs() -> None:
     for name in ("supervisord", "weed"):
         if not (BINARIES / name).exists():
             raise Missing(f"{name} is not installed: make setup-stack")
-    if not shutil.which("setpriv"):
-        raise Missing("setpriv is not installed: sudo apt-get install util-linux")
+    for name in ("setpriv", "runuser"):
+        util_linux(name)
+
+
+def util_linux(name: str) -> str:
+    """A program of util-linux; some are where only root looks. Raises Missing."""
+    found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    if not found:
+        raise Missing(f"{name} is not installed: sudo apt-get install util-linux")
+    return found

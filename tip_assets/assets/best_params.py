@@ -37,9 +37,10 @@ def best_params(
     """
     month = context.partition_key
     recipe = recipe_for(splits, settings)
+    # Before the search: an MLflow server that is away is told at once.
+    run_id = month_run(mlflow_tracking, month, recipe.fingerprint)
     trials = search(splits[splits[PART] == TRAIN], recipe)
     best = best_of(trials)
-    run_id = month_run(mlflow_tracking, month, recipe.fingerprint)
     log_trials(mlflow_tracking, run_id, month, trials)
     context.log.info("best of %d trials: %s", len(trials), best)
     read, asked = len(recipe.months), settings.window_months

@@ -88,5 +88,7 @@ def registry_of() -> Iterator[tuple[Settings, "ModelRegistry"]]:
     try:
         with noise_to(settings.state_folder / "logs" / "tips.log"):
             yield settings, ModelRegistry(mlflow_tracking(settings).client)
-    except (NothingToDo, UnreadableFile, MlflowException) as error:
+    except NothingToDo as error:
+        fail(f"{error}; the storage is {settings.storage_root}")
+    except (UnreadableFile, MlflowException) as error:
         fail(str(error))
