@@ -44,6 +44,8 @@ def forget_other_platforms() -> None:
     if "mlflow" in sys.modules:
         sys.modules["mlflow"].set_tracking_uri(None)
         sys.modules["mlflow"].set_registry_uri(None)
+    if "s3fs" in sys.modules:  # it keeps connections by their options, whatever the environment
+        sys.modules["s3fs"].S3FileSystem.clear_instance_cache()
 
 
 @pytest.fixture(scope="module", autouse=True)
