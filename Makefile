@@ -32,8 +32,9 @@ stack-status: setup-stack  ## Say which of them are ready
 demo: setup  ## Play three more months, generated: quiet, changed, with broken files
 	@tips demo
 
+# Four at once, on two cores too: many tests wait for a server.
 test: setup-dev lint  ## Set up, then pass every check and test
-	@pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	@pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 lint: setup-dev  ## Style, formatting and types
 	@ruff check $(PACKAGE)

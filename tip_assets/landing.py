@@ -136,9 +136,12 @@ def read_month(storage: UPath, month: str) -> MonthOfLanding:
         names.append(name)
         try:
             for piece in read_pieces(path, list(contract.COLUMNS)):
-                checked = contract.check(piece.records)
-                rows.append(_with_source(checked.accepted, name))
-                quarantine += _describe(name, piece, checked.refused)
+                refused = pd.DataFrame()
+                if len(piece.records):  # the first piece of a file has its columns only
+                    checked = contract.check(piece.records)
+                    refused = checked.refused
+                    rows.append(_with_source(checked.accepted, name))
+                quarantine += _describe(name, piece, refused)
                 extra = [column for column in piece.records if column not in contract.COLUMNS]
                 if extra:
                     ignored[name] = extra

@@ -28,7 +28,7 @@ from tip_assets.simulate import UNCHANGED, generate, land_generated, land_sample
 from tip_assets_tests.ports import free_port
 
 ROOT = Path(__file__).parents[1]
-WITHIN_SECONDS = 150
+WITHIN_SECONDS = 300
 
 
 class Daemon:

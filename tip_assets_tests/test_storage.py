@@ -154,5 +154,5 @@ def test_a_window_with_a_month_of_another_contract_stops_in_words(tmp_path, monk
             raise_on_error=False,
         )
     (failure,) = stopped.get_step_failure_events()
-    cause = failure.step_failure_data.error.cause
-    assert "2024-01.parquet was written under contract 1.0, today's is 2.0" in cause.message
+    words = failure.step_failure_data.user_failure_data.description
+    assert "2024-01.parquet was written under contract 1.0, today's is 2.0" in words
