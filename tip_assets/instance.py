@@ -66,6 +66,16 @@ def is_dead(mark: str) -> bool:
     return _started(int(process)) != started
 
 
+def own_mark(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str | None:
+    """The mark of the process that executes a run; None when it has not been left yet.
+
+    A retry begins with the tags of the run that it repeats, whose process is usually dead.
+    """
+    mark = run.tags.get(PROCESS_TAG)
+    repeated = instance.get_run_by_id(run.parent_run_id) if mark and run.parent_run_id else None
+    return None if repeated and repeated.tags.get(PROCESS_TAG) == mark else mark
+
+
 def close_dead_runs(instance: dg.DagsterInstance) -> list[str]:
     """Mark as failed the runs whose process on this machine is gone; gives their ids.
 
@@ -74,7 +84,7 @@ def close_dead_runs(instance: dg.DagsterInstance) -> list[str]:
     """
     dead = []
     for record in instance.get_run_records(filters=dg.RunsFilter(statuses=_UNFINISHED)):
-        run, mark = record.dagster_run, record.dagster_run.tags.get(PROCESS_TAG)
+        run, mark = record.dagster_run, own_mark(instance, record.dagster_run)
         # Killed between its start and its first act, a run has no mark.
         unmarked = record.start_time and time.time() - record.start_time > MARKED_WITHIN_SECONDS
         if is_dead(mark) if mark else unmarked:

@@ -15,7 +15,7 @@ from typing import Literal
 import dagster as dg
 from dagster._core.storage.tags import WILL_RETRY_TAG  # set by Dagster on a run that was killed
 
-from tip_assets.instance import COMMAND_LINE_TAG, PROCESS_TAG, close_dead_runs
+from tip_assets.instance import COMMAND_LINE_TAG, close_dead_runs, own_mark
 from tip_assets.landing import landing_digests
 from tip_assets.partitions import months, months_apart
 from tip_assets.resources.metric_store import MetricStore
@@ -54,7 +54,8 @@ def months_ahead(
     decided = store.decided_months() if landed else set()
     ahead: Ahead = {}
     for other in landed:
-        progress = None if other in decided else _progress(last_training(instance, other))
+        training = None if other in decided else last_training(instance, other)
+        progress = None if other in decided else _progress(instance, training)
         if progress is None and _leaves_a_gap(other, month, settings, store):
             progress = "has failed"
         if progress is not None:
@@ -113,11 +114,11 @@ def _leaves_a_gap(other: str, month: str, settings: Settings, store: MetricStore
     )
 
 
-def _progress(run: dg.DagsterRun | None) -> Progress | None:
+def _progress(instance: dg.DagsterInstance, run: dg.DagsterRun | None) -> Progress | None:
     """Where an undecided month stands; None when it has had its turn."""
     if run is None:
         return "was never run"
-    if run.status in _QUEUED and PROCESS_TAG not in run.tags:
+    if run.status in _QUEUED and not own_mark(instance, run):
         return "is queued"
     if not run.is_finished:
         return "runs"

@@ -115,3 +115,22 @@ def test_a_killed_run_frees_its_place_and_is_closed(place):
     assert place.instance.get_run_by_id(gone.run_id).status == FAILURE
     assert place.instance.get_run_by_id(alive.run_id).status == STARTED
     assert storage.claim_concurrency_slot("model", alive.run_id, "best_params").is_claimed
+
+
+def test_a_retry_is_not_taken_for_the_killed_run_that_it_repeats(place):
+    """It begins with that run's tags, the mark of a dead process among them."""
+    mark = {PROCESS_TAG: f"{process_mark().rsplit(' ', 2)[0]} 999999999 1"}
+    place.land("2024-01")
+    killed = place.run("2024-01", FAILURE, mark)
+    retry = dg.DagsterRun(
+        job_name=killed.job_name,
+        status=QUEUED,
+        tags=killed.tags,
+        parent_run_id=killed.run_id,
+        root_run_id=killed.run_id,
+    )
+    place.instance.add_run(retry)
+    assert close_dead_runs(place.instance) == []
+    assert place.ahead("2024-02") == {"2024-01": "is queued"}
+    place.instance.add_run_tags(retry.run_id, {PROCESS_TAG: f"{mark[PROCESS_TAG]}2"})
+    assert close_dead_runs(place.instance) == [retry.run_id]
