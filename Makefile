@@ -88,7 +88,7 @@ $(VENV)/.ready: $(VENV)/.uv requirements.lock pyproject.toml
 	@echo "Set-up: installing the locked dependencies (about 1.8 GB on disk) ..."
 	@VIRTUAL_ENV=$(VENV) $(install) --require-hashes -r requirements.lock
 	@VIRTUAL_ENV=$(VENV) $(install) --no-build-isolation -e .
-	@$(BIN)/python -m compileall -q tip_assets
+	@$(BIN)/python -m compileall -q tip_assets app deploy
 	@$(BIN)/python -c "from tip_assets.resources import mlflow_tracking as m; m.migrated_template()"
 	@touch $@
 

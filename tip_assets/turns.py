@@ -30,7 +30,7 @@ TURNED_AWAY_TAG = "tips/turned_away"
 # Processes started at the same moment are seen by each other after this time: on two cores, a dozen
 # of them take half of it to import Dagster.
 STARTED_WITHIN_SECONDS = 30
-_POLL_SECONDS = 2.0
+_POLL_SECONDS = 5.0  # a dozen that look every 2 s take half a core
 _NAMED = 3  # in a sentence
 _log = logging.getLogger(__name__)
 

@@ -1,4 +1,7 @@
-"""The same months on an S3 server: same bytes, every change of the landing seen once."""
+"""Files on an S3 server: read like those of a folder, every change of the landing seen once.
+
+Whole months on S3, and an S3 server that goes away, are in `test_stack.py`.
+"""
 
 import json
 import os
@@ -120,60 +123,6 @@ def on_s3(server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Se
 
 def environment(server: Server) -> dict[str, str]:
     return {**KEYS, "AWS_ENDPOINT_URL_S3": server.address, "AWS_DEFAULT_REGION": "us-east-1"}
-
-
-def tips(variables: dict[str, str], *arguments: str, code: int = 0) -> str:
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(("TIPS_", "DAGSTER_"))}
-    done = subprocess.run(
-        [BINARIES / "tips", *arguments],
-        env=clean | {"TIPS_TRIALS": "4"} | variables,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == code, done.stdout + done.stderr
-    assert "Traceback" not in done.stdout + done.stderr
-    return done.stdout + done.stderr
-
-
-def stored(root: UPath) -> dict[str, bytes]:
-    """Every stored object but MLflow's, by its name under the root."""
-    kinds = ("landing", "assets", "reports", "quarantine")
-    names = [name for kind in kinds for name in root.fs.find((root / kind).path)]
-    return {name.removeprefix(root.path).lstrip("/"): root.fs.cat_file(name) for name in names}
-
-
-def test_months_on_s3_are_those_of_a_folder_byte_for_byte(server, on_s3, tmp_path):
-    bucket = environment(server) | {"TIPS_STORAGE": on_s3.storage, "TIPS_STATE": on_s3.state}
-    folder = {"TIPS_STORAGE": str(tmp_path / "folder")}
-    for variables in (bucket, folder):
-        tips(variables, "run", "--month", "2024-01", "--sample")
-        tips(variables, "simulate", "--month", "2024-02", "--broken")
-        assert variables["TIPS_STORAGE"] in tips(variables, "run", "--month", "2024-02")
-    tips(bucket, "run", "--month", "2024-01")
-    found = stored(on_s3.storage_root)
-    assert found == stored(UPath(tmp_path / "folder"))
-    assert len(found) > 20
-    bills = tmp_path / "bills.csv"
-    bills.write_text("total_bill,sex,smoker,day,time,size\n20,Female,No,Sun,Dinner,2\n")
-    assert tips(bucket, "predict", str(bills)) == tips(folder, "predict", str(bills))
-
-
-def test_a_storage_that_is_away_fails_the_month_in_words_and_loses_nothing(server, on_s3):
-    bucket = environment(server) | {"TIPS_STORAGE": on_s3.storage, "TIPS_STATE": on_s3.state}
-    tips(bucket, "run", "--month", "2024-01", "--sample")
-    before = stored(on_s3.storage_root)
-    server.stop()
-    try:
-        started = time.monotonic()
-        printed = tips(bucket, "run", "--month", "2024-01", code=1)
-        assert time.monotonic() - started < 120
-        assert server.address in printed
-    finally:
-        server.start()
-    tips(bucket, "run", "--month", "2024-01")
-    assert stored(on_s3.storage_root) == before
 
 
 def test_files_that_may_not_be_read_are_not_taken_for_refused(on_s3, monkeypatch):

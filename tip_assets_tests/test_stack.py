@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 
 import pytest
 import sqlalchemy as sa
+from upath import UPath
 
 from deploy.stack import servers
 from tip_assets.actuals import TIP, land_tips
@@ -23,6 +24,7 @@ from tip_assets.resources.metric_store import MetricStore
 from tip_assets.resources.metric_tables import prediction_log
 from tip_assets.resources.prediction_log import PredictionLog
 from tip_assets.settings import Settings
+from tip_assets.simulate import UNCHANGED, land_generated, land_sample
 from tip_assets_tests.stack_place import StackPlace
 from tip_assets_tests.test_actuals import NOW, predict, tell
 from tip_assets_tests.visible_state import visible_state
@@ -43,11 +45,6 @@ EMBEDDED = dict.fromkeys(
     ),
     "",
 )
-FIRST_DAYS = [
-    ("run", "--month", "2024-01", "--sample"),
-    ("simulate", "--month", "2024-02", "--broken"),
-    ("run", "--month", "2024-02"),
-]
 SERVER_OF_MONTH = {"2024-03": "s3", "2024-04": "postgres", "2024-05": "mlflow"}
 
 
@@ -72,24 +69,25 @@ def stack() -> Iterator[StackPlace]:
 
 @pytest.fixture(scope="module")
 def embedded(tmp_path_factory: pytest.TempPathFactory, stack: StackPlace) -> Settings:
-    """Settings of an embedded platform that has lived the first days."""
+    """Settings of an embedded platform that has lived the first days, without any trouble."""
     storage = tmp_path_factory.mktemp("embedded") / "data"
     settings = Settings(storage=str(storage), mlflow_port=stack.stack.settings.mlflow_port)
-    for command in FIRST_DAYS:
-        stack.tips(*command, **EMBEDDED, TIPS_STORAGE=settings.storage)
+    land_first_days(settings.storage_root)
+    stack.tips("backfill", **EMBEDDED, TIPS_STORAGE=settings.storage)
     return settings
 
 
 def test_months_leave_what_they_leave_in_the_embedded_mode(stack, embedded):
-    for command in [*FIRST_DAYS, ("run", "--month", "2024-01")]:
-        stack.tips(*command)
+    land_first_days(stack.settings.storage_root)
+    for month in ("2024-01", "2024-02", "2024-01"):
+        stack.tips("run", "--month", month)
     same(visible_state(stack.settings), visible_state(embedded))
 
 
 @pytest.mark.parametrize(("month", "name"), SERVER_OF_MONTH.items(), ids=lambda word: word)
 def test_a_server_that_goes_away_is_named_and_the_rerun_completes(stack, month, name):
     title = {"s3": "the S3 storage", "postgres": "Postgres", "mlflow": "MLflow"}[name]
-    simulate(stack, month)
+    land(stack.settings.storage_root, month)
     with stack.run_until("[3/9] splits", "run", "--month", month) as run:
         started = time.monotonic()
         with away(stack, name):
@@ -105,15 +103,15 @@ def test_a_server_that_goes_away_is_named_and_the_rerun_completes(stack, month, 
 
 def test_after_all_that_nothing_is_doubled_or_lost(stack, embedded):
     for month in SERVER_OF_MONTH:
-        simulate(stack, month, **EMBEDDED, TIPS_STORAGE=embedded.storage)
-        stack.tips("run", "--month", month, **EMBEDDED, TIPS_STORAGE=embedded.storage)
+        land(embedded.storage_root, month)
+    stack.tips("backfill", "--from", "2024-03", **EMBEDDED, TIPS_STORAGE=embedded.storage)
     same(visible_state(stack.settings), visible_state(embedded))
 
 
 def test_two_months_launched_together_train_one_after_the_other(stack):
     months = ["2024-06", "2024-07"]
     for month in months:
-        simulate(stack, month)
+        land(stack.settings.storage_root, month)
     asked = [stack.graphql(LAUNCH, {"month": month}) for month in months]
     assert [a["launchRun"]["__typename"] for a in asked] == ["LaunchRunSuccess"] * 2, asked
     stack.control("start", "daemon")
@@ -263,9 +261,14 @@ def test_tips_told_in_the_app_land_in_the_bucket_once(stack):
     file.unlink()
 
 
-def simulate(stack: StackPlace, month: str, **variables: str) -> None:
-    """Let a month land; each has rows of its own."""
-    stack.tips("simulate", "--month", month, "--seed", month[-2:], **variables)
+def land_first_days(storage: UPath) -> None:
+    land_sample(storage, "2024-01")
+    land_generated(storage, "2024-02", 244, 2, UNCHANGED, broken=True)
+
+
+def land(storage: UPath, month: str) -> None:
+    """A month with rows of its own."""
+    land_generated(storage, month, 244, int(month[-2:]), UNCHANGED)
 
 
 def same(seen: dict, expected: dict) -> None:
