@@ -110,25 +110,16 @@ def interval_figure(answer: Answer, bill: float) -> go.Figure:
             type="line", x0=tip, x1=tip, y0=-0.45, y1=0.3, line={"color": SECOND, "width": 1.5}
         )
     # Marks that lie close share their words.
-    first, last = usual[0], usual[-1]
-    plot.add_annotation(
-        x=first[1],
-        y=-0.45,
-        yshift=-12,
-        text=percent(first[0]),
-        showarrow=False,
-        xanchor="right",
-        font={"color": SECOND, "family": FONT},
-    )
-    plot.add_annotation(
-        x=last[1],
-        y=-0.45,
-        yshift=-12,
-        text=percent(last[0]),
-        showarrow=False,
-        xanchor="left",
-        font={"color": SECOND, "family": FONT},
-    )
+    for (share, tip), side in ((usual[0], "right"), (usual[-1], "left")):
+        plot.add_annotation(
+            x=tip,
+            y=-0.45,
+            yshift=-12,
+            text=percent(share),
+            showarrow=False,
+            xanchor=side,
+            font={"color": SECOND, "family": FONT},
+        )
     plot.add_trace(
         go.Scatter(
             x=[answer.prediction],

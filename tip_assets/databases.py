@@ -1,7 +1,7 @@
 """Databases and users of a Postgres server, as the settings' URLs name them, and their schemas.
 
 Belongs here: creating them with least privilege, and bringing every schema up to date. Does not
-belong here: what is stored in them, or the server itself (`deploy/stack.py`).
+belong here: what is stored in them, or the server itself (`deploy/stack`).
 
 Each tool owns one database and cannot connect to the others; the reader may select from the metric
 store and nothing else. Everything here can be run again at any time.

@@ -1,7 +1,9 @@
 """How Alembic reaches the metric store: over the connection that it is handed.
 
-Used by `metric_schema.py`, and by `alembic revision --autogenerate` (docs/operations.md) on a
-scratch database named by `-x url=`.
+Used by `metric_schema.py`. A new revision is drafted against a scratch database of the newest one:
+`alembic -x url=sqlite:///scratch.db revision --autogenerate -m "What changes" --rev-id 0005`, with
+`script_location` in an `alembic.ini` of one's own. There is no way back but a backup: revisions
+have no `downgrade`, and older code refuses a newer store.
 """
 
 import sqlalchemy as sa

@@ -156,18 +156,3 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("run_id"),
         if_not_exists=True,
     )
-
-
-def downgrade() -> None:
-
-    op.drop_table("run_outcome")
-    op.drop_table("notification")
-    op.drop_table("model_quality")
-    op.drop_table("group_quality")
-    op.drop_table("drift")
-    op.drop_table("dataset_drift")
-    op.drop_table("correlation")
-    op.drop_table("column_quality")
-    op.drop_table("check_result")
-    op.drop_table("champion_history")
-    op.drop_table("asset_success")

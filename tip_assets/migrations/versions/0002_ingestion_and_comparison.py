@@ -35,9 +35,3 @@ def upgrade() -> None:
         sa.Column("verdict", sa.String(length=20), nullable=False),
         sa.PrimaryKeyConstraint("month"),
     )
-
-
-def downgrade() -> None:
-
-    op.drop_table("comparison")
-    op.drop_table("ingestion")

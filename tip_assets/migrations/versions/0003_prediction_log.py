@@ -33,8 +33,3 @@ def upgrade() -> None:
     )
     for column in _INDEXED:
         op.create_index(f"ix_prediction_log_{column}", "prediction_log", [column])
-
-
-def downgrade() -> None:
-
-    op.drop_table("prediction_log")

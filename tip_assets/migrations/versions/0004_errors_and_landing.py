@@ -47,9 +47,3 @@ def upgrade() -> None:
         sa.Column("r", sa.Float(), nullable=True),
         sa.PrimaryKeyConstraint("month", "dataset"),
     )
-
-
-def downgrade() -> None:
-
-    for table in ("error_normality", "error_bias", "error_group", "landing"):
-        op.drop_table(table)
