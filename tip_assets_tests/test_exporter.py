@@ -5,7 +5,9 @@ import re
 import socket
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from benchmarks.scrape import lengthen, predict
 from tip_assets.exporter import collector, data, limits, model, platform
 from tip_assets.exporter.collector import MetricStoreCollector
+from tip_assets.exporter.page import Page
 from tip_assets.resources.metric_store import MetricStore
 from tip_assets.resources.metric_tables import metadata
 from tip_assets.settings import Settings
@@ -136,6 +139,30 @@ def test_a_store_that_hangs_is_told_in_bounded_time_with_the_limits():
             assert value(found, "tips_exporter_scrape_errors_total") == errors
             assert value(found, "tips_quarantined_ratio_limit") == 0.2
             assert value(found, "tips_kept_rows") is None, "what is not known is not told"
+
+
+def test_two_scrapes_at_once_share_the_answer_and_nothing_else(settings, monkeypatch):
+    collector, registry = MetricStoreCollector(settings), CollectorRegistry()
+    registry.register(collector)
+    asked, answers = threading.Barrier(3), threading.Event()
+    question = collector._question
+
+    def asks() -> Future[Page]:
+        answer = question()
+        asked.wait(20)
+        return answer
+
+    monkeypatch.setattr(collector, "_question", asks)
+    collector._thread.submit(answers.wait)  # the store answers when both have asked
+    with ThreadPoolExecutor(2) as prometheus:
+        scrapes = [prometheus.submit(generate_latest, registry) for _ in range(2)]
+        asked.wait(20)
+        answers.set()
+    lines = [scrape.result().decode().splitlines() for scrape in scrapes]
+    for page in lines:
+        assert page.count("tips_metric_store_up 1.0") == 1
+        assert page.count("tips_exporter_scrape_errors_total 0.0") == 1
+        assert page.count("tips_kept_rows 244.0") == 1
 
 
 def test_a_store_that_comes_back_is_read_again(settings):

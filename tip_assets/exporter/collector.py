@@ -63,30 +63,33 @@ class MetricStoreCollector(Collector):
     def collect(self) -> Iterator[Family]:
         """Every metric; without the store only the limits, and that it is away."""
         begun = time.perf_counter()
-        page = self._page()
-        page.add(ERRORS, self._errors)
-        page.add(SECONDS, time.perf_counter() - begun)
+        answered = self._answer()
+        # Who asks at the same time gets the same answer: nothing may be added to that.
+        own, page = Page(), answered or Page()
+        if answered is None:
+            add_limits(page, self._settings)
+        own.add(UP, answered is not None)
+        own.add(ERRORS, self._errors)
+        own.add(SECONDS, time.perf_counter() - begun)
         yield from page.families()
+        yield from own.families()
 
     def describe(self) -> list[Family]:
         """Nothing is promised: registering the collector must not ask the store."""
         return []
 
-    def _page(self) -> Page:
+    def _answer(self) -> Page | None:
+        """What the metric store says; None when it cannot be read."""
         try:
-            page = self._question().result(self._within)
-            page.add(UP, True)
-            return page
+            return self._question().result(self._within)
         except TookTooLong:
             trouble = f"has not answered for {self._within:g} seconds"
         except (SQLAlchemyError, OSError, NewerSchema) as error:
             trouble = str(error).partition("\n")[0]
-        self._errors += 1
+        with self._lock:
+            self._errors += 1
         _log.warning("the metric store cannot be read: %s", trouble)
-        page = Page()
-        add_limits(page, self._settings)
-        page.add(UP, False)
-        return page
+        return None
 
     def _question(self) -> Future[Page]:
         with self._lock:
