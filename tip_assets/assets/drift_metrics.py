@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -15,6 +16,7 @@ from tip_assets.partitions import OWNERS, months
 from tip_assets.resources import metric_tables as tables
 from tip_assets.resources.metric_store import MetricStore
 from tip_assets.resources.mlflow_tracking import MlflowTracking
+from tip_assets.resources.model_registry import ModelRegistry
 from tip_assets.resources.month_run import log_drift
 from tip_assets.settings import Settings
 
@@ -25,7 +27,7 @@ from tip_assets.settings import Settings
     kinds={"scipy", "sql", "mlflow"},
     owners=OWNERS,
     io_manager_key="json_files",
-    code_version="2",
+    code_version="3",
 )
 def drift_metrics(
     context: dg.AssetExecutionContext,
@@ -46,23 +48,31 @@ def drift_metrics(
     metrics = drift_metrics_of(sides, thresholds(settings), settings.seed)
     facts = {name: registered_model[name] for name in ("version", "incumbent", "served_by")}
     value = metrics.to_dict() | {"month": month, **facts}
-    metric_store.replace_month(month, rows_of(metrics, registered_model))
+    registry = ModelRegistry(mlflow_tracking.client)
+    runs = {number: registry.version(number).run_id for number in versions_of(registered_model)}
+    metric_store.replace_month(month, rows_of(metrics, registered_model, runs))
     fingerprint = hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
     log_drift(mlflow_tracking, context, month, fingerprint, flat_metrics(metrics))
     return dg.MaterializeResult(value=value, metadata=_metadata(metrics))
 
 
+def versions_of(registered_model: dict[str, Any]) -> tuple[int, int]:
+    """The month's challenger, and the version that served the month: itself in the first."""
+    version, served_by = registered_model["version"], registered_model["served_by"]
+    return version, served_by["version"] if served_by else version
+
+
 def rows_of(
-    metrics: DriftMetrics, registered_model: dict[str, Any]
+    metrics: DriftMetrics, registered_model: dict[str, Any], runs: Mapping[int, str]
 ) -> dict[Any, list[dict[str, Any]]]:
-    """The month's rows of the metric store, by table."""
+    """The month's rows of the metric store, by table; `runs` are MLflow's, by version."""
     served_by = registered_model["served_by"]
-    version = registered_model["version"]
-    serving = served_by["version"] if served_by else version
+    version, serving = versions_of(registered_model)
     quality = [
-        {"part": part, "version": version, **registered_model[part]} for part in ("train", "test")
+        {"part": part, "version": version, "mlflow_run": runs[version], **registered_model[part]}
+        for part in ("train", "test")
     ] + [
-        {"part": part, "version": serving, **numbers.to_dict()}
+        {"part": part, "version": serving, "mlflow_run": runs[serving], **numbers.to_dict()}
         for part, numbers in metrics.regression_quality.items()
     ]
     return {

@@ -83,6 +83,8 @@ model_quality = sa.Table(
     # that served the month.
     sa.Column("part", sa.String(12), primary_key=True),
     sa.Column("version", sa.Integer, primary_key=True),
+    # The run that trained the version; unknown in months that were measured before it was kept.
+    sa.Column("mlflow_run", sa.String(32)),
     sa.Column("rows", sa.Integer, nullable=False),
     sa.Column("mean_error", sa.Float, nullable=False),
     sa.Column("mean_error_std", sa.Float, nullable=False),
