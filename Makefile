@@ -6,7 +6,7 @@ SAMPLE_MONTH := $(or $(TIPS_FIRST_MONTH),2024-01)
 PACKAGE := tip_assets app tip_assets_tests benchmarks deploy
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help run up app stack stack-down stack-status demo test lint format bench setup setup-stack setup-dev lock clean
+.PHONY: help run up app stack stack-down stack-status demo test lint format bench audit setup setup-stack setup-dev lock clean
 
 help:  ## Show these lines
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -36,10 +36,13 @@ demo: setup  ## Play three more months, generated: quiet, changed, with broken f
 test: setup-dev lint  ## Set up, then pass every check and test
 	@pytest -n 4 --dist loadfile --no-loadscope-reorder
 
-lint: setup-dev  ## Style, formatting and types
+lint: setup-dev  ## Style, formatting, types, workflows
 	@ruff check $(PACKAGE)
 	@ruff format --check $(PACKAGE)
 	@mypy
+	@check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	@zizmor --offline --quiet .github
 
 format: setup-dev  ## Apply the style
 	@ruff check --fix $(PACKAGE)
@@ -49,6 +52,10 @@ bench: setup-dev  ## Measure a month against the same calls in a plain script, a
 	@python -m benchmarks.month
 	@python -m benchmarks.app_prediction
 	@python -m benchmarks.scrape
+
+# Of a package that the index does not answer for, nothing is known: that fails, too.
+audit: setup-dev  ## Look the locked packages up among the known vulnerabilities
+	@pip-audit --strict --disable-pip --require-hashes -r requirements-dev.lock -r requirements-setup.lock
 
 setup:  ## Install what the platform needs into .venv
 	@$(call once,$(VENV)/.ready)
