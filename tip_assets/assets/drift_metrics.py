@@ -89,6 +89,9 @@ def rows_of(
             for column, pearson in columns.items()
         ],
         tables.model_quality: quality,
+        tables.baseline_quality: [
+            {"baseline": rule, "rmse": rmse} for rule, rmse in registered_model["baselines"].items()
+        ],
         tables.comparison: _comparison(registered_model),
         tables.group_quality: [{"version": version, **g} for g in registered_model["groups"]],
         **_error_rows(metrics),

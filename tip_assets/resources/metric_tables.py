@@ -95,6 +95,14 @@ model_quality = sa.Table(
     sa.Column("rmse", sa.Float, nullable=False),
     sa.Column("r2", sa.Float, nullable=False),
 )
+# Errors of simple rules on the test rows of the month's challenger.
+baseline_quality = sa.Table(
+    "baseline_quality",
+    metadata,
+    sa.Column("month", _MONTH, primary_key=True),
+    sa.Column("baseline", sa.String(20), primary_key=True),
+    sa.Column("rmse", sa.Float, nullable=False),
+)
 # Errors of the model that served the month, by side (`reference`, `current`): those at the ends and
 # in between, what the features are like there, and how normal the errors are.
 error_group = sa.Table(

@@ -1,4 +1,4 @@
-"""Which MLflow run trained the model whose errors are told."""
+"""Which MLflow run trained a measured model, and the errors of the simple rules beside it."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,3 +12,10 @@ depends_on = None
 def upgrade() -> None:
 
     op.add_column("model_quality", sa.Column("mlflow_run", sa.String(length=32), nullable=True))
+    op.create_table(
+        "baseline_quality",
+        sa.Column("month", sa.String(length=7), nullable=False),
+        sa.Column("baseline", sa.String(length=20), nullable=False),
+        sa.Column("rmse", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("month", "baseline"),
+    )
