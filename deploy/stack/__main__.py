@@ -1,15 +1,17 @@
-"""`make stack`, `make stack-down`, `make stack-status`.
+"""`make stack`, `make stack-down`, `make stack-status`, `make stack-backup`, `make stack-restore`.
 
-Belongs here: starting, waiting, stopping and telling, through Supervisor.
+Belongs here: starting, waiting, stopping and telling, through Supervisor. Does not belong here: how
+a backup is made or brought back (`deploy/backup`); only what has to be stopped meanwhile.
 """
 
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -19,6 +21,7 @@ from deploy.stack.servers import BINARIES, Missing, Server, check_programs, s3_s
 from tip_assets.settings import Settings
 
 _READY_WITHIN_SECONDS = 180
+_BACKUP = (sys.executable, "-m", "deploy.backup")
 app = typer.Typer(
     add_completion=False, pretty_exceptions_enable=False, help="The platform's servers."
 )
@@ -28,18 +31,10 @@ app = typer.Typer(
 def up() -> None:
     """Start every server, wait until each is ready, print the addresses."""
     stack = _stack()
-    if not _supervisor_runs(stack):
-        _start_supervisor(stack)
-    administrator = {"TIPS_POSTGRES_ADMIN": stack.admin_url()}
-    environment = os.environ | stack.environment() | administrator
-    first = [server for server in stack.servers if not server.needs_storage]
-    others = [server for server in stack.servers if server.needs_storage]
-    _start(stack, first)
-    databases = [str(BINARIES / "tips"), "databases"]
-    if subprocess.run(databases, env=environment, check=False).returncode:
+    _start_storage(stack)
+    if _run_as_administrator(stack, str(BINARIES / "tips"), "databases"):
         _fail("the databases cannot be prepared; the servers that use them are not started")
-    _start(stack, others)
-    typer.echo(f"Use it in a shell: set -a; . {stack.environment_file}; set +a")
+    _start_others(stack)
 
 
 @app.command()
@@ -75,6 +70,35 @@ def status() -> None:
     raise typer.Exit(0 if all_ready else 1)
 
 
+@app.command()
+def backup(
+    to: Annotated[Path, typer.Argument(help="Folder that holds all backups; made if missing.")],
+) -> None:
+    """Save what the platform keeps, while it goes on; passwords and keys are not in it."""
+    raise typer.Exit(_run_as_administrator(_stack(), *_BACKUP, "save", str(to)))
+
+
+@app.command()
+def restore(
+    backup: Annotated[Path, typer.Argument(help="Folder of one backup.")],
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace the databases and files that are there.")
+    ] = False,
+) -> None:
+    """Bring a backup back, into a new stack or, with --replace, into this one, and start it."""
+    stack = _stack()
+    _start_storage(stack)
+    for server in reversed(stack.servers):
+        if server.needs_storage:
+            _control(stack, "stop", server.name)
+    options = ["--replace"] if replace else []
+    if _run_as_administrator(stack, *_BACKUP, "restore", str(backup), *options):
+        _fail(
+            "not restored; the servers that use the databases are stopped: make stack starts them"
+        )
+    _start_others(stack)
+
+
 def _stack() -> Stack:
     settings = Settings()
     try:
@@ -82,6 +106,25 @@ def _stack() -> Stack:
     except Missing as missing:
         _fail(str(missing))
     return Stack(Path(settings.stack_folder).resolve(), settings)
+
+
+def _start_storage(stack: Stack) -> None:
+    """Start what the other servers need: Postgres and S3."""
+    if not _supervisor_runs(stack):
+        _start_supervisor(stack)
+    _start(stack, [server for server in stack.servers if not server.needs_storage])
+
+
+def _start_others(stack: Stack) -> None:
+    _start(stack, [server for server in stack.servers if server.needs_storage])
+    typer.echo(f"Use it in a shell: set -a; . {stack.environment_file}; set +a")
+
+
+def _run_as_administrator(stack: Stack, *command: str) -> int:
+    """Run a command that uses the stack and may create databases; gives its exit code."""
+    administrator = {"TIPS_POSTGRES_ADMIN": stack.admin_url()}
+    environment = os.environ | stack.environment() | administrator
+    return subprocess.run(command, env=environment, check=False).returncode
 
 
 def _start_supervisor(stack: Stack) -> None:

@@ -1,0 +1,94 @@
+"""`python -m deploy.backup`: save, check, restore.
+
+Belongs here: these commands. They learn of the platform by the same environment variables as the
+platform itself.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from sqlalchemy.exc import SQLAlchemyError
+
+from deploy.backup import Refused
+from deploy.backup.manifest import Manifest, read_manifest
+from deploy.stack.servers import Missing
+from tip_assets.settings import get_settings
+
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Save what the platform keeps, and bring it back. A backup holds no password and no key.",
+)
+Backup = Annotated[Path, typer.Argument(help="Folder of one backup, as `save` prints it.")]
+
+
+@app.command()
+def save(
+    to: Annotated[Path, typer.Argument(help="Folder that holds all backups; made if missing.")],
+    keep: Annotated[int, typer.Option(min=1, help="Backups to keep; older ones go.")] = 14,
+    wait: Annotated[float, typer.Option(help="Seconds to wait for runs under way.")] = 3600,
+) -> None:
+    """Save databases and files; the platform may go on meanwhile."""
+    from deploy.backup.save import forget
+    from deploy.backup.save import save as save_all
+
+    with _told_in_words():
+        begun = time.monotonic()
+        folder, manifest = save_all(get_settings(), to.resolve(), wait)
+        forget(to, keep)
+        typer.echo(_words("saved", manifest, begun))
+        typer.echo(str(folder))
+
+
+@app.command()
+def check(backup: Backup) -> None:
+    """Say whether a backup is whole."""
+    with _told_in_words():
+        begun = time.monotonic()
+        typer.echo(_words("whole", read_manifest(backup), begun))
+
+
+@app.command()
+def restore(
+    backup: Backup,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace the databases and files that are there.")
+    ] = False,
+) -> None:
+    """Bring a backup back, while the servers that use the databases are stopped.
+
+    Landing files that are there are left as they are, and no file is deleted.
+    """
+    from deploy.backup.restore import restore as restore_all
+
+    with _told_in_words():
+        begun = time.monotonic()
+        manifest, kept = restore_all(get_settings(), backup.resolve(), replace)
+        typer.echo(_words("restored", manifest, begun))
+        if kept:
+            typer.echo(f"{len(kept)} landing files were there already and left as they were.")
+
+
+def _words(what: str, manifest: Manifest, begun: float) -> str:
+    took, size = time.monotonic() - begun, manifest.bytes / 1e6
+    return (
+        f"{what} in {took:.1f} s: {len(manifest.files)} files and databases, {size:.1f} MB, "
+        f"as of {manifest.made_at}"
+    )
+
+
+@contextmanager
+def _told_in_words() -> Iterator[None]:
+    try:
+        yield
+    except (Refused, Missing, SQLAlchemyError, OSError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from error
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,108 @@
+"""Copying the files of a folder or bucket, and putting them back.
+
+Belongs here: that. A producer's landing files are never replaced and nothing is ever deleted. Does
+not belong here: databases of a server (`databases.py`), or which folders there are (`parts.py`).
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from upath import UPath
+
+from deploy.backup.databases import SQLITE_COMPANIONS, copy_sqlite, is_sqlite
+from deploy.backup.manifest import digest
+
+_LANDING = "landing/"
+_UNFINISHED = ".being-restored"
+
+
+def save_sqlite(folder: UPath, to: Path) -> None:
+    """Copy the SQLite databases that lie in a local folder; a bucket has none."""
+    if _is_local(folder):
+        for name in _names(folder):
+            source = Path(folder.path) / name
+            with suppress(FileNotFoundError):  # removed in the meantime
+                if is_sqlite(source):
+                    copy_sqlite(source, _made(to / name))
+
+
+def save_files(folder: UPath, to: Path) -> None:
+    """Copy every file that is not there yet, with its time; one that goes meanwhile is left out."""
+    for name in _names(folder):
+        target = _made(to / name)
+        if target.exists():  # an SQLite database
+            continue
+        source = f"{folder.path}/{name}"
+        with suppress(FileNotFoundError):
+            folder.fs.get_file(source, str(target))
+            changed = folder.fs.modified(source)
+            os.utime(target, (changed.timestamp(),) * 2)
+
+
+def restore_files(saved: Path, folder: UPath) -> list[str]:
+    """Put saved files into a folder or bucket; gives the landing files that were left alone.
+
+    A landing file that is there belongs to its producer, who may have changed it since.
+    """
+    kept = []
+    for path in sorted(path for path in saved.rglob("*") if path.is_file()):
+        name = path.relative_to(saved).as_posix()
+        target = folder / name
+        if name.startswith(_LANDING) and target.exists():
+            kept.append(name)
+        elif _is_local(folder):
+            _place(path, Path(target.path))
+        else:
+            folder.fs.put_file(str(path), target.path)
+    return kept
+
+
+def differing_files(saved: Path, folder: UPath, scratch: Path) -> list[str]:
+    """Saved files that a folder or bucket does not hold byte for byte."""
+    found = []
+    for path in sorted(path for path in saved.rglob("*") if path.is_file()):
+        name = path.relative_to(saved).as_posix()
+        copy = scratch / "copy"
+        try:
+            folder.fs.get_file(f"{folder.path}/{name}", str(copy))
+        except FileNotFoundError:
+            found.append(name)
+            continue
+        if digest(copy) != digest(path):
+            found.append(name)
+    return found
+
+
+def holds_files(folder: UPath) -> bool:
+    """Whether there is any file in a folder or bucket."""
+    return next(_names(folder), None) is not None
+
+
+def _names(folder: UPath) -> Iterator[str]:
+    """Every file's path within a folder or bucket, but locks and what SQLite keeps to itself."""
+    folder.fs.invalidate_cache()
+    for path in sorted(folder.fs.find(folder.path)):
+        name = path.removeprefix(folder.path).lstrip("/")
+        if name and not name.endswith((*SQLITE_COMPANIONS, ".lock", _UNFINISHED)):
+            yield name
+
+
+def _place(source: Path, target: Path) -> None:
+    """Put a local file in its place in one step, with its time: the landing goes by it."""
+    for companion in SQLITE_COMPANIONS:
+        target.with_name(target.name + companion).unlink(missing_ok=True)
+    unfinished = _made(target.with_name(f".{target.name}{_UNFINISHED}"))
+    shutil.copy2(source, unfinished)
+    unfinished.replace(target)
+
+
+def _made(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _is_local(folder: UPath) -> bool:
+    return folder.protocol in ("", "file")

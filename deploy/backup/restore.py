@@ -1,0 +1,96 @@
+"""Bringing back: files first, then the databases that name them.
+
+Belongs here: the order, and refusing before anything is touched. The servers that use the databases
+are stopped meanwhile (`deploy/stack` does that for its own).
+"""
+
+import tempfile
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from deploy.backup import Refused
+from deploy.backup.databases import drop, existing, load
+from deploy.backup.files import differing_files, holds_files, restore_files
+from deploy.backup.manifest import Manifest, read_manifest
+from deploy.backup.parts import Parts, parts_of
+from deploy.backup.save import DATABASES
+from tip_assets.databases import create_databases, prepare_databases
+from tip_assets.resources.metric_schema import NEWEST
+from tip_assets.settings import Settings
+
+
+def restore(settings: Settings, backup: Path, replace: bool) -> tuple[Manifest, list[str]]:
+    """Bring a backup back, with today's passwords; gives the landing files that were left alone.
+
+    Without `replace`, only where there is no database and no file yet. May be run again after it
+    was cut off. Raises Refused, and what files and servers raise.
+    """
+    manifest, parts = read_manifest(backup), parts_of(settings)
+    _check(settings, parts, backup, manifest)
+    there = _databases_there(settings, parts)
+    _check_room(settings, parts, there, replace)
+    kept = []
+    for name, folder in parts.folders.items():
+        kept += restore_files(backup / name, folder)
+    if parts.servers_databases:
+        _restore_databases(settings, parts, backup, there)
+    _read_back(parts, backup, kept)
+    prepare_databases(settings)  # the schemas may be those of an older platform
+    return manifest, kept
+
+
+def _check(settings: Settings, parts: Parts, backup: Path, manifest: Manifest) -> None:
+    """Raise Refused unless the backup is one of this platform."""
+    if manifest.storage != str(settings.storage_root):
+        raise Refused(
+            f"the backup is of {manifest.storage}, and MLflow names its artifacts by that place; "
+            f"the settings say {settings.storage_root}"
+        )
+    if manifest.schema > NEWEST:
+        raise Refused(
+            f"the backup's metric store has schema {manifest.schema}, this code knows {NEWEST}: "
+            "update the code"
+        )
+    saved = sorted(path.stem for path in (backup / DATABASES).glob("*.dump"))
+    if saved != sorted(parts.servers_databases):
+        raise Refused(
+            f"the backup holds these databases of a Postgres server: {saved}; the settings name "
+            f"{sorted(parts.servers_databases)}"
+        )
+
+
+def _databases_there(settings: Settings, parts: Parts) -> list[str]:
+    if not parts.servers_databases:
+        return []
+    if not settings.postgres_admin:
+        raise Refused("say in TIPS_POSTGRES_ADMIN who may create databases")
+    return existing(sa.make_url(settings.postgres_admin), list(parts.servers_databases.values()))
+
+
+def _check_room(settings: Settings, parts: Parts, there: list[str], replace: bool) -> None:
+    in_use = [f"the database {name}" for name in there]
+    if holds_files(parts.folders["storage"]):
+        in_use.append(f"files in {settings.storage_root}")
+    if in_use and not replace:
+        raise Refused(
+            f"there are {', '.join(in_use)} already: with --replace the backup takes their place"
+        )
+
+
+def _restore_databases(settings: Settings, parts: Parts, backup: Path, there: list[str]) -> None:
+    """Make the databases anew, each filled by its owner, whose rights are all that it needs."""
+    drop(sa.make_url(settings.postgres_admin), there)
+    urls = parts.servers_databases
+    texts = [url.render_as_string(hide_password=False) for url in urls.values()]
+    create_databases(settings.postgres_admin, texts, settings.metric_reader)
+    for name, url in urls.items():
+        load(backup / DATABASES / f"{name}.dump", url)
+
+
+def _read_back(parts: Parts, backup: Path, kept: list[str]) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        for name, folder in parts.folders.items():
+            differing = set(differing_files(backup / name, folder, Path(scratch))) - set(kept)
+            if differing:
+                raise Refused(f"put back, but read back otherwise: {', '.join(sorted(differing))}")

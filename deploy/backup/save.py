@@ -1,0 +1,67 @@
+"""Saving: databases first, then the files that they name.
+
+Belongs here: the order, and that a backup appears whole or not at all. Everything that a database
+names was written before; files that come afterwards are of a month that its next run completes.
+"""
+
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+from filelock import FileLock
+
+from deploy.backup import Refused
+from deploy.backup.databases import dump
+from deploy.backup.files import save_files, save_sqlite
+from deploy.backup.manifest import Manifest, write_manifest
+from deploy.backup.parts import Parts, parts_of
+from deploy.backup.quiet import runs_of
+from tip_assets.resources.metric_schema import NEWEST
+from tip_assets.settings import Settings
+
+DATABASES = "databases"
+_UNFINISHED = ".unfinished"
+_TRIES = 5
+
+
+def save(settings: Settings, to: Path, wait_seconds: float) -> tuple[Path, Manifest]:
+    """Save everything into a new folder, named by the time; the platform may go on meanwhile.
+
+    Waits until no run is under way. Raises Refused, and what files and servers raise.
+    """
+    parts = parts_of(settings)
+    to.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with FileLock(to / ".lock"):
+        made = to / _UNFINISHED
+        moment = _save_databases(settings, parts, made, wait_seconds)
+        for name, folder in parts.folders.items():
+            save_files(folder, made / name)
+        at = moment.isoformat(timespec="seconds")
+        manifest = write_manifest(made, at, str(settings.storage_root), NEWEST)
+        whole = to / f"{moment:%Y%m%dT%H%M%SZ}"
+        made.rename(whole)
+    return whole, manifest
+
+
+def forget(to: Path, keep: int) -> None:
+    """Remove all backups but the newest."""
+    for old in sorted(path.parent for path in to.glob("2*Z/manifest.json"))[:-keep]:
+        shutil.rmtree(old)
+
+
+def _save_databases(settings: Settings, parts: Parts, made: Path, wait: float) -> datetime:
+    """Save the databases between two runs; gives the moment at which it began."""
+    with runs_of(settings) as runs:
+        for _ in range(_TRIES):
+            runs.wait(wait)
+            mark, moment = runs.mark(), datetime.now(UTC)
+            shutil.rmtree(made, ignore_errors=True)
+            made.mkdir(mode=0o700)
+            (made / DATABASES).mkdir()
+            for name, url in parts.servers_databases.items():
+                dump(url, made / DATABASES / f"{name}.dump")
+            for name, folder in parts.folders.items():
+                save_sqlite(folder, made / name)
+            if runs.mark() == mark:
+                return moment
+    raise Refused(f"a run began during each of {_TRIES} attempts: try again later")
