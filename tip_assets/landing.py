@@ -21,6 +21,8 @@ from tip_assets.table_files import FORMATS, Piece, UnreadableFile, read_pieces
 
 SOURCE_FILE, SOURCE_ROW = "source_file", "source_row"
 QUARANTINE_COLUMNS = ["file", "row", "column", "value", "reason", "record"]
+# In metadata of Dagster: the digest of the landing files that something is of.
+LANDED = "landing_digest"
 BROKEN_LINE = "the line does not have as many fields as the header"
 
 

@@ -17,6 +17,7 @@ from dagster._core.storage.dagster_run import FINISHED_STATUSES  # not exported
 from tip_assets.alarms import AlarmRule, alarming, beginning
 from tip_assets.checks.holds import words
 from tip_assets.io_managers import JsonFiles
+from tip_assets.landing import LANDED
 from tip_assets.messages import (
     check_message,
     column_message,
@@ -28,7 +29,7 @@ from tip_assets.modelling.promotion import RELEASABLE
 from tip_assets.parameters import publish_parameters
 from tip_assets.resources.metric_store import MetricStore
 from tip_assets.resources.notifications import Message, notifications
-from tip_assets.run_facts import PARTITION_TAG, RunFacts, run_facts
+from tip_assets.run_facts import PARTITION_TAG, TRAINING_JOB, RunFacts, ingested, run_facts
 from tip_assets.settings import Settings
 from tip_assets.turns import TURNED_AWAY_TAG, was_turned_away
 
@@ -56,6 +57,7 @@ def report_run(instance: dg.DagsterInstance, run_id: str, settings: Settings) ->
         "status": run.status.value,
         "ended_at": datetime.fromtimestamp(record.end_time or 0, UTC),
         "failure": facts.failure,
+        "landing_digest": _landing_digest(instance, record, month, facts),
     }
     messages: list[Message] = []
     # Of months that came too early nobody is told: the landing sensor runs them again.
@@ -84,6 +86,19 @@ def report_missed_runs(instance: dg.DagsterInstance, settings: Settings) -> list
     return [
         words for run_id in reversed(missed) for words in report_run(instance, run_id, settings)
     ]
+
+
+def _landing_digest(
+    instance: dg.DagsterInstance, record: dg.RunRecord, month: str, facts: RunFacts
+) -> str:
+    """The landing files that a run was of; empty when it was of none.
+
+    One that takes up where another has failed is of those that were ingested before it.
+    """
+    digest = facts.metadata.get("raw_tips", {}).get(LANDED)
+    if digest is None and record.dagster_run.job_name == TRAINING_JOB:
+        digest = ingested(instance, month, before=record.end_time)
+    return digest or ""
 
 
 def _released_checks(

@@ -12,11 +12,13 @@ from typing import Any
 import dagster as dg
 from dagster._core.events import RunFailureReason  # not exported, and the only way to tell
 
+from tip_assets.landing import LANDED
 from tip_assets.services import trouble_in_words
 
 PARTITION_TAG = "dagster/partition"
 INTERRUPTED = "interrupted; what was done stays, run it again"
 TRAINING_JOB, DECISION = "monthly_retraining_job", dg.AssetKey("production_model")
+INGESTION = dg.AssetKey("raw_tips")
 # On a run that took too long: its events do not say why it was ended.
 ENDED_BECAUSE_TAG = "tips/ended_because"
 EVENTS = {
@@ -87,6 +89,21 @@ def last_training(instance: dg.DagsterInstance, month: str) -> dg.DagsterRun | N
         if run.job_name == TRAINING_JOB or (chosen and DECISION in chosen):
             return run
     return None
+
+
+def ingested(instance: dg.DagsterInstance, month: str, before: float | None = None) -> str | None:
+    """The digest of the landing files that a month was last ingested from; None if never.
+
+    `before` asks for what was so at an earlier time, in seconds since 1970.
+    """
+    key = dg.AssetRecordsFilter(
+        asset_key=INGESTION, asset_partitions=[month], before_timestamp=before
+    )
+    records = instance.fetch_materializations(key, limit=1).records
+    if not records or records[0].asset_materialization is None:
+        return None
+    landed = records[0].asset_materialization.metadata.get(LANDED)
+    return str(landed.value) if landed else ""
 
 
 def _facts(entries: Iterable[dg.EventLogEntry]) -> RunFacts:

@@ -12,8 +12,7 @@ from tip_assets.jobs import monthly_retraining_job
 from tip_assets.landing import landing_digests
 from tip_assets.partitions import MONTH_FORMAT, months
 from tip_assets.resources.metric_store import MetricStore
-from tip_assets.run_facts import last_training
-from tip_assets.sensors import ingested
+from tip_assets.run_facts import ingested, last_training
 from tip_assets.settings import Settings
 
 

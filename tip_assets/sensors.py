@@ -9,13 +9,13 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from tip_assets.assets.raw_tips import LANDED
 from tip_assets.instance import close_dead_runs
 from tip_assets.jobs import ingestion_job, monthly_retraining_job
-from tip_assets.landing import landed_months
+from tip_assets.landing import LANDED, landed_months
 from tip_assets.partitions import months
+from tip_assets.resources.landing_log import LandingLog
 from tip_assets.resources.metric_store import MetricStore
-from tip_assets.run_facts import last_training
+from tip_assets.run_facts import ingested, last_training
 from tip_assets.settings import Settings, get_settings
 from tip_assets.turns import months_ahead, was_turned_away
 
@@ -44,7 +44,7 @@ def landing_sensor(
     for folder in landed.keys() - set(months.get_partition_keys()):
         context.log.warning("landing/%s is not one of the platform's months: ignored", folder)
     landed = {month: what for month, what in landed.items() if months.has_partition_key(month)}
-    metric_store.record_landing({m: {"files": w.files, "at": w.at} for m, w in landed.items()})
+    LandingLog(metric_store).looked(landed)
     known = {month: what.digest for month, what in landed.items()}
     cursor = json.loads(context.cursor or "{}")
     seen, before = cursor.get("seen", {}), cursor.get("asked", {})
@@ -62,16 +62,6 @@ def landing_sensor(
         cursor=json.dumps({"seen": known, "asked": asked}),
         asset_events=[_landed(month, digest) for month, digest in changed.items()],
     )
-
-
-def ingested(instance: dg.DagsterInstance, month: str) -> str | None:
-    """The digest of the landing files that a month was last ingested from; None if never."""
-    key = dg.AssetRecordsFilter(asset_key=dg.AssetKey("raw_tips"), asset_partitions=[month])
-    records = instance.fetch_materializations(key, limit=1).records
-    if not records or records[0].asset_materialization is None:
-        return None
-    landed = records[0].asset_materialization.metadata.get(LANDED)
-    return str(landed.value) if landed else ""
 
 
 def _requests(

@@ -9,8 +9,7 @@ from pathlib import Path
 import dagster as dg
 from upath import UPath
 
-from tip_assets.assets.raw_tips import LANDED
-from tip_assets.landing import landing_digests, landing_folder
+from tip_assets.landing import LANDED, landing_digests, landing_folder
 from tip_assets.resources.metric_store import MetricStore
 from tip_assets.run_facts import PARTITION_TAG
 from tip_assets.schedules import monthly_schedule

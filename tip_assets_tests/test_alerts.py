@@ -16,6 +16,7 @@ from aiosmtpd.handlers import Message as MessageHandler
 from deploy.stack import monitoring
 from deploy.stack.servers import program
 from tip_assets.exporter.server import start
+from tip_assets.modelling.promotion import RELEASABLE
 from tip_assets.resources import metric_tables as tables
 from tip_assets.resources.metric_store import MetricStore
 from tip_assets.settings import Settings
@@ -70,6 +71,19 @@ def test_no_rule_has_a_number_that_a_setting_has():
     for name, rule in ALERTS.items():
         bare = re.sub(r"\"[^\"]*\"|\[\w+\]|\b[a-z_:]\w*", "", rule["expr"])
         assert set(re.findall(r"\d[\d.]*", bare)) <= {"0", "1"}, name
+
+
+def test_a_stopped_month_is_told_unless_a_person_may_release_it_or_it_waits_its_turn():
+    (told_otherwise,) = re.findall(r'check!~"([^"]*)"', ALERTS["MonthStopped"]["expr"])
+    assert set(told_otherwise.split("|")) == {*RELEASABLE, "training_window_is_whole"}
+
+
+def test_what_follows_from_a_landing_that_nobody_watches_is_not_told():
+    rules = yaml.safe_load((CONFIGURATION / "alertmanager.yml").read_text())["inhibit_rules"]
+    (rule,) = [r for r in rules if r["source_matchers"] == ["alertname = LandingNotWatched"]]
+    (hidden,) = re.findall(r'alertname =~ "([^"]*)"', *rule["target_matchers"])
+    assert set(hidden.split("|")) == {"LandingSilent", "MonthNotProcessed"} <= set(ALERTS)
+    assert rule["equal"] == ["job", "instance"]
 
 
 def test_the_files_are_those_of_the_default_ports():

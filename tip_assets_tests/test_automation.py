@@ -1,16 +1,30 @@
 """New files are run once each; what is done, unknown or not there is told, not run."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
+import sqlalchemy as sa
 
+from tip_assets.resources.metric_store import in_utc
+from tip_assets.resources.metric_tables import last_look
 from tip_assets.turns import TURNED_AWAY_TAG
 from tip_assets_tests.landing_place import FAILURE, INGESTION, QUEUED, STARTED, WHOLE
 
 
 def test_nothing_landed_asks_for_nothing(place):
     assert place.tick() == []
+
+
+def test_every_tick_notes_that_it_has_looked_whatever_it_found(place):
+    seen = []
+    for _ in range(2):
+        before = datetime.now(UTC)
+        place.look()
+        (look,) = place.store.select(sa.select(last_look))
+        assert timedelta() <= in_utc(look["at"]) - before < timedelta(seconds=20)
+        seen.append(look["at"])
+    assert seen[0] < seen[1]
 
 
 def test_a_new_file_runs_its_month_once(place):

@@ -19,6 +19,8 @@ from benchmarks.scrape import lengthen, predict
 from tip_assets.exporter import collector, data, limits, model, platform
 from tip_assets.exporter.collector import MetricStoreCollector
 from tip_assets.exporter.page import Page
+from tip_assets.landing import Landed
+from tip_assets.resources.landing_log import LandingLog
 from tip_assets.resources.metric_store import MetricStore
 from tip_assets.resources.metric_tables import metadata
 from tip_assets.settings import Settings
@@ -93,7 +95,7 @@ def test_every_metric_is_exported_and_in_the_document_with_its_labels(settings, 
     lengthen(store, 2)
     predict(store, 1)
     far = datetime(2024, 3, 1, tzinfo=UTC)
-    store.record_landing({"2024-03": {"files": 1, "at": far}})
+    LandingLog(store).looked({"2024-03": Landed("new", 1, far)})
     store.hold("2024-03", 9, 1, "poor")
     comparison = {"rows": 9, "rmse": 1, "champion_rmse": 1, "difference": 0, "low": -1, "high": 1}
     facts = {"version": 2, "champion": 1, "confidence": 0.95, "verdict": "not enough evidence"}

@@ -10,6 +10,8 @@ import sqlalchemy as sa
 
 from benchmarks.scrape import lengthen
 from tip_assets import contract
+from tip_assets.landing import Landed, landing_digests
+from tip_assets.resources.landing_log import LandingLog
 from tip_assets.resources.metric_store import MetricStore
 from tip_assets.resources.metric_tables import metadata
 from tip_assets.settings import Settings
@@ -109,6 +111,39 @@ def test_a_rollback_shows_who_serves_and_how_old_it_is(settings, store):
     assert value(found, "tips_decisions", action="rolled back") == 1
 
 
+def test_a_run_is_recorded_with_the_files_that_it_was_of(month_settings, settings, store):
+    (run,) = store.select(sa.select(metadata.tables["run_outcome"]))
+    assert run["landing_digest"] == landing_digests(month_settings.storage_root)["2024-01"]
+    assert value(samples(settings), "tips_unprocessed_months") == 0
+
+
+def test_when_the_landing_was_looked_at_is_told_once_somebody_has(settings, store):
+    name = "tips_landing_looked_timestamp_seconds"
+    assert value(samples(settings), name) is None, "the command line does not watch"
+    at = datetime(2024, 3, 1, tzinfo=UTC)
+    LandingLog(store).looked({}, at)
+    assert value(samples(settings), name) == at.timestamp()
+    rarely = settings.model_copy(update={"landing_check_seconds": 60})
+    assert value(samples(rarely), "tips_landing_unwatched_seconds_limit") == 20 * 60
+
+
+def test_a_check_that_stopped_a_month_before_the_newest_is_counted(settings, store):
+    lengthen(store, 5)
+    labels = {"asset": "raw_tips", "check": "enough_rows", "blocking": "true"}
+
+    def failed(window_months: int) -> float | None:
+        with_window = settings.model_copy(update={"window_months": window_months})
+        return value(samples(with_window), "tips_check_failed_months", **labels)
+
+    assert failed(12) == 0
+    check = metadata.tables["check_result"]
+    stopped = check.c.check == "enough_rows", check.c.month.in_(["2024-01", "2024-03"])
+    with store.engine.begin() as connection:
+        connection.execute(sa.update(check).where(*stopped).values(passed=False))
+    assert value(samples(settings), "tips_check_passed", **labels) == 1, "of the newest month"
+    assert [failed(months) for months in (2, 3, 4, 5)] == [0, 1, 1, 2]
+
+
 @pytest.mark.parametrize(
     ("status", "failure", "waits"),
     [
@@ -124,14 +159,15 @@ def test_a_month_waits_until_a_run_has_finished_on_its_files(
 ):
     landed = datetime.now(UTC).replace(microsecond=0)
     assert value(samples(settings), "tips_unprocessed_months") == 0
-    store.record_landing({"2024-02": {"files": 1, "at": landed}})
+    log = LandingLog(store)
+    log.record({"2024-02": Landed("first", 1, landed)}, at=landed)
     found = samples(settings)
     assert value(found, "tips_unprocessed_months") == 1
     assert value(found, "tips_unprocessed_since_timestamp_seconds") == landed.timestamp()
     assert value(found, "tips_landing_newest_file_timestamp_seconds") == landed.timestamp()
     outcome = {"run_id": "r", "month": "2024-02", "job": "monthly", "failure": failure}
     ended = {"status": status, "ended_at": landed + timedelta(minutes=1)}
-    store.record_run(outcome | ended, {})
+    store.record_run(outcome | ended | {"landing_digest": "first"}, {})
     assert value(samples(settings), "tips_unprocessed_months") == waits
-    store.record_landing({"2024-02": {"files": 2, "at": landed + timedelta(hours=1)}})
+    log.record({"2024-02": Landed("late", 2, landed)}, at=landed + timedelta(hours=1))
     assert value(samples(settings), "tips_unprocessed_months") == 1, "a late file waits again"

@@ -1,6 +1,7 @@
 """A metric store of any age becomes today's, once, and keeps its rows."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from tip_assets.landing import Landed
+from tip_assets.resources.landing_log import LandingLog, unprocessed
 from tip_assets.resources.metric_schema import NEWEST, NewerSchema, bring_up_to_date
 from tip_assets.resources.metric_store import MetricStore
 from tip_assets.resources.metric_tables import metadata
@@ -69,6 +72,25 @@ def test_an_old_store_is_upgraded_and_keeps_its_rows(engine, revision, stamped):
     assert differences(engine) == []
     (kept,) = MetricStore(url=str(engine.url)).history()
     assert DECISION.items() <= kept.items()
+
+
+def test_months_that_were_run_before_there_were_digests_do_not_wait(engine):
+    landed = datetime(2024, 2, 1, tzinfo=UTC)
+    with engine.begin() as connection:
+        command.upgrade(alembic(connection), "0004")
+        for statement in (
+            "insert into landing (month, files, at) values ('2024-01', 1, '2024-02-01'),"
+            " ('2024-02', 1, '2024-02-01')",
+            "insert into run_outcome (run_id, month, job, status, ended_at)"
+            " values ('run', '2024-01', 'monthly', 'SUCCESS', '2024-02-02 00:00:00')",
+        ):
+            connection.execute(sa.text(statement.replace("-01')", "-01 00:00:00')")))
+    store = MetricStore(url=str(engine.url))
+    for _ in ("as upgraded", "as the sensor sees it"):
+        assert unprocessed(store.select) == {"2024-02": landed}
+        files = {month: Landed(month, 1, landed) for month in ("2024-01", "2024-02")}
+        LandingLog(store).looked(files)
+    assert unprocessed(store.select) == {"2024-02": landed}
 
 
 def test_a_new_store_is_that_of_all_revisions(engine):

@@ -9,14 +9,19 @@ import pandas as pd
 
 from tip_assets import contract
 from tip_assets.io_managers import ParquetFiles
-from tip_assets.landing import MonthOfLanding, landed_months, landing_folder, read_month
+from tip_assets.landing import (
+    LANDED,
+    MonthOfLanding,
+    landed_months,
+    landing_folder,
+    read_month,
+)
 from tip_assets.partitions import OWNERS, months
 from tip_assets.resources import metric_tables as tables
+from tip_assets.resources.landing_log import LandingLog
 from tip_assets.resources.metric_store import MetricStore
 from tip_assets.settings import Settings, get_settings
 from tip_assets.storage import quarantine_file, write_atomically
-
-LANDED = "landing_digest"
 
 landing_tips = dg.AssetSpec(
     "landing_tips",
@@ -66,7 +71,7 @@ def raw_tips(
     files = ParquetFiles(storage)
     write_atomically(quarantine, files.to_bytes(landing.quarantine))
     metric_store.replace_month(month, {tables.ingestion: [_numbers(landing)]})
-    metric_store.record_landing({month: {"files": landed.files, "at": landed.at}})
+    LandingLog(metric_store).record({month: landed})
     digest = hashlib.sha256(files.to_bytes(landing.rows)).hexdigest()[:16]
     return dg.MaterializeResult(
         value=landing.rows,

@@ -101,11 +101,13 @@ class MetricStoreCollector(Collector):
         page = Page()
         add_limits(page, self._settings)
         log, this_month = PredictionLog(self._store), datetime.now(UTC).strftime(MONTH_FORMAT)
-        newest, ended = log.newest_realised(), log.newest_realised(before=this_month)
+        newest = ended = log.newest_realised()
+        if newest is not None and newest.month >= this_month:
+            ended = log.newest_realised(before=this_month)
         with _at_one_moment(self._store.engine) as connection:
             reader = Reader(connection)
             add_data(page, reader, self._settings)
-            add_platform(page, reader, newest)
+            add_platform(page, reader, self._settings, newest)
             add_models(page, reader, {"newest": newest, "ended": ended})
         return page
 

@@ -8,6 +8,7 @@ from tip_assets.exporter.page import Metric, Page
 from tip_assets.settings import Settings
 
 _DAY, _HOUR = 24 * 60 * 60, 60 * 60
+_LOOKS_MISSED = 20
 
 
 def _limit(name: str, words: str, setting: str) -> Metric:
@@ -60,9 +61,14 @@ UNPROCESSED = _limit(
     "Longest time from landing to the end of a run.",
     "processed_within_hours",
 )
+UNWATCHED = Metric(
+    "tips_landing_unwatched_seconds_limit",
+    f"Longest time without a look at the landing: {_LOOKS_MISSED} times the setting "
+    "TIPS_LANDING_CHECK_SECONDS.",
+)
 METRICS = (
     P_VALUE, EFFECT, DRIFT_RATIO, DRIFTED_MONTHS, WINDOW, QUARANTINED, LEAST_ROWS, CHAMPION_AGE,
-    SILENT, UNPROCESSED,
+    SILENT, UNPROCESSED, UNWATCHED,
 )  # fmt: skip
 
 
@@ -79,3 +85,4 @@ def add_limits(page: Page, settings: Settings) -> None:
     page.add(CHAMPION_AGE, settings.champion_max_age_months)
     page.add(SILENT, settings.landing_silent_days * _DAY)
     page.add(UNPROCESSED, settings.processed_within_hours * _HOUR)
+    page.add(UNWATCHED, settings.landing_check_seconds * _LOOKS_MISSED)

@@ -13,8 +13,10 @@ from tip_assets.exporter.page import Metric, Page
 from tip_assets.exporter.reader import Reader
 from tip_assets.partitions import MONTH_FORMAT, month_after, months_apart
 from tip_assets.resources import metric_tables as tables
-from tip_assets.resources.metric_store import Row, in_utc
+from tip_assets.resources.landing_log import LANDING, unprocessed
+from tip_assets.resources.metric_store import Row
 from tip_assets.resources.prediction_log import Realised
+from tip_assets.settings import Settings
 
 _STAGES = "By stage: landed, ingested, measured, decided, told (tips told to the app)."
 MONTH = Metric("tips_month_info", f"1 for the newest month. {_STAGES}", ("stage", "month"))
@@ -24,7 +26,11 @@ MONTH_END = Metric(
     ("stage",),
 )
 NEWEST_FILE = Metric(
-    "tips_landing_newest_file_timestamp_seconds", "When the newest landing file came."
+    "tips_landing_newest_file_timestamp_seconds", "The time of the newest landing file."
+)
+LOOKED = Metric(
+    "tips_landing_looked_timestamp_seconds",
+    "When the landing sensor last looked for new files; never: no sample.",
 )
 UNPROCESSED = Metric(
     "tips_unprocessed_months",
@@ -32,7 +38,7 @@ UNPROCESSED = Metric(
 )
 UNPROCESSED_SINCE = Metric(
     "tips_unprocessed_since_timestamp_seconds",
-    "When the files of the month came that has waited longest to be processed; none: no sample.",
+    "Since when the month waits that has waited longest to be processed; none: no sample.",
 )
 INGESTED = {
     "files": Metric("tips_landing_files", "Landing files of the newest ingested month."),
@@ -49,6 +55,12 @@ INGESTED = {
 CHECK = Metric(
     "tips_check_passed",
     "1 if the check passed when it last ran on its newest month, 0 if it failed.",
+    ("asset", "check", "blocking"),
+)
+CHECK_FAILED = Metric(
+    "tips_check_failed_months",
+    "Months of the training window, the newest checked one included, in which the check failed "
+    "when it last ran.",
     ("asset", "check", "blocking"),
 )
 CHAMPION = Metric(
@@ -94,21 +106,20 @@ NOT_DELIVERED = Metric(
     "tips_undelivered_notifications", "Messages to people that could not be delivered yet."
 )
 METRICS = (
-    MONTH, MONTH_END, NEWEST_FILE, UNPROCESSED, UNPROCESSED_SINCE, *INGESTED.values(), CHECK,
-    CHAMPION, CHAMPION_SINCE, CHAMPION_AGE, DECISIONS, HELD, HELD_SINCE, ASSET, RUNS, LAST_RUN,
-    NOT_DELIVERED,
+    MONTH, MONTH_END, NEWEST_FILE, LOOKED, UNPROCESSED, UNPROCESSED_SINCE, *INGESTED.values(),
+    CHECK, CHECK_FAILED, CHAMPION, CHAMPION_SINCE, CHAMPION_AGE, DECISIONS, HELD, HELD_SINCE, ASSET,
+    RUNS, LAST_RUN, NOT_DELIVERED,
 )  # fmt: skip
 ACTIONS = ("promoted", "kept", "held", "released", "refused", "rolled back")
 OUTCOMES = ("success", "stopped", "failed", "canceled")
-_OUT_OF_TURN = "training_window_is_whole"
 
 
-def add_platform(page: Page, reader: Reader, realised: Realised | None) -> None:
+def add_platform(page: Page, reader: Reader, settings: Settings, realised: Realised | None) -> None:
     """Add how the platform is running; `realised` is of the newest month with tips told."""
     decisions = _decisions(reader)
     _add_months(page, reader, decisions, realised.month if realised else None)
     _add_landing(page, reader)
-    _add_checks(page, reader)
+    _add_checks(page, reader, settings.window_months)
     _add_champion(page, decisions)
     _add_held(page, decisions)
     _add_runs(page, reader)
@@ -138,40 +149,25 @@ def _start(month: str) -> datetime:
 
 
 def _add_landing(page: Page, reader: Reader) -> None:
-    landed = reader.select(sa.select(tables.landing))
-    page.add(NEWEST_FILE, max((row["at"] for row in landed), default=None))
-    waiting = _unprocessed(reader, landed)
+    landed, look = tables.landing.c, tables.last_look.c
+    newest = sa.select(sa.func.max(landed.at).label("at"))
+    page.add(NEWEST_FILE, reader.select(newest)[0]["at"])
+    for row in reader.select(sa.select(look.at).where(look.place == LANDING)):
+        page.add(LOOKED, row["at"])
+    waiting = unprocessed(reader.select)
     page.add(UNPROCESSED, len(waiting))
-    page.add(UNPROCESSED_SINCE, min(waiting, default=None))
+    page.add(UNPROCESSED_SINCE, min(waiting.values(), default=None))
     month = reader.newest(tables.ingestion)
     for row in reader.month(tables.ingestion, month) if month else []:
         for name, metric in INGESTED.items():
             page.add(metric, row[name])
 
 
-def _unprocessed(reader: Reader, landed: Sequence[Row]) -> list[datetime]:
-    """When the files came of each month that no run has finished on since.
+def _add_checks(page: Page, reader: Reader, window_months: int) -> None:
+    """Each check as of the newest month it ran on; a stopped month lacks the later checks.
 
-    A run that a check has stopped is finished: that is told as such. One whose month came too early
-    is not, since it is to be run again.
+    Months before the newest can be stopped as well: in how many of the training window each failed.
     """
-    run, check = tables.run_outcome.c, tables.check_result.c
-    finished = sa.or_(run.status == "SUCCESS", run.failure.is_(None) & (run.status == "FAILURE"))
-    query = sa.select(run.month, sa.func.max(run.ended_at).label("at")).where(finished)
-    ended = {row["month"]: row["at"] for row in reader.select(query.group_by(run.month))}
-    early = sa.select(check.month).where(check.check == _OUT_OF_TURN, sa.not_(check.passed))
-    too_early = {row["month"] for row in reader.select(early)}
-    return [
-        in_utc(row["at"])
-        for row in landed
-        if row["month"] in too_early
-        or row["month"] not in ended
-        or in_utc(ended[row["month"]]) < in_utc(row["at"])
-    ]
-
-
-def _add_checks(page: Page, reader: Reader) -> None:
-    """Each check as of the newest month it ran on; a stopped month lacks the later checks."""
     found = tables.check_result.c
     newest = (
         sa.select(found.check, sa.func.max(found.month).label("month"))
@@ -180,10 +176,27 @@ def _add_checks(page: Page, reader: Reader) -> None:
     )
     of_newest = sa.and_(found.check == newest.c.check, found.month == newest.c.month)
     query = sa.select(tables.check_result).join(newest, of_newest).order_by(found.check)
+    failed = _failed_months(reader, window_months)
     for row in reader.select(query):
         blocking = str(row["blocking"]).lower()
         labels = {"asset": row["asset"], "check": row["check"], "blocking": blocking}
         page.add(CHECK, row["passed"], **labels)
+        page.add(CHECK_FAILED, failed.get(row["check"], 0), **labels)
+
+
+def _failed_months(reader: Reader, window_months: int) -> dict[str, int]:
+    """In how many months of the training window each check failed; those that never did are not in.
+
+    The window ends with the newest month that was checked.
+    """
+    newest = reader.newest(tables.check_result)
+    if newest is None:
+        return {}
+    found = tables.check_result.c
+    query = sa.select(found.check, sa.func.count().label("months")).where(
+        sa.not_(found.passed), found.month >= month_after(newest, 1 - window_months)
+    )
+    return {row["check"]: row["months"] for row in reader.select(query.group_by(found.check))}
 
 
 def _add_champion(page: Page, decisions: Sequence[Row]) -> None:

@@ -1,7 +1,7 @@
 """How Alembic reaches the metric store: over the connection that it is handed.
 
 Used by `metric_schema.py`. A new revision is drafted against a scratch database of the newest one:
-`alembic -x url=sqlite:///scratch.db revision --autogenerate -m "What changes" --rev-id 0005`, with
+`alembic -x url=sqlite:///scratch.db revision --autogenerate -m "What changes" --rev-id 0007`, with
 `script_location` in an `alembic.ini` of one's own. There is no way back but a backup: revisions
 have no `downgrade`, and older code refuses a newer store.
 """

@@ -19,7 +19,6 @@ from tip_assets.resources.metric_tables import (
     champion_history,
     check_result,
     drift,
-    landing,
     run_outcome,
 )
 
@@ -58,6 +57,24 @@ class MetricStore(dg.ConfigurableResource):
             return postgresql.insert(table)
         return sqlite.insert(table)
 
+    def upsert(
+        self, table: sa.Table, rows: Sequence[Row], only_if_changed: Sequence[str] = ()
+    ) -> None:
+        """Insert rows, each replacing the one of the same key, in one transaction.
+
+        `only_if_changed` names columns of which one must differ, or the row stays as it is.
+        """
+        with self.engine.begin() as connection:
+            for row in rows:
+                insert = self.insert(table).values(**row)
+                changed = [table.c[name] != insert.excluded[name] for name in only_if_changed]
+                upsert = insert.on_conflict_do_update(
+                    index_elements=list(table.primary_key.columns),
+                    set_=dict(row),
+                    where=sa.or_(*changed) if changed else None,
+                )
+                connection.execute(upsert)
+
     def replace_month(self, month: str, rows: Mapping[sa.Table, Sequence[Row]]) -> None:
         """Put a month's rows in place of what the tables hold of it, in one transaction."""
         with self.engine.begin() as connection:
@@ -68,32 +85,19 @@ class MetricStore(dg.ConfigurableResource):
 
     def record_decision(self, row: Row) -> None:
         """Write a row of the champion's history; the same cause replaces its row."""
-        self._upsert(champion_history, [row])
-
-    def record_landing(self, found: Mapping[str, Row]) -> None:
-        """Write what lies in the landing, by month; what has not changed is not written."""
-        known = {row["month"]: row for row in self.select(sa.select(landing))}
-        changed = [
-            {"month": month, **facts}
-            for month, facts in found.items()
-            if month not in known
-            or known[month]["files"] != facts["files"]
-            or in_utc(known[month]["at"]) != facts["at"]
-        ]
-        if changed:
-            self._upsert(landing, changed)
+        self.upsert(champion_history, [row])
 
     def record_checks(self, month: str, results: Iterable[Row]) -> None:
         """Write a month's check results; one that says what it said before stays untouched."""
         now = datetime.now(UTC)
         rows = [{"month": month, "since": now, **result} for result in results]
-        self._upsert(check_result, rows, only_if_changed=("passed", "words", "blocking"))
+        self.upsert(check_result, rows, only_if_changed=("passed", "words", "blocking"))
 
     def record_run(self, outcome: Row, successes: Mapping[str, datetime]) -> None:
         """Write how a run ended, and when each asset of its month was made."""
-        self._upsert(run_outcome, [outcome])
+        self.upsert(run_outcome, [outcome])
         made = [{"month": outcome["month"], "asset": a, "at": at} for a, at in successes.items()]
-        self._upsert(asset_success, made)
+        self.upsert(asset_success, made)
 
     def decision(self, month: str, version: int) -> Row | None:
         """The last decision on a month's version: made by the rule, or released by a person.
@@ -214,21 +218,6 @@ class MetricStore(dg.ConfigurableResource):
             if row["flagged"]:
                 found[row["month"]].add(row[name.name])
         return found
-
-    def _upsert(
-        self, table: sa.Table, rows: Sequence[Row], only_if_changed: Sequence[str] = ()
-    ) -> None:
-        """Insert rows, each replacing the one of the same key, in one transaction."""
-        with self.engine.begin() as connection:
-            for row in rows:
-                insert = self.insert(table).values(**row)
-                changed = [table.c[name] != insert.excluded[name] for name in only_if_changed]
-                upsert = insert.on_conflict_do_update(
-                    index_elements=list(table.primary_key.columns),
-                    set_=dict(row),
-                    where=sa.or_(*changed) if changed else None,
-                )
-                connection.execute(upsert)
 
     def select(self, query: sa.Select[Any]) -> list[Row]:
         """The rows of a query."""

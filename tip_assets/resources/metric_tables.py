@@ -9,13 +9,25 @@ import sqlalchemy as sa
 metadata = sa.MetaData()
 _MONTH = sa.String(7)
 
-# What lies in the landing, as the sensor or the month's ingestion saw it last.
+# What lies in the landing, as the sensor or the month's ingestion saw it last; `landing_log.py`
+# asks it.
 landing = sa.Table(
     "landing",
     metadata,
     sa.Column("month", _MONTH, primary_key=True),
     sa.Column("files", sa.Integer, nullable=False),
-    # When the newest of them came.
+    # The newest file's own time.
+    sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+    # Changes with any of the files; empty when there is none.
+    sa.Column("digest", sa.String(16), nullable=False),
+    # When the platform first saw files that no run had finished on, by its own clock.
+    sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
+)
+# When something was last looked at, whatever was found: `landing`, by the landing sensor.
+last_look = sa.Table(
+    "last_look",
+    metadata,
+    sa.Column("place", sa.String(20), primary_key=True),
     sa.Column("at", sa.DateTime(timezone=True), nullable=False),
 )
 ingestion = sa.Table(
@@ -200,6 +212,8 @@ run_outcome = sa.Table(
     sa.Column("ended_at", sa.DateTime(timezone=True), nullable=False),
     # A failure that is not a check's, in words.
     sa.Column("failure", sa.Text),
+    # The landing files that the run was of; empty when it was of none.
+    sa.Column("landing_digest", sa.String(16)),
 )
 asset_success = sa.Table(
     "asset_success",
@@ -246,4 +260,11 @@ prediction_log = sa.Table(
     # The landing file that the actual tip goes to, once: named before it is written.
     sa.Column("landing_file", sa.String(60), index=True),
     sa.Column("landed_at", sa.DateTime(timezone=True)),
+)
+# The months of told tips: the exporter asks at every scrape, and predictions may be millions.
+sa.Index(
+    "ix_prediction_log_told_month",
+    prediction_log.c.month,
+    sqlite_where=prediction_log.c.actual_at.is_not(None),
+    postgresql_where=prediction_log.c.actual_at.is_not(None),
 )

@@ -1,0 +1,35 @@
+"""Which files have landed and were run, when the landing was looked at, and told tips by month."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0006"
+down_revision = "0005"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+
+    op.create_table(
+        "last_look",
+        sa.Column("place", sa.String(length=20), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("place"),
+    )
+    op.add_column("run_outcome", sa.Column("landing_digest", sa.String(length=16)))
+    op.add_column("landing", sa.Column("digest", sa.String(length=16)))
+    op.add_column("landing", sa.Column("seen_at", sa.DateTime(timezone=True)))
+    # Of files that landed before, the newest one's time is the best that is known.
+    op.execute("update landing set digest = '', seen_at = at")
+    with op.batch_alter_table("landing") as landing:
+        landing.alter_column("digest", existing_type=sa.String(16), nullable=False)
+        landing.alter_column("seen_at", existing_type=sa.DateTime(timezone=True), nullable=False)
+    told = sa.text("actual_at is not null")
+    op.create_index(
+        "ix_prediction_log_told_month",
+        "prediction_log",
+        ["month"],
+        sqlite_where=told,
+        postgresql_where=told,
+    )
