@@ -35,6 +35,14 @@ class AppMetrics:
             ["source", "column", "reason"],
             registry=self.registry,
         )
+        # Its series are there from the start: one that is born at its full value has not
+        # increased, to Prometheus.
+        self._refusals = Counter(
+            "tips_app_refusals",
+            "Records refused, by where they were asked for.",
+            ["source"],
+            registry=self.registry,
+        )
         self._seconds = Histogram(
             "tips_app_prediction_seconds",
             "Time that a prediction for one form takes, interval and contributions included.",
@@ -55,6 +63,7 @@ class AppMetrics:
         self._age.set(float("nan"))
         for source in (FORM, FILE):
             self._predictions.labels(source)
+            self._refusals.labels(source)
 
     def predicted(self, source: str, count: int = 1) -> None:
         """Count predictions that were made."""
@@ -64,6 +73,7 @@ class AppMetrics:
         """Count refused records by column and reason; both are the contract's words, so few."""
         for (column, reason), count in reasons.items():
             self._refused.labels(source, column, reason).inc(count)
+        self._refusals.labels(source).inc(reasons.total())
 
     def took(self, seconds: float) -> None:
         """Note how long a prediction for one form took."""
@@ -81,7 +91,12 @@ def expose(metrics: AppMetrics, host: str, port: int) -> bool:
     """Let Prometheus read the numbers; False when the port is taken: the app goes on without."""
     try:
         start_http_server(port, host, registry=metrics.registry)
-    except OSError:
-        logger.warning("port %d is taken: nothing is exposed to Prometheus", port)
+    except OSError as error:
+        logger.warning(
+            "port %d, meant for the app's own numbers, cannot be opened (%s): Prometheus cannot "
+            "read them; stop who has it or set TIPS_APP_METRICS_PORT",
+            port,
+            error.strerror,
+        )
         return False
     return True

@@ -58,7 +58,7 @@ HERE = Path(__file__).parent
 st.set_page_config(page_title="Waiter tips", page_icon=HERE / "icon.svg", layout="wide")
 st.logo(HERE / "logo.svg", icon_image=HERE / "icon.svg", size="large")
 give_up_soon()
-predictions()  # begins to load the champion, whoever asks first
+predictions()  # there since the start of the process, unless it was started by `streamlit run`
 if is_let_in():
     page = st.navigation(PAGES)
     if "is_logged_in" in st.user:

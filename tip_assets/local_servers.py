@@ -27,7 +27,6 @@ from tip_assets.settings import Settings
 
 HOST = "127.0.0.1"
 READY_WITHIN_SECONDS = 180
-APP = Path(__file__).parents[1] / "app" / "main.py"
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ def app_server(settings: Settings) -> Server:
     }
     if settings.app_secrets:
         options["secrets.files"] = str(Path(settings.app_secrets).resolve())
-    command = [sys.executable, "-m", "streamlit", "run", str(APP)]
+    command = [sys.executable, "-P", "-m", "app"]  # not what the folder of the shell calls `app`
     command += [f"--{name}={value}" for name, value in options.items()]
     command += [f"--server.allowedHosts={name}" for name in _names_of_app(settings)]
     return Server(

@@ -84,7 +84,10 @@ class Settings(BaseSettings):
         5_000_000, ge=1, description="Most rows of a file that is uploaded to the app."
     )
     app_metrics_port: int = Field(
-        9092, ge=0, description="Port of the app's own numbers for Prometheus; 0: none."
+        9092,
+        ge=0,
+        le=65535,
+        description="Port of the app's own numbers for Prometheus; 0: none.",
     )
     exporter_port: int = Field(9091, description="Port of the platform's numbers for Prometheus.")
     exporter_host: str = Field(
@@ -92,6 +95,10 @@ class Settings(BaseSettings):
     )
     prometheus_port: int = Field(9090, description="Port of the Prometheus of `make stack`.")
     alertmanager_port: int = Field(9093, description="Port of the Alertmanager of `make stack`.")
+    # Not its own 3000: Dagster has that.
+    grafana_port: int = Field(
+        3001, description="Port of the Grafana of `make stack`, which starts it if it is installed."
+    )
     alert_sns_topic_arn: str = Field(
         "",
         pattern=_TOPIC,

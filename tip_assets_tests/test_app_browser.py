@@ -5,6 +5,8 @@
 
 import base64
 import json
+import time
+from collections.abc import Iterator
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,8 @@ from tip_assets.resources.model_registry import ModelRegistry
 from tip_assets.settings import Settings
 from tip_assets.simulate import Change, land_generated, land_sample
 from tip_assets_tests.app_place import DESKTOP, PHONE, Visit, chromium, running_app
+from tip_assets_tests.exporter_place import Samples, scraped, value
+from tip_assets_tests.ports import free_port
 from tip_assets_tests.processes import finish, log_of, start
 
 pytestmark = pytest.mark.services
@@ -52,9 +56,23 @@ def platform(tmp_path_factory) -> Settings:
 
 
 @pytest.fixture(scope="module")
-def address(platform):
-    with running_app(Path(platform.storage)) as address:
-        yield address
+def unvisited(platform) -> Iterator[tuple[str, Samples]]:
+    """The app's address, and what Prometheus has read before anybody came."""
+    port = str(free_port())
+    with running_app(Path(platform.storage), TIPS_APP_METRICS_PORT=port) as address:
+        deadline = time.monotonic() + 60
+        while True:
+            found = scraped(f"http://127.0.0.1:{port}/metrics")
+            if value(found, "tips_app_model_info", version="1", month="2024-01"):
+                break
+            assert time.monotonic() < deadline, found
+            time.sleep(0.2)
+        yield address, found
+
+
+@pytest.fixture(scope="module")
+def address(unvisited) -> str:
+    return unvisited[0]
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +88,14 @@ def visit(browser: Browser, address: str):
     visit.open(address)
     yield visit
     page.close()
+
+
+def test_numbers_and_model_are_there_before_anybody_comes(unvisited):
+    """An app that was started again and has no visitor is not down, and not without champion."""
+    _, found = unvisited
+    for source in ("form", "file"):
+        assert value(found, "tips_app_predictions_total", source=source) == 0
+        assert value(found, "tips_app_refusals_total", source=source) == 0
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
@@ -205,7 +231,7 @@ def test_only_the_apps_own_pages_may_talk_to_it(address, host, origin, status):
     connection = HTTPConnection("127.0.0.1", int(port), timeout=10)
     key = base64.b64encode(b"sixteen letters!").decode()
     connection.putrequest("GET", "/_stcore/stream", skip_host=True)
-    for name, value in {
+    for name, words in {
         "Host": f"{host}:{port}",
         "Origin": f"{origin}:{port}" if "127" in origin else origin,
         "Connection": "Upgrade",
@@ -213,7 +239,7 @@ def test_only_the_apps_own_pages_may_talk_to_it(address, host, origin, status):
         "Sec-WebSocket-Key": key,
         "Sec-WebSocket-Version": "13",
     }.items():
-        connection.putheader(name, value)
+        connection.putheader(name, words)
     connection.endheaders()
     assert connection.getresponse().status == status
     connection.close()

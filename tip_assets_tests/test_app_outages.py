@@ -1,5 +1,6 @@
 """Predictions go on while the model changes, or what the app asks is away."""
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from app.champion_cache import ChampionCache
 from app.predictions import predictions
 from tip_assets import contract
 from tip_assets.resources.model_registry import CHAMPION, ModelRegistry
+from tip_assets.settings import get_settings
 from tip_assets_tests.prediction_pages import (
     MONTH,
     RECORD,
@@ -87,6 +89,19 @@ def test_a_registry_that_never_answers_is_told_of(storage):
     assert "has not said for 100 seconds which model serves" in cache.serving().trouble
     assert cache.serving().model is made[0]
     cache.stop()
+
+
+def test_the_app_answers_when_the_port_of_its_numbers_is_taken(storage, monkeypatch, caplog):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        monkeypatch.setenv("TIPS_APP_METRICS_PORT", str(port))
+        get_settings.cache_clear()
+        assert predictions().predict(RECORD).answer.version.number == 1
+    (words,) = [
+        record.getMessage() for record in caplog.records if str(port) in record.getMessage()
+    ]
+    assert f"port {port}, meant for the app's own numbers, cannot be opened" in words
+    assert "TIPS_APP_METRICS_PORT" in words
 
 
 def test_predictions_wait_for_a_database_that_is_away(storage):

@@ -168,26 +168,35 @@ def test_a_bad_file_gets_a_sentence(storage, name, content, reason):
 
 def test_prometheus_reads_what_was_answered(storage, tmp_path):
     room = predictions()
+
+    def numbers() -> dict[tuple[str, ...], float]:
+        text = generate_latest(room.metrics.registry).decode()
+        return {
+            (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+        }
+
+    found = numbers()  # what is counted later has increased, to Prometheus
+    for counted in ("predictions", "refusals"):
+        for source in ("form", "file"):
+            assert found[f"tips_app_{counted}_total", source] == 0
     for _ in range(3):
         room.predict(RECORD)
     with pytest.raises(Refused):
         room.predict(RECORD | {"size": 99})
     bills = tmp_path / "bills.csv"
-    pd.DataFrame([RECORD, RECORD | {"day": "x"}]).to_csv(bills, index=False)
+    pd.DataFrame([RECORD, *[RECORD | {"day": "x"}] * 2]).to_csv(bills, index=False)
     room.score(bills, tmp_path, lambda _: None)
-    found = {
-        (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
-        for family in text_string_to_metric_families(
-            generate_latest(room.metrics.registry).decode()
-        )
-        for sample in family.samples
-    }
+    found = numbers()
     assert found["tips_app_predictions_total", "form"] == 3
     assert found["tips_app_predictions_total", "file"] == 1
     assert found["tips_app_prediction_seconds_count",] == 3
     refused = "must be at most 20 people"
     assert found["tips_app_refused_rows_total", "size", refused, "form"] == 1
     days = "is not one of Thur, Fri, Sat, Sun, Mon, Tue, Wed"
-    assert found["tips_app_refused_rows_total", "day", days, "file"] == 1
+    assert found["tips_app_refused_rows_total", "day", days, "file"] == 2
+    assert found["tips_app_refusals_total", "form"] == 1
+    assert found["tips_app_refusals_total", "file"] == 2
     assert found["tips_app_model_info", "2024-01", "1"] == 1
     assert 0 < found["tips_app_model_age_seconds",] < 3600
