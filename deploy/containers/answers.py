@@ -1,0 +1,8 @@
+#!/usr/bin/env -S python3 -I
+"""Whether a server of this container answers: answers URL. For health checks; images have no curl."""
+
+import sys
+import urllib.request
+
+with urllib.request.urlopen(sys.argv[1], timeout=8) as answer:
+    sys.exit(answer.status != 200)
