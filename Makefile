@@ -72,6 +72,8 @@ lock: $(VENV)/.uv  ## Resolve and hash the dependencies again
 	@uv pip compile -q pyproject.toml --generate-hashes --no-header -o requirements.lock
 	@uv pip compile -q pyproject.toml --extra stack -c requirements.lock --generate-hashes --no-header -o requirements-stack.lock
 	@uv pip compile -q pyproject.toml --extra dev --extra stack -c requirements.lock --generate-hashes --no-header -o requirements-dev.lock
+	@cd deploy/terraform && uv pip compile -q checkov.in --generate-hashes --no-header -o checkov.lock
+	@cd deploy/terraform && uv pip compile -q provider-schema.in --no-deps --generate-hashes --no-header -o provider-schema.lock
 	@touch $(VENV)/.uv
 
 clean:  ## Remove the virtual environment; data stays
@@ -105,8 +107,18 @@ $(VENV)/.ready-stack: $(VENV)/.ready requirements-stack.lock
 	@sh deploy/install-servers.sh $(POSTGRES) $(PROMETHEUS)
 	@touch $@
 
-$(VENV)/.ready-dev: $(VENV)/.ready-stack requirements-dev.lock
+$(VENV)/.ready-dev: $(VENV)/.ready-stack requirements-dev.lock $(VENV)/.ready-infrastructure
 	@echo "Set-up: installing what the tests need ..."
 	@VIRTUAL_ENV=$(VENV) $(install) --require-hashes -r requirements-dev.lock
 	@sh deploy/install-servers.sh $(CHROMIUM)
+	@touch $@
+
+# What checks deploy/terraform: checkov, and the 59 MB of the AWS provider's schema.
+INFRASTRUCTURE := deploy/terraform
+$(VENV)/.ready-infrastructure: $(VENV)/.uv $(INFRASTRUCTURE)/checkov.lock $(INFRASTRUCTURE)/provider-schema.lock
+	@uv venv -q --clear $(VENV)/checkov
+	@VIRTUAL_ENV=$(VENV)/checkov uv pip install -q --no-deps --require-hashes -r $(INFRASTRUCTURE)/checkov.lock
+	@rm -rf $(VENV)/provider-schema
+	@$(BIN)/python -m pip download -q --disable-pip-version-check --no-deps --require-hashes \
+		-d $(VENV)/provider-schema -r $(INFRASTRUCTURE)/provider-schema.lock
 	@touch $@

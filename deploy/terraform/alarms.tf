@@ -1,0 +1,115 @@
+# Logs, and what wakes somebody. What goes wrong in a month is told by the platform itself, through
+# the same topic; these are for when it cannot (docs/aws.md says which alert is told by whom).
+
+locals {
+  # A service that writes nothing to CloudWatch's own CPU metric has no task.
+  must_live = { for name, service in local.services : name => service if var.running }
+}
+
+resource "aws_cloudwatch_log_group" "place" {
+  for_each = local.roles
+
+  name              = "/${var.name}/${each.key}"
+  retention_in_days = var.log_days
+  kms_key_id        = aws_kms_key.platform.arn
+}
+
+resource "aws_cloudwatch_log_group" "database" {
+  for_each = toset(["postgresql", "upgrade"])
+
+  name              = "/aws/rds/instance/${var.name}/${each.key}"
+  retention_in_days = var.log_days
+  kms_key_id        = aws_kms_key.platform.arn
+}
+
+resource "aws_cloudwatch_log_group" "rejected_traffic" {
+  name              = "/${var.name}/rejected-traffic"
+  retention_in_days = var.log_days
+  kms_key_id        = aws_kms_key.platform.arn
+}
+
+resource "aws_cloudwatch_metric_alarm" "service_is_down" {
+  for_each = local.must_live
+
+  alarm_name        = "${var.name}-${each.key}-is-down"
+  alarm_description = "No task of ${each.key} has run for ten minutes. Its log: /${var.name}/${each.key}"
+  namespace         = "AWS/ECS"
+  metric_name       = "CPUUtilization"
+  statistic         = "SampleCount"
+  dimensions = {
+    ClusterName = aws_ecs_cluster.platform.name
+    ServiceName = aws_ecs_service.service[each.key].name
+  }
+  comparison_operator = "LessThanThreshold"
+  threshold           = 1
+  period              = 300
+  evaluation_periods  = 2
+  treat_missing_data  = "breaching"
+  alarm_actions       = [aws_sns_topic.messages.arn]
+  ok_actions          = [aws_sns_topic.messages.arn]
+}
+
+resource "aws_cloudwatch_metric_alarm" "site_is_down" {
+  for_each = { for name, site in local.sites : name => site if var.running }
+
+  alarm_name        = "${var.name}-${each.key}-does-not-answer"
+  alarm_description = "https://${each.value.host} has had no healthy server for five minutes."
+  namespace         = "AWS/ApplicationELB"
+  metric_name       = "HealthyHostCount"
+  statistic         = "Maximum"
+  dimensions = {
+    LoadBalancer = aws_lb.platform.arn_suffix
+    TargetGroup  = aws_lb_target_group.site[each.key].arn_suffix
+  }
+  comparison_operator = "LessThanThreshold"
+  threshold           = 1
+  period              = 60
+  evaluation_periods  = 5
+  treat_missing_data  = "breaching"
+  alarm_actions       = [aws_sns_topic.messages.arn]
+  ok_actions          = [aws_sns_topic.messages.arn]
+}
+
+resource "aws_cloudwatch_metric_alarm" "site_fails" {
+  for_each = local.sites
+
+  alarm_name        = "${var.name}-${each.key}-fails"
+  alarm_description = "https://${each.value.host} has answered ten requests of five minutes with an error of its own."
+  namespace         = "AWS/ApplicationELB"
+  metric_name       = "HTTPCode_Target_5XX_Count"
+  statistic         = "Sum"
+  dimensions = {
+    LoadBalancer = aws_lb.platform.arn_suffix
+    TargetGroup  = aws_lb_target_group.site[each.key].arn_suffix
+  }
+  comparison_operator = "GreaterThanOrEqualToThreshold"
+  threshold           = 10
+  period              = 300
+  evaluation_periods  = 1
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [aws_sns_topic.messages.arn]
+  ok_actions          = [aws_sns_topic.messages.arn]
+}
+
+resource "aws_cloudwatch_metric_alarm" "database" {
+  for_each = {
+    disk        = { metric = "FreeStorageSpace", below = true, threshold = var.database_gigabytes * 200000000, words = "Less than a fifth of the first disk is free." }
+    processor   = { metric = "CPUUtilization", below = false, threshold = 80, words = "Busy for a quarter of an hour." }
+    memory      = { metric = "FreeableMemory", below = true, threshold = 64000000, words = "Less than 64 MB of memory are free." }
+    connections = { metric = "DatabaseConnections", below = false, threshold = 80, words = "The smallest machine takes about 110 connections." }
+  }
+
+  alarm_name          = "${var.name}-database-${each.key}"
+  alarm_description   = "The database: ${each.value.words}"
+  namespace           = "AWS/RDS"
+  metric_name         = each.value.metric
+  statistic           = "Average"
+  dimensions          = { DBInstanceIdentifier = aws_db_instance.platform.identifier }
+  comparison_operator = each.value.below ? "LessThanThreshold" : "GreaterThanThreshold"
+  threshold           = each.value.threshold
+  period              = 300
+  evaluation_periods  = 3
+  treat_missing_data  = "breaching"
+  alarm_actions       = [aws_sns_topic.messages.arn]
+  ok_actions          = [aws_sns_topic.messages.arn]
+}

@@ -1,0 +1,80 @@
+# Whom the platform tells, and what others learn of it.
+
+locals {
+  parameter_prefix = "/${var.name}"
+
+  # Written by the platform itself, when they change.
+  told_by_platform = ["artifact_paths", "logged_model"]
+}
+
+resource "aws_sns_topic" "messages" {
+  name              = "${var.name}-messages"
+  display_name      = var.name
+  kms_master_key_id = aws_kms_key.platform.key_id
+}
+
+resource "aws_sns_topic_subscription" "told" {
+  for_each = var.told
+
+  topic_arn = aws_sns_topic.messages.arn
+  protocol  = "email"
+  endpoint  = each.key
+}
+
+resource "aws_sns_topic_policy" "messages" {
+  arn    = aws_sns_topic.messages.arn
+  policy = data.aws_iam_policy_document.messages.json
+}
+
+data "aws_iam_policy_document" "messages" {
+  statement {
+    sid       = "Alarms"
+    actions   = ["sns:Publish"]
+    resources = [aws_sns_topic.messages.arn]
+
+    principals {
+      type        = "Service"
+      identifiers = ["cloudwatch.amazonaws.com"]
+    }
+
+    condition {
+      test     = "StringEquals"
+      variable = "aws:SourceAccount"
+      values   = [var.account_id]
+    }
+  }
+
+  statement {
+    sid       = "OnlyTls"
+    effect    = "Deny"
+    actions   = ["sns:Publish"]
+    resources = [aws_sns_topic.messages.arn]
+
+    principals {
+      type        = "*"
+      identifiers = ["*"]
+    }
+
+    condition {
+      test     = "Bool"
+      variable = "aws:SecureTransport"
+      values   = ["false"]
+    }
+  }
+}
+
+# What a platform elsewhere, or a person's shell, needs to find this one: TIPS_PARAMETER_PREFIX alone.
+resource "aws_ssm_parameter" "setting" {
+  #checkov:skip=CKV2_AWS_34:Addresses, not secrets: whoever may read a parameter at all may read these
+  #checkov:skip=CKV_AWS_337:Addresses, not secrets: whoever may read a parameter at all may read these
+  for_each = {
+    initial_paths        = jsonencode({ storage = local.environment.TIPS_STORAGE })
+    tracking_server_host = local.environment.MLFLOW_TRACKING_URI
+    sns_topic_arn        = aws_sns_topic.messages.arn
+  }
+
+  name        = "${local.parameter_prefix}/${each.key}"
+  description = "Setting of ${var.name} (README.md)"
+  type        = "String"
+  value       = each.value
+}

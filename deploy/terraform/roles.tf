@@ -1,0 +1,212 @@
+# What each service and task may do. An `execution` role is ECS's own, before a task starts; a `task`
+# role is the platform's code's. Its rights are the calls that the code makes, recorded while the
+# tests run, no more and no fewer (tip_assets_tests/test_terraform_rights.py).
+
+locals {
+  bucket_arn = "arn:aws:s3:::${local.bucket}"
+  objects    = "${local.bucket_arn}/${local.prefix}"
+  parameters = "arn:aws:ssm:${var.region}:${var.account_id}:parameter${local.parameter_prefix}"
+
+  # Tasks are named when they start.
+  tasks_of_cluster = "arn:aws:ecs:${var.region}:${var.account_id}:task/${var.name}/*"
+  month            = "arn:aws:ecs:${var.region}:${var.account_id}:task-definition/${var.name}-run:*"
+
+  # Who => what => to what. A role that is not here has no rights at all.
+  rights = {
+    # Somebody who ends a run in the browser ends its task.
+    webserver = {
+      "ecs:DescribeTaskDefinition" = ["*"]
+      "ecs:DescribeTasks"          = [local.tasks_of_cluster]
+      "ecs:StopTask"               = [local.tasks_of_cluster]
+    }
+
+    # Launches months, looks whether they live, reads the last words of those that do not.
+    daemon = {
+      "ecs:DescribeTaskDefinition" = ["*"]
+      "ecs:DescribeTasks"          = [local.tasks_of_cluster]
+      "ecs:RunTask"                = [local.month]
+      "ecs:StopTask"               = [local.tasks_of_cluster]
+      "ecs:TagResource"            = [local.tasks_of_cluster]
+      "iam:PassRole"               = [aws_iam_role.execution["run"].arn, aws_iam_role.task["run"].arn]
+      "logs:GetLogEvents"          = ["${aws_cloudwatch_log_group.place["run"].arn}:log-stream:*"]
+    }
+
+    # Sensors: what has landed, what a run has left, whom to tell.
+    code-location = {
+      "s3:ListBucket"     = [local.bucket_arn]
+      "s3:GetObject"      = ["${local.objects}/assets/*"]
+      "sns:Publish"       = [aws_sns_topic.messages.arn]
+      "ssm:GetParameters" = ["${local.parameters}/*"]
+      "ssm:PutParameter"  = [for name in local.told_by_platform : "${local.parameters}/${name}"]
+    }
+
+    # A month.
+    run = {
+      "s3:ListBucket" = [local.bucket_arn]
+      "s3:GetObject"  = ["${local.objects}/*"]
+      "s3:PutObject"  = [for kind in local.made_by_months : "${local.objects}/${kind}/*"]
+    }
+
+    # A person at the command line: a month, a release, a rollback.
+    operator = {
+      "s3:ListBucket"     = [local.bucket_arn]
+      "s3:GetObject"      = ["${local.objects}/*"]
+      "s3:PutObject"      = [for kind in local.made_by_months : "${local.objects}/${kind}/*"]
+      "sns:Publish"       = [aws_sns_topic.messages.arn]
+      "ssm:GetParameters" = ["${local.parameters}/*"]
+      "ssm:PutParameter"  = [for name in local.told_by_platform : "${local.parameters}/${name}"]
+    }
+
+    # Shows artifacts; whoever logs them writes them to the bucket itself.
+    mlflow = {
+      "s3:ListBucket" = [local.bucket_arn]
+      "s3:GetObject"  = ["${local.objects}/mlflow/*"]
+    }
+
+    # Loads the champion, shows reports, lands the tips that people tell.
+    app = {
+      "s3:ListBucket" = [local.bucket_arn]
+      "s3:GetObject"  = [for kind in ["mlflow", "reports"] : "${local.objects}/${kind}/*"]
+      "s3:PutObject"  = ["${local.objects}/landing/*"]
+    }
+  }
+
+  made_by_months = ["assets", "mlflow", "quarantine", "reports"]
+
+  roles = setunion(keys(local.services), keys(local.tasks))
+}
+
+data "aws_iam_policy_document" "ecs_tasks" {
+  statement {
+    actions = ["sts:AssumeRole"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["ecs-tasks.amazonaws.com"]
+    }
+
+    condition {
+      test     = "StringEquals"
+      variable = "aws:SourceAccount"
+      values   = [var.account_id]
+    }
+  }
+}
+
+resource "aws_iam_role" "task" {
+  for_each = local.roles
+
+  name               = "${var.name}-${each.key}"
+  description        = "The code of ${each.key}"
+  assume_role_policy = data.aws_iam_policy_document.ecs_tasks.json
+}
+
+data "aws_iam_policy_document" "task" {
+  #checkov:skip=CKV_AWS_356:ecs:DescribeTaskDefinition cannot be granted for one task definition; it tells of no secret
+  for_each = local.rights
+
+  dynamic "statement" {
+    for_each = each.value
+
+    content {
+      actions   = [statement.key]
+      resources = statement.value
+    }
+  }
+}
+
+resource "aws_iam_role_policy" "task" {
+  for_each = local.rights
+
+  name   = "calls-of-the-code"
+  role   = aws_iam_role.task[each.key].id
+  policy = data.aws_iam_policy_document.task[each.key].json
+}
+
+resource "aws_iam_role" "execution" {
+  for_each = local.roles
+
+  name               = "${var.name}-${each.key}-start"
+  description        = "ECS, when it starts ${each.key}"
+  assume_role_policy = data.aws_iam_policy_document.ecs_tasks.json
+}
+
+# The image, the log, and the secrets of this one.
+data "aws_iam_policy_document" "execution" {
+  #checkov:skip=CKV_AWS_356:ecr:GetAuthorizationToken knows no resource
+  for_each = merge(local.services, local.tasks)
+
+  statement {
+    actions   = ["ecr:GetAuthorizationToken"]
+    resources = ["*"]
+  }
+
+  statement {
+    actions   = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+    resources = [aws_ecr_repository.image[each.value.image].arn]
+  }
+
+  statement {
+    actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+    resources = ["${aws_cloudwatch_log_group.place[each.key].arn}:log-stream:*"]
+  }
+
+  statement {
+    actions   = ["secretsmanager:GetSecretValue"]
+    resources = [for name in each.value.secrets : local.secrets[name]]
+  }
+
+  # The administrator's password, for the task that makes databases and no other.
+  dynamic "statement" {
+    for_each = each.key == "databases" ? [local.admin_secret] : []
+
+    content {
+      actions   = ["secretsmanager:GetSecretValue"]
+      resources = [statement.value]
+    }
+  }
+}
+
+resource "aws_iam_role_policy" "execution" {
+  for_each = local.roles
+
+  name   = "start"
+  role   = aws_iam_role.execution[each.key].id
+  policy = data.aws_iam_policy_document.execution[each.key].json
+}
+
+data "aws_iam_policy_document" "flow_logs_assume" {
+  statement {
+    actions = ["sts:AssumeRole"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["vpc-flow-logs.amazonaws.com"]
+    }
+
+    condition {
+      test     = "StringEquals"
+      variable = "aws:SourceAccount"
+      values   = [var.account_id]
+    }
+  }
+}
+
+resource "aws_iam_role" "flow_log" {
+  name               = "${var.name}-flow-log"
+  description        = "The network, when it tells whom it turned away"
+  assume_role_policy = data.aws_iam_policy_document.flow_logs_assume.json
+}
+
+data "aws_iam_policy_document" "flow_log" {
+  statement {
+    actions   = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
+    resources = [aws_cloudwatch_log_group.rejected_traffic.arn, "${aws_cloudwatch_log_group.rejected_traffic.arn}:log-stream:*"]
+  }
+}
+
+resource "aws_iam_role_policy" "flow_log" {
+  name   = "write"
+  role   = aws_iam_role.flow_log.id
+  policy = data.aws_iam_policy_document.flow_log.json
+}

@@ -1,0 +1,282 @@
+# What may differ between deployments. What must be said has no default: it belongs to somebody.
+
+variable "name" {
+  description = "Name of the deployment, and the beginning of every name within it."
+  type        = string
+  default     = "tip-platform"
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,18}[a-z0-9]$", var.name))
+    error_message = "The name is 3 to 20 small letters, digits and hyphens, a letter first."
+  }
+}
+
+variable "account_id" {
+  description = "AWS account to deploy to; Terraform refuses to touch another."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[0-9]{12}$", var.account_id))
+    error_message = "An account is a number of 12 digits."
+  }
+}
+
+variable "region" {
+  description = "AWS region to deploy to."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
+    error_message = "A region is a name such as eu-central-1."
+  }
+}
+
+variable "network" {
+  description = "Private addresses of the platform's network, a /16 to /20."
+  type        = string
+  default     = "10.42.0.0/16"
+
+  validation {
+    condition = (
+      can(cidrhost(var.network, 0)) &&
+      can(regex("^(10\\.|172\\.(1[6-9]|2[0-9]|3[01])\\.|192\\.168\\.).*/(1[6-9]|20)$", var.network))
+    )
+    error_message = "The network is private (RFC 1918), from /16 to /20."
+  }
+}
+
+variable "zones" {
+  description = "Letters of the two availability zones of the region, which cannot be changed later."
+  type        = list(string)
+  default     = ["a", "b"]
+
+  validation {
+    condition     = length(distinct(var.zones)) == 2 && alltrue([for letter in var.zones : can(regex("^[a-f]$", letter))])
+    error_message = "Two letters of zones, such as a and b."
+  }
+}
+
+variable "endpoint_zones" {
+  description = "In how many availability zones AWS's own services have an address; each is paid for."
+  type        = number
+
+  validation {
+    condition     = contains([1, 2], var.endpoint_zones)
+    error_message = "The network has two zones: 1 or 2."
+  }
+}
+
+variable "metrics_readers" {
+  description = "Private addresses, of a peered network or a VPN, whose Prometheus may scrape."
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition = alltrue([
+      for addresses in var.metrics_readers :
+      can(cidrhost(addresses, 0)) && can(regex("^(10\\.|172\\.(1[6-9]|2[0-9]|3[01])\\.|192\\.168\\.)", addresses))
+    ])
+    error_message = "Only private addresses (RFC 1918) may read the metrics."
+  }
+}
+
+variable "database_version" {
+  description = "Major version of Postgres."
+  type        = string
+  default     = "17"
+
+  validation {
+    condition     = contains(["15", "16", "17"], var.database_version)
+    error_message = "The platform is known to work with Postgres 15, 16 and 17."
+  }
+}
+
+variable "database_class" {
+  description = "Machine of the database."
+  type        = string
+
+  validation {
+    condition     = can(regex("^db\\.[a-z0-9]+\\.[a-z0-9]+$", var.database_class))
+    error_message = "A machine is a name such as db.t4g.micro."
+  }
+}
+
+variable "database_gigabytes" {
+  description = "Disk of the database; it grows by itself to the fivefold."
+  type        = number
+
+  validation {
+    condition     = var.database_gigabytes >= 20 && var.database_gigabytes <= 1000
+    error_message = "The disk has 20 to 1000 GB."
+  }
+}
+
+variable "database_standby" {
+  description = "Whether a second machine in the other zone takes over when the first fails."
+  type        = bool
+}
+
+variable "backup_days" {
+  description = "Days for which the database can be put back to any second, and deleted objects kept."
+  type        = number
+
+  validation {
+    condition     = var.backup_days >= 7 && var.backup_days <= 35
+    error_message = "Backups are kept for 7 to 35 days."
+  }
+}
+
+variable "password_version" {
+  description = "Count it up to give every tool a new database password (docs/aws.md)."
+  type        = number
+  default     = 1
+
+  validation {
+    condition     = var.password_version >= 1 && floor(var.password_version) == var.password_version
+    error_message = "The version is a whole number from 1."
+  }
+}
+
+variable "log_days" {
+  description = "Days for which logs are kept."
+  type        = number
+
+  validation {
+    condition     = contains([365, 400, 545, 731, 1096], var.log_days)
+    error_message = "CloudWatch keeps logs for 365, 400, 545, 731 or 1096 days."
+  }
+}
+
+variable "domain" {
+  description = "Name of the app on the web; Dagster and MLflow are at dagster. and mlflow. before it."
+  type        = string
+
+  validation {
+    condition     = can(regex("^([a-z0-9]([a-z0-9-]*[a-z0-9])?\\.)+[a-z]{2,}$", var.domain))
+    error_message = "A domain is a name such as tips.example.org, in small letters."
+  }
+}
+
+variable "hosted_zone" {
+  description = "Id of the Route 53 zone that the domain lies in."
+  type        = string
+
+  validation {
+    condition     = can(regex("^Z[A-Z0-9]+$", var.hosted_zone))
+    error_message = "The id of a zone begins with Z."
+  }
+}
+
+variable "visitors" {
+  description = "Addresses from which the pages may be asked for; everybody has to log in."
+  type        = set(string)
+  default     = ["0.0.0.0/0"]
+
+  validation {
+    condition     = alltrue([for addresses in var.visitors : can(cidrhost(addresses, 0))])
+    error_message = "Addresses are told as 203.0.113.0/24."
+  }
+}
+
+variable "identity_provider" {
+  description = "OpenID Connect provider that says who somebody is. Whom it lets in, comes in."
+  type = object({
+    issuer                 = string
+    authorization_endpoint = string
+    token_endpoint         = string
+    user_info_endpoint     = string
+    client_id              = string
+    # Name of a secret in Secrets Manager that holds the client's secret and nothing else.
+    client_secret_name = string
+  })
+
+  validation {
+    condition = alltrue([
+      for address in [
+        var.identity_provider.issuer,
+        var.identity_provider.authorization_endpoint,
+        var.identity_provider.token_endpoint,
+        var.identity_provider.user_info_endpoint,
+      ] : startswith(address, "https://")
+    ])
+    error_message = "Every address of the identity provider begins with https://."
+  }
+}
+
+variable "told" {
+  description = "E-mail addresses that get the platform's messages and alarms; each is asked to confirm."
+  type        = set(string)
+
+  validation {
+    condition     = length(var.told) > 0 && alltrue([for address in var.told : can(regex("^[^@ ]+@[^@ ]+\\.[^@ ]+$", address))])
+    error_message = "At least one e-mail address, or nobody learns of anything."
+  }
+}
+
+variable "image_tag" {
+  description = "Tag of the images to run, such as the commit they were built from; tags never move."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-zA-Z0-9_.-]{1,128}$", var.image_tag)) && var.image_tag != "latest"
+    error_message = "A tag that names one image for ever."
+  }
+}
+
+variable "running" {
+  description = "Whether the services run; false until `tips databases` has run for the first time."
+  type        = bool
+  default     = true
+}
+
+variable "sizes" {
+  description = "CPU (1024 is one core) and memory (MB) of each service and task."
+  type        = map(object({ cpu = number, memory = number }))
+
+  validation {
+    condition = toset(keys(var.sizes)) == toset([
+      "app", "code-location", "daemon", "databases", "exporter", "mlflow", "operator", "run", "webserver",
+    ])
+    error_message = "A size for each of app, code-location, daemon, databases, exporter, mlflow, operator, run, webserver."
+  }
+
+  # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html
+  validation {
+    condition = alltrue([
+      for size in values(var.sizes) : (
+        size.cpu == 256 ? contains([512, 1024, 2048], size.memory) :
+        size.cpu == 512 ? size.memory >= 1024 && size.memory <= 4096 && size.memory % 1024 == 0 :
+        size.cpu == 1024 ? size.memory >= 2048 && size.memory <= 8192 && size.memory % 1024 == 0 :
+        size.cpu == 2048 ? size.memory >= 4096 && size.memory <= 16384 && size.memory % 1024 == 0 :
+        size.cpu == 4096 ? size.memory >= 8192 && size.memory <= 30720 && size.memory % 1024 == 0 :
+        false
+      )
+    ])
+    error_message = "Fargate does not have a task of such a size."
+  }
+}
+
+variable "app_copies" {
+  description = "How many copies of the app run; from two on, one that fails is not noticed."
+  type        = number
+
+  validation {
+    condition     = var.app_copies >= 1 && var.app_copies <= 10
+    error_message = "From 1 to 10 copies."
+  }
+}
+
+variable "settings" {
+  description = "Settings of the platform, by their variables (README.md); never a secret."
+  type        = map(string)
+  default     = {}
+
+  validation {
+    condition = alltrue([
+      for name in keys(var.settings) : startswith(name, "TIPS_") && !contains([
+        "TIPS_DAGSTER_STORAGE", "TIPS_METRIC_STORE", "TIPS_METRIC_READER", "TIPS_POSTGRES_ADMIN", "TIPS_STORAGE",
+      ], name)
+    ])
+    error_message = "Settings are TIPS_ variables; where things are stored is said by Terraform itself."
+  }
+}

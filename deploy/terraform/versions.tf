@@ -1,0 +1,33 @@
+# The tip platform on AWS. What is here, what it costs and how it is brought up: docs/aws.md.
+
+terraform {
+  # Passwords that are in no state file are of 1.11.
+  required_version = "~> 1.11"
+
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = "~> 6.25"
+    }
+  }
+
+  # Bucket, key and region are told at `terraform init`: they are of whoever deploys. The lock is an
+  # object beside the state.
+  backend "s3" {
+    encrypt      = true
+    use_lockfile = true
+  }
+}
+
+provider "aws" {
+  region = var.region
+
+  # Another account's credentials in the shell change nothing.
+  allowed_account_ids = [var.account_id]
+
+  default_tags {
+    tags = {
+      Platform = var.name
+    }
+  }
+}
