@@ -18,8 +18,8 @@ WORKFLOWS = ROOT / ".github" / "workflows"
 
 # What changes AWS, or a registry, or asks for rights to.
 CHANGING = re.compile(
-    r"terraform apply|terraform destroy|docker push|aws ecs (run-task|update-service)"
-    r"|AWS_(IMAGES|DEPLOY)_ROLE|get-login-password"
+    r"terraform \S* ?(apply|destroy)|docker push|aws ecs (run-task|update-service)"
+    r"|prepare-databases|AWS_(IMAGES|DEPLOY)_ROLE|get-login-password"
 )
 # A secret; the token that GitHub gives to each job is limited by the job's permissions.
 SECRET = re.compile(r"\bsecrets\b(?!\.GITHUB_TOKEN)")
@@ -34,11 +34,12 @@ class Job(NamedTuple):
     name: str
     workflow: str
     body: dict[str, Any]
+    inherited: Any = None
 
     @property
     def text(self) -> str:
-        """The job as YAML, without comments."""
-        return yaml.safe_dump(self.body, width=1000)
+        """The job as YAML, without comments, with the variables of its workflow."""
+        return yaml.safe_dump([self.body, self.inherited], width=1000)
 
     @property
     def permissions(self) -> dict[str, str]:
@@ -80,7 +81,7 @@ def jobs(workflows: Texts) -> Iterator[Job]:
     """Every job of every workflow."""
     for workflow, text in workflows.items():
         for name, body in parsed(text)["jobs"].items():
-            yield Job(f"{workflow}: {name}", workflow, body)
+            yield Job(f"{workflow}: {name}", workflow, body, parsed(text).get("env"))
 
 
 def of_pull_requests(workflows: Texts) -> list[Job]:
@@ -175,6 +176,16 @@ def changes_away_from_main(workflows: Texts) -> list[str]:
     ]
 
 
+def applied_without_approval(workflows: Texts) -> list[str]:
+    """Only the environment `production` asks somebody; and what is asked for comes from a plan."""
+    return [
+        job.name
+        for job in jobs(workflows)
+        if re.search(r"terraform \S* ?apply", job.text)
+        and (job.environment != "production" or job.body.get("needs") != "plan")
+    ]
+
+
 def unbounded_jobs(workflows: Texts) -> list[str]:
     return [
         job.name
@@ -202,49 +213,66 @@ def missing_commands(workflows: Texts) -> list[str]:
     commands = "\n".join(job.commands for job in jobs(workflows))
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     called = set(re.findall(r"^make ([a-z-]+)", commands, re.MULTILINE))
-    files = set(re.findall(r"(?<![\w/.$}-])((?:\.ci|\.github|deploy)/[\w./-]*\w)", commands))
+    files = set(
+        re.findall(r"(?<!\S)(?:\./)?([\w.-]+/[\w/.-]*(?:\.sh|\.py|/run|Dockerfile))", commands)
+    )
     return sorted(called - targets) + sorted(file for file in files if not (ROOT / file).exists())
 
 
-RULES: dict[Callable[[Texts], list[str]], tuple[str, str, str]] = {
-    # rule: the file in which it is broken, what stands there, and what would break it.
-    unpinned_actions: ("test.yml", "3d3c42e5aac5ba805825da76410c181273ba90b1", "v7"),
-    actions_in_two_versions: ("test.yml", "@3d3c42e5", "@00000000"),
-    dangerous_events: ("test.yml", "  merge_group:", "  pull_request_target:"),
-    undeclared_permissions: ("test.yml", "permissions: {}", "permissions: write-all"),
-    secrets_on_pull_requests: (
-        "test.yml",
-        "run: .ci/run",
-        "run: .ci/run\n        env: {KEY: '${{ secrets.KEY }}'}",
-    ),
-    changes_on_pull_requests: ("test.yml", "run: .ci/run", "run: docker push image"),
-    roles_on_pull_requests: ("test.yml", "contents: read", "id-token: write"),
-    roles_without_environment: (
-        "nightly.yml",
-        "contents: read\n    defaults",
-        "id-token: write\n    defaults",
-    ),
-    roles_with_other_rights: (
-        "test.yml",
-        "contents: read",
-        "contents: write\n      id-token: write",
-    ),
-    changes_away_from_main: ("nightly.yml", "run: make bench", "run: terraform apply"),
-    unbounded_jobs: ("test.yml", "    timeout-minutes: 60\n", ""),
-    unlimited_workflows: ("audit.yml", "concurrency:", "env:"),
-    expressions_in_commands: ("test.yml", "run: .ci/run", "run: echo ${{ github.head_ref }}"),
-    missing_commands: ("nightly.yml", "make bench", "make benches"),
-}
+# The rule; the file in which it is broken, what stands there, and what breaks it.
+BROKEN: list[tuple[Callable[[Texts], list[str]], str, str, str]] = [
+    (unpinned_actions, "test.yml", "3d3c42e5aac5ba805825da76410c181273ba90b1", "v7"),
+    (unpinned_actions, "deploy.yml", " # v0.36.0", ""),
+    (actions_in_two_versions, "test.yml", "@3d3c42e5", "@00000000"),
+    (dangerous_events, "terraform.yml", "  pull_request:", "  pull_request_target:"),
+    (undeclared_permissions, "test.yml", "permissions: {}", "permissions: write-all"),
+    (undeclared_permissions, "audit.yml", "    permissions:\n      contents: read\n", ""),
+    (secrets_on_pull_requests, "test.yml", "{}", "{}\nenv: {KEY: '${{ secrets.KEY }}'}"),
+    (secrets_on_pull_requests, "plan.yml", "vars.AWS_PLAN_ROLE", "secrets.AWS_PLAN_ROLE"),
+    (changes_on_pull_requests, "audit.yml", "run: make audit", "run: docker push image"),
+    (changes_on_pull_requests, "plan.yml", "AWS_PLAN_ROLE", "AWS_DEPLOY_ROLE"),
+    (changes_on_pull_requests, "deploy.yml", "  workflow_dispatch:", "  pull_request:"),
+    (roles_on_pull_requests, "test.yml", "contents: read", "id-token: write"),
+    (roles_on_pull_requests, "plan.yml", "name: plan\n      dep", "name: images\n      dep"),
+    (roles_without_environment, "deploy.yml", "    environment: production\n", ""),
+    (roles_with_other_rights, "plan.yml", "contents: read", "contents: write"),
+    (changes_away_from_main, "nightly.yml", "run: make bench", "run: terraform apply"),
+    (changes_away_from_main, "deploy.yml", "branches: [main]", "branches: ['**']"),
+    (applied_without_approval, "deploy.yml", "environment: production", "environment: images"),
+    (applied_without_approval, "deploy.yml", "needs: plan", "needs: images"),
+    (unbounded_jobs, "test.yml", "    timeout-minutes: 60\n", ""),
+    (unlimited_workflows, "audit.yml", "concurrency:", "env:"),
+    (expressions_in_commands, "terraform.yml", '"$NUMBER"', "${{ github.head_ref }}"),
+    (missing_commands, "nightly.yml", "make bench", "make benches"),
+    (missing_commands, "deploy.yml", "deploy/Dockerfile", "deploy/docker/Dockerfile"),
+    (missing_commands, "plan.yml", ".github/plan.sh", ".github/planned.sh"),
+]
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
-def test_workflows_keep_the_rule_and_a_workflow_that_breaks_it_is_told(
-    rule: Callable[[Texts], list[str]],
-) -> None:
+@pytest.mark.parametrize("rule", dict.fromkeys(row[0] for row in BROKEN), ids=lambda r: r.__name__)
+def test_workflows_keep_the_rule(rule: Callable[[Texts], list[str]]) -> None:
     assert rule(texts()) == []
-    file, there, broken = RULES[rule]
+
+
+@pytest.mark.parametrize(
+    ("rule", "file", "there", "broken"), BROKEN, ids=lambda value: getattr(value, "__name__", "")
+)
+def test_a_workflow_that_breaks_the_rule_is_told(
+    rule: Callable[[Texts], list[str]], file: str, there: str, broken: str
+) -> None:
     assert there in texts()[file]
     assert rule(texts() | {file: texts()[file].replace(there, broken)})
+
+
+def test_every_image_that_is_deployed_is_built_and_has_a_place() -> None:
+    images = next(job for job in jobs(texts()) if job.name == "deploy.yml: images")
+    built = set(images.body["strategy"]["matrix"]["target"])
+    targets = re.findall(
+        r"^FROM .* AS (.+)$", (ROOT / "deploy/Dockerfile").read_text(), re.MULTILINE
+    )
+    places = re.findall(r"toset\((\[.*\])\)", (ROOT / "deploy/terraform/images.tf").read_text())
+    assert built <= set(targets)
+    assert [built] == [set(yaml.safe_load(place)) for place in places]
 
 
 def test_hooks_call_what_continuous_integration_calls() -> None:

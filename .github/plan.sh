@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Plan what Terraform would change in AWS: plan.bin to apply, plan.txt to read, both in deploy/terraform.
+# Usage: plan.sh [OPTION OF terraform plan ...]; the rest is said by variables:
+# COMMIT      commit whose images shall run; empty: the one that runs now
+# PLATFORM    name of the deployment           STATE_BUCKET  bucket that holds Terraform's state
+# SIZE        small or production              VARIABLES     JSON: what the variables of SIZE leave open
+set -euo pipefail
+cd "$(dirname "$0")/../deploy/terraform"
+
+if [ -z "$COMMIT" ]; then
+    image=$(aws ecs describe-task-definition --task-definition "$PLATFORM-app" \
+        --query "taskDefinition.containerDefinitions[0].image" --output text)
+    COMMIT=${image##*:}
+fi
+printf '%s\n' "$VARIABLES" >github.tfvars.json
+terraform init -input=false -backend-config="bucket=$STATE_BUCKET" \
+    -backend-config="key=$PLATFORM.tfstate" -backend-config="region=$AWS_REGION"
+# A later file outweighs an earlier one.
+terraform plan -input=false -out=plan.bin -var-file="$SIZE.tfvars" -var-file=github.tfvars.json \
+    -var="name=$PLATFORM" -var="region=$AWS_REGION" -var="image_tag=$COMMIT" "$@"
+terraform show -no-color plan.bin >plan.txt
