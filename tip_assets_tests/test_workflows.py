@@ -50,8 +50,7 @@ class Job(NamedTuple):
     @property
     def environment(self) -> str:
         """The environment whose protection rules hold for the job; empty: none."""
-        given = self.body.get("environment", "")
-        return given["name"] if isinstance(given, dict) else given
+        return str(self.body.get("environment", ""))
 
     @property
     def commands(self) -> str:
@@ -233,7 +232,7 @@ BROKEN: list[tuple[Callable[[Texts], list[str]], str, str, str]] = [
     (changes_on_pull_requests, "plan.yml", "AWS_PLAN_ROLE", "AWS_DEPLOY_ROLE"),
     (changes_on_pull_requests, "deploy.yml", "  workflow_dispatch:", "  pull_request:"),
     (roles_on_pull_requests, "test.yml", "contents: read", "id-token: write"),
-    (roles_on_pull_requests, "plan.yml", "name: plan\n      dep", "name: images\n      dep"),
+    (roles_on_pull_requests, "plan.yml", "environment: plan", "environment: images"),
     (roles_without_environment, "deploy.yml", "    environment: production\n", ""),
     (roles_with_other_rights, "plan.yml", "contents: read", "contents: write"),
     (changes_away_from_main, "nightly.yml", "run: make bench", "run: terraform apply"),
