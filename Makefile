@@ -55,7 +55,8 @@ bench: setup-dev  ## Measure a month against the same calls in a plain script, a
 
 # Of a package that the index does not answer for, nothing is known: that fails, too.
 audit: setup-dev  ## Look the locked packages up among the known vulnerabilities
-	@pip-audit --strict --disable-pip --require-hashes -r requirements-dev.lock -r requirements-setup.lock
+	@for lock in requirements-setup.lock requirements-dev.lock $(INFRASTRUCTURE)/checkov.lock; do \
+		pip-audit --strict --disable-pip --require-hashes -r $$lock || exit 1; done
 
 setup:  ## Install what the platform needs into .venv
 	@$(call once,$(VENV)/.ready)

@@ -3,7 +3,7 @@
 # Usage: plan.sh [OPTION OF terraform plan ...]; the rest is said by variables:
 # COMMIT      commit whose images shall run; empty: the one that runs now
 # PLATFORM    name of the deployment           STATE_BUCKET  bucket that holds Terraform's state
-# SIZE        small or production              VARIABLES     JSON: what the variables of SIZE leave open
+# SIZE        small or production              VARIABLES     text of yours.tfvars
 set -euo pipefail
 cd "$(dirname "$0")/../deploy/terraform"
 
@@ -12,10 +12,10 @@ if [ -z "$COMMIT" ]; then
         --query "taskDefinition.containerDefinitions[0].image" --output text)
     COMMIT=${image##*:}
 fi
-printf '%s\n' "$VARIABLES" >github.tfvars.json
+printf '%s\n' "$VARIABLES" >yours.tfvars
 terraform init -input=false -backend-config="bucket=$STATE_BUCKET" \
     -backend-config="key=$PLATFORM.tfstate" -backend-config="region=$AWS_REGION"
 # A later file outweighs an earlier one.
-terraform plan -input=false -out=plan.bin -var-file="$SIZE.tfvars" -var-file=github.tfvars.json \
+terraform plan -input=false -out=plan.bin -var-file="$SIZE.tfvars" -var-file=yours.tfvars \
     -var="name=$PLATFORM" -var="region=$AWS_REGION" -var="image_tag=$COMMIT" "$@"
 terraform show -no-color plan.bin >plan.txt
