@@ -67,9 +67,10 @@ def copy_sqlite(source: Path, target: Path) -> None:
 
 def _run(program: str, url: sa.URL, *options: str) -> None:
     """Postgres's own program on a database; the password is not on its command line."""
-    place = url.set(drivername="postgresql", password=None).render_as_string()
-    command = [str(postgres_binaries() / program), f"--dbname={place}", "--no-password", *options]
+    place = sa.URL.create("postgresql", url.username, None, url.host, url.port, url.database)
+    options = (f"--dbname={place.set(query=url.query)}", "--no-password", *options)
     environment = os.environ | {"PGPASSWORD": str(url.password or "")}
+    command = [str(postgres_binaries() / program), *options]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise Refused(f"{program} of {url.database}: {done.stderr.strip()}")

@@ -15,6 +15,7 @@ from deploy.backup.files import differing_files, holds_files, restore_files
 from deploy.backup.manifest import Manifest, read_manifest
 from deploy.backup.parts import Parts, parts_of
 from deploy.backup.save import DATABASES
+from tip_assets.console import noise_to
 from tip_assets.databases import create_databases, prepare_databases
 from tip_assets.resources.metric_schema import NEWEST
 from tip_assets.settings import Settings
@@ -23,8 +24,8 @@ from tip_assets.settings import Settings
 def restore(settings: Settings, backup: Path, replace: bool) -> tuple[Manifest, list[str]]:
     """Bring a backup back, with today's passwords; gives the landing files that were left alone.
 
-    Without `replace`, only where there is no database and no file yet. May be run again after it
-    was cut off. Raises Refused, and what files and servers raise.
+    Without `replace`, only where there is no database and no file yet. One that was cut off
+    is run again with it. Raises Refused, and what files and servers raise.
     """
     manifest, parts = read_manifest(backup), parts_of(settings)
     _check(settings, parts, backup, manifest)
@@ -36,7 +37,8 @@ def restore(settings: Settings, backup: Path, replace: bool) -> tuple[Manifest, 
     if parts.servers_databases:
         _restore_databases(settings, parts, backup, there)
     _read_back(parts, backup, kept)
-    prepare_databases(settings)  # the schemas may be those of an older platform
+    with noise_to(settings.state_folder / "logs" / "databases.log"):
+        prepare_databases(settings)  # the schemas may be those of an older platform
     return manifest, kept
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from deploy.stack import grafana
 from deploy.stack.monitoring import write_configuration
 from deploy.stack.servers import (
     BINARIES,
@@ -25,7 +26,10 @@ from deploy.stack.servers import (
 )
 from tip_assets.settings import Settings
 
-_SECRETS = ("admin", "dagster", "mlflow", "metrics", "reader", "s3_key", "s3_secret")
+_SECRETS = (
+    *("admin", "dagster", "mlflow", "metrics", "reader", "s3_key", "s3_secret"),
+    *("grafana", "grafana_key"),
+)
 
 
 class CannotPrepare(Exception):
@@ -59,33 +63,52 @@ class Stack:
     def prepare(self) -> None:
         """Make what a first start needs; a later one keeps the secrets and the data.
 
-        Raises CannotPrepare.
+        Secrets that are missing are made anew: removing their file changes them all. Raises
+        CannotPrepare.
         """
         if os.geteuid() == 0:
             self._check_way_of_postgres()
         for part in (self.folder, self.folder / "logs", self.folder / "s3", self.folder / "state"):
             part.mkdir(parents=True, exist_ok=True)
         known = self._secrets()
-        _write_secret(self.environment_file, self._environment_text(known))
-        _write_secret(self.folder / "s3-keys.json", _s3_keys(known))
+        # Before the password is kept: after a crash in between, it is made and set once more.
         if not (self.folder / "postgres" / "PG_VERSION").exists():
             self._init_postgres(known["admin"])
+        elif "admin" not in self._kept_secrets():
+            self._set_admin_password(known["admin"])
+        _write_secret(self._secrets_file, json.dumps(known))
+        _write_secret(self.environment_file, self._environment_text(known))
+        _write_secret(self.folder / "s3-keys.json", _s3_keys(known))
         write_configuration(self.folder / "monitoring", self.settings)
+        self._prepare_grafana(known)
         self.supervisor_file.write_text(self._supervisor_text())
 
+    def _prepare_grafana(self, known: dict[str, str]) -> None:
+        if grafana.command() is None:
+            return
+        folder, reader = self.folder / "grafana", self._database(known, "reader", "metrics")
+        grafana.write_dashboards(folder / "dashboards", self.settings)
+        told = grafana.environment(
+            folder, self.settings, reader, known["grafana"], known["grafana_key"]
+        )
+        lines = "".join(f"{name}={value}\n" for name, value in told.items())
+        _write_secret(folder / "grafana.env", lines)
+
+    @property
+    def _secrets_file(self) -> Path:
+        return self.folder / "secrets.json"
+
+    def _kept_secrets(self) -> dict[str, str]:
+        file = self._secrets_file
+        return dict(json.loads(file.read_text("utf-8"))) if file.exists() else {}
+
     def _secrets(self) -> dict[str, str]:
-        """Passwords and keys, made once."""
-        file = self.folder / "secrets.json"
-        known = json.loads(file.read_text("utf-8")) if file.exists() else {}
-        made = {name: secrets.token_hex(16) for name in _SECRETS if name not in known}
-        if made:
-            known |= made
-            _write_secret(file, json.dumps(known))
-        return dict(known)
+        """Passwords and keys: those that are kept, the missing ones made."""
+        return {name: secrets.token_hex(16) for name in _SECRETS} | self._kept_secrets()
 
     def admin_url(self) -> str:
         """The URL of Postgres's administrator, which no server is told."""
-        return self._database(self._secrets(), "admin", "postgres")
+        return self._database(self._kept_secrets(), "admin", "postgres")
 
     def _database(self, known: dict[str, str], user: str, name: str) -> str:
         # SQLAlchemy 2.1 reads a bare `postgresql://` as another driver's.
@@ -128,12 +151,22 @@ class Stack:
             self.folder.chmod(0o711)
             shutil.chown(data, "postgres", "postgres")
             shutil.chown(password_file, "postgres", "postgres")
-            command = [util_linux("runuser"), "-u", "postgres", "--", *command]
-        done = subprocess.run(command, capture_output=True, text=True, cwd="/", check=False)
+        done = _as_postgres(command)
         password_file.unlink()
         if done.returncode:
             shutil.rmtree(data)
             raise CannotPrepare(f"Postgres cannot be set up: {done.stderr.strip()}")
+
+    def _set_admin_password(self, password: str) -> None:
+        """Without a server nobody has to know the password that was (postgres(1), `--single`)."""
+        binary = f"{postgres_binaries()}/postgres"
+        command = [binary, "--single", "-D", str(self.folder / "postgres"), "postgres"]
+        # Given as input: on a command line it could be read by everybody.
+        done = _as_postgres(command, f"alter role tips_admin password '{password}'\n")
+        if done.returncode or "ERROR" in done.stderr:
+            raise CannotPrepare(
+                f"Postgres' administrator cannot be given a password: {done.stderr.strip()}"
+            )
 
     def _check_way_of_postgres(self) -> None:
         """Root's folders may be closed to the user `postgres`, whose data lies within."""
@@ -180,6 +213,13 @@ class Stack:
         if server.name == "s3":
             lines.append('environment=WEED_S3_SSE_KEY="local",GOMEMLIMIT="512MiB"')
         return "\n".join(lines)
+
+
+def _as_postgres(command: list[str], told: str = "") -> subprocess.CompletedProcess[str]:
+    """Run one of Postgres's programs, which refuse to be root."""
+    if os.geteuid() == 0:
+        command = [util_linux("runuser"), "-u", "postgres", "--", *command]
+    return subprocess.run(command, input=told, capture_output=True, text=True, cwd="/", check=False)
 
 
 def _alone(server: Server) -> str:
