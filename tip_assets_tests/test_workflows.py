@@ -19,7 +19,7 @@ WORKFLOWS = ROOT / ".github" / "workflows"
 # What changes AWS, or a registry, or asks for rights to.
 CHANGING = re.compile(
     r"terraform \S* ?(apply|destroy)|docker push|aws ecs (run-task|update-service)"
-    r"|prepare-databases|AWS_(IMAGES|DEPLOY)_ROLE|get-login-password"
+    r"|prepare-databases|AWS_(MAIN|DEPLOY)_ROLE|get-login-password"
 )
 # A secret; the token that GitHub gives to each job is limited by the job's permissions.
 SECRET = re.compile(r"\bsecrets\b(?!\.GITHUB_TOKEN)")
@@ -227,24 +227,24 @@ BROKEN: list[tuple[Callable[[Texts], list[str]], str, str, str]] = [
     (undeclared_permissions, "test.yml", "permissions: {}", "permissions: write-all"),
     (undeclared_permissions, "audit.yml", "    permissions:\n      contents: read\n", ""),
     (secrets_on_pull_requests, "test.yml", "{}", "{}\nenv: {KEY: '${{ secrets.KEY }}'}"),
-    (secrets_on_pull_requests, "plan.yml", "vars.AWS_PLAN_ROLE", "secrets.AWS_PLAN_ROLE"),
+    (secrets_on_pull_requests, "terraform.yml", "vars.AWS_PLAN_ROLE", "secrets.AWS_PLAN_ROLE"),
     (changes_on_pull_requests, "audit.yml", "run: make audit", "run: docker push image"),
-    (changes_on_pull_requests, "plan.yml", "AWS_PLAN_ROLE", "AWS_DEPLOY_ROLE"),
+    (changes_on_pull_requests, "terraform.yml", "AWS_PLAN_ROLE", "AWS_DEPLOY_ROLE"),
     (changes_on_pull_requests, "deploy.yml", "  workflow_dispatch:", "  pull_request:"),
     (roles_on_pull_requests, "test.yml", "contents: read", "id-token: write"),
-    (roles_on_pull_requests, "plan.yml", "environment: plan", "environment: images"),
+    (roles_on_pull_requests, "terraform.yml", "environment: plan", "environment: main"),
     (roles_without_environment, "deploy.yml", "    environment: production\n", ""),
-    (roles_with_other_rights, "plan.yml", "contents: read", "contents: write"),
+    (roles_with_other_rights, "terraform.yml", "contents: read", "contents: write"),
     (changes_away_from_main, "nightly.yml", "run: make bench", "run: terraform apply"),
     (changes_away_from_main, "deploy.yml", "branches: [main]", "branches: ['**']"),
-    (applied_without_approval, "deploy.yml", "environment: production", "environment: images"),
+    (applied_without_approval, "deploy.yml", "environment: production", "environment: main"),
     (applied_without_approval, "deploy.yml", "needs: plan", "needs: images"),
     (unbounded_jobs, "test.yml", "    timeout-minutes: 60\n", ""),
     (unlimited_workflows, "audit.yml", "concurrency:", "env:"),
     (expressions_in_commands, "terraform.yml", '"$NUMBER"', "${{ github.head_ref }}"),
     (missing_commands, "nightly.yml", "make bench", "make benches"),
     (missing_commands, "deploy.yml", "deploy/Dockerfile", "deploy/docker/Dockerfile"),
-    (missing_commands, "plan.yml", ".github/plan.sh", ".github/planned.sh"),
+    (missing_commands, "terraform.yml", ".github/plan.sh", ".github/planned.sh"),
 ]
 
 
@@ -264,12 +264,14 @@ def test_a_workflow_that_breaks_the_rule_is_told(
 
 
 def test_every_image_that_is_deployed_is_built_and_has_a_place() -> None:
-    images = next(job for job in jobs(texts()) if job.name == "deploy.yml: images")
-    built = set(images.body["strategy"]["matrix"]["target"])
+    matrices = [job.body["strategy"]["matrix"] for job in jobs(texts()) if "strategy" in job.body]
+    built = set(matrices[0]["target"])
     targets = re.findall(
         r"^FROM .* AS (.+)$", (ROOT / "deploy/Dockerfile").read_text(), re.MULTILINE
     )
     places = re.findall(r"toset\((\[.*\])\)", (ROOT / "deploy/terraform/images.tf").read_text())
+    assert len(matrices) == 3  # built, scanned, pushed
+    assert matrices[1:] == matrices[:2]
     assert built <= set(targets)
     assert [built] == [set(yaml.safe_load(place)) for place in places]
 
