@@ -86,6 +86,18 @@ def test_what_follows_from_a_landing_that_nobody_watches_is_not_told():
     assert rule["equal"] == ["job", "instance"]
 
 
+def test_whatever_the_exporter_tells_lasts_until_its_absence_is_told():
+    """Then that hides it; an alert that ended before would be told as over, and told anew."""
+    asks = {name for name, rule in ALERTS.items() if "tips_" in rule["expr"]} - {"MetricStoreAway"}
+    lasting = {name: rule for name, rule in ALERTS.items() if "keep_firing_for" in rule}
+    assert set(lasting) == asks
+    told_after = [
+        int(ALERTS[name]["for"].rstrip("m")) for name in ("ExporterDown", "MetricStoreAway")
+    ]
+    for rule in lasting.values():
+        assert int(rule["keep_firing_for"].rstrip("m")) > max(told_after)
+
+
 def test_the_files_are_those_of_the_default_ports():
     as_it_stands = yaml.safe_load((CONFIGURATION / "prometheus.yml").read_text())
     assert monitoring.prometheus_configuration(Settings()) == as_it_stands
