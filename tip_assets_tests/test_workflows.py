@@ -161,6 +161,17 @@ def roles_with_other_rights(workflows: Texts) -> list[str]:
     ]
 
 
+def strangers_with_roles(workflows: Texts) -> list[str]:
+    """Whatever runs in a job can take its token: who needs none gets a job of its own."""
+    known = ("./", "actions/", "aws-actions/", "hashicorp/")
+    return [
+        job.name
+        for job in jobs(workflows)
+        if "id-token" in job.permissions
+        and not all(step.get("uses", "./").startswith(known) for step in job.body.get("steps", []))
+    ]
+
+
 def changes_away_from_main(workflows: Texts) -> list[str]:
     """Jobs that change AWS in a workflow that anything but main, or a person, starts."""
     allowed = {"push", "workflow_dispatch"}
@@ -235,6 +246,12 @@ BROKEN: list[tuple[Callable[[Texts], list[str]], str, str, str]] = [
     (roles_on_pull_requests, "terraform.yml", "environment: plan", "environment: main"),
     (roles_without_environment, "deploy.yml", "    environment: production\n", ""),
     (roles_with_other_rights, "terraform.yml", "contents: read", "contents: write"),
+    (
+        strangers_with_roles,
+        "deploy.yml",
+        "    timeout-minutes: 20\n    permissions:",
+        "    permissions:\n      id-token: write",
+    ),
     (changes_away_from_main, "nightly.yml", "run: make bench", "run: terraform apply"),
     (changes_away_from_main, "deploy.yml", "branches: [main]", "branches: ['**']"),
     (applied_without_approval, "deploy.yml", "environment: production", "environment: main"),
