@@ -1,11 +1,14 @@
-"""Prometheus and Alertmanager of the stack: their configuration, from the files in `prometheus/`.
+"""Prometheus and Alertmanager: their configuration, from the files in `prometheus/`.
 
-Belongs here: what those files do not say: the ports of the settings, and who is told of alerts.
-Does not belong here: rules or routes, which are the same wherever they run.
+Belongs here: what those files do not say: hosts, the ports of the settings, and who is told of
+alerts. Does not belong here: rules or routes, which are the same wherever they run. `python -m
+deploy.stack.monitoring FOLDER JOB=HOST ...` writes them for servers that have hosts of their own.
 """
 
 import os
 import shutil
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,22 +21,30 @@ SOURCE = Path(__file__).parents[2] / "prometheus"
 _COPIED = ("recording_rules.yml", "alert_rules.yml", "messages.tmpl")
 
 
-def write_configuration(folder: Path, settings: Settings) -> None:
-    """Write Prometheus' and Alertmanager's files into a folder, as the settings want them."""
+def write_configuration(
+    folder: Path, settings: Settings, hosts: Mapping[str, str] | None = None
+) -> None:
+    """Write Prometheus' and Alertmanager's files into a folder, as the settings want them.
+
+    `hosts` says of jobs, and of `alertmanager`, where they run if not on this machine.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for name in _COPIED:
         shutil.copyfile(SOURCE / name, folder / name)
     topic_endpoint = os.environ.get("AWS_ENDPOINT_URL_SNS") or os.environ.get("AWS_ENDPOINT_URL")
     for name, content in (
-        ("prometheus.yml", prometheus_configuration(settings)),
+        ("prometheus.yml", prometheus_configuration(settings, hosts)),
         ("alertmanager.yml", alertmanager_configuration(settings, topic_endpoint or "")),
     ):
         (folder / name).write_text(yaml.safe_dump(content, sort_keys=False), "utf-8")
 
 
-def prometheus_configuration(settings: Settings) -> dict[str, Any]:
-    """Prometheus' configuration with the ports of the settings; no job where the port is 0."""
+def prometheus_configuration(
+    settings: Settings, hosts: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Prometheus' configuration with hosts and ports; no job where the port is 0."""
     content = _read("prometheus.yml")
+    hosts = hosts or {}
     ports = {
         "prometheus": settings.prometheus_port,
         "waiter-tip-prediction": settings.exporter_port,
@@ -42,10 +53,11 @@ def prometheus_configuration(settings: Settings) -> dict[str, Any]:
     }
     jobs = content["scrape_configs"]
     for job in jobs:
-        job["static_configs"] = [{"targets": [f"{HOST}:{ports[job['job_name']]}"]}]
+        name = job["job_name"]
+        job["static_configs"] = [{"targets": [f"{hosts.get(name, HOST)}:{ports[name]}"]}]
     content["scrape_configs"] = [job for job in jobs if ports[job["job_name"]]]
-    to = {"static_configs": [{"targets": [f"{HOST}:{settings.alertmanager_port}"]}]}
-    content["alerting"]["alertmanagers"] = [to]
+    alertmanager = f"{hosts.get('alertmanager', HOST)}:{settings.alertmanager_port}"
+    content["alerting"]["alertmanagers"] = [{"static_configs": [{"targets": [alertmanager]}]}]
     return content
 
 
@@ -80,3 +92,9 @@ def alertmanager_configuration(settings: Settings, topic_endpoint: str = "") -> 
 def _read(name: str) -> dict[str, Any]:
     content: dict[str, Any] = yaml.safe_load((SOURCE / name).read_text("utf-8"))
     return content
+
+
+if __name__ == "__main__":
+    write_configuration(
+        Path(sys.argv[1]), Settings(), dict(word.split("=", 1) for word in sys.argv[2:])
+    )
