@@ -19,7 +19,7 @@ WORKFLOWS = ROOT / ".github" / "workflows"
 # What changes AWS, or a registry, or asks for rights to.
 CHANGING = re.compile(
     r"terraform \S* ?(apply|destroy)|docker push|aws ecs (run-task|update-service)"
-    r"|prepare-databases|AWS_(MAIN|DEPLOY)_ROLE|get-login-password"
+    r"|prepare-databases|AWS_(IMAGES|APPLY)_ROLE|get-login-password"
 )
 # A secret; the token that GitHub gives to each job is limited by the job's permissions.
 SECRET = re.compile(r"\bsecrets\b(?!\.GITHUB_TOKEN)")
@@ -140,14 +140,14 @@ def roles_on_pull_requests(workflows: Texts) -> list[str]:
     ]
 
 
-def roles_without_environment(workflows: Texts) -> list[str]:
-    """An environment's rules say which branches may become the role, and who must agree."""
+def roles_without_a_limit(workflows: Texts) -> list[str]:
+    """A role is bound to main, which only workflows started there have, or to an environment."""
     return [
         job.name
         for job in jobs(workflows)
-        if ("id-token" in job.permissions or CHANGING.search(job.text))
-        and "uses" not in job.body
+        if "id-token" in job.permissions
         and not job.environment
+        and not events(workflows[job.workflow]) <= {"push", "workflow_dispatch"}
     ]
 
 
@@ -240,11 +240,11 @@ BROKEN: list[tuple[Callable[[Texts], list[str]], str, str, str]] = [
     (secrets_on_pull_requests, "test.yml", "{}", "{}\nenv: {KEY: '${{ secrets.KEY }}'}"),
     (secrets_on_pull_requests, "terraform.yml", "vars.AWS_PLAN_ROLE", "secrets.AWS_PLAN_ROLE"),
     (changes_on_pull_requests, "audit.yml", "run: make audit", "run: docker push image"),
-    (changes_on_pull_requests, "terraform.yml", "AWS_PLAN_ROLE", "AWS_DEPLOY_ROLE"),
+    (changes_on_pull_requests, "terraform.yml", "AWS_PLAN_ROLE", "AWS_APPLY_ROLE"),
     (changes_on_pull_requests, "deploy.yml", "  workflow_dispatch:", "  pull_request:"),
     (roles_on_pull_requests, "test.yml", "contents: read", "id-token: write"),
-    (roles_on_pull_requests, "terraform.yml", "environment: plan", "environment: main"),
-    (roles_without_environment, "deploy.yml", "    environment: production\n", ""),
+    (roles_on_pull_requests, "terraform.yml", "environment: plan", "environment: production"),
+    (roles_without_a_limit, "terraform.yml", "    environment: plan\n", ""),
     (roles_with_other_rights, "terraform.yml", "contents: read", "contents: write"),
     (
         strangers_with_roles,
@@ -254,8 +254,8 @@ BROKEN: list[tuple[Callable[[Texts], list[str]], str, str, str]] = [
     ),
     (changes_away_from_main, "nightly.yml", "run: make bench", "run: terraform apply"),
     (changes_away_from_main, "deploy.yml", "branches: [main]", "branches: ['**']"),
-    (applied_without_approval, "deploy.yml", "environment: production", "environment: main"),
-    (applied_without_approval, "deploy.yml", "needs: plan", "needs: images"),
+    (applied_without_approval, "deploy.yml", "    environment: production\n", ""),
+    (applied_without_approval, "deploy.yml", "needs: plan", "needs: push"),
     (unbounded_jobs, "test.yml", "    timeout-minutes: 60\n", ""),
     (unlimited_workflows, "audit.yml", "concurrency:", "env:"),
     (expressions_in_commands, "terraform.yml", '"$NUMBER"', "${{ github.head_ref }}"),
