@@ -52,12 +52,13 @@ resource "aws_internet_gateway" "platform" {
 resource "aws_route_table" "public" {
   vpc_id = aws_vpc.platform.id
 
-  route {
-    cidr_block = "0.0.0.0/0"
-    gateway_id = aws_internet_gateway.platform.id
-  }
-
   tags = { Name = "${var.name}-public" }
+}
+
+resource "aws_route" "internet" {
+  route_table_id         = aws_route_table.public.id
+  destination_cidr_block = "0.0.0.0/0"
+  gateway_id             = aws_internet_gateway.platform.id
 }
 
 # Without a route to anywhere but the network itself and S3.

@@ -1,0 +1,170 @@
+# How GitHub's workflows get in: no key is kept anywhere, a token of the run says which it is. None of
+# the roles can be taken by a pull request.
+
+locals {
+  # Role => the only runs that get it.
+  subjects = {
+    images = "repo:${var.repository}:ref:refs/heads/main"
+    plan   = "repo:${var.repository}:environment:plan"
+    apply  = "repo:${var.repository}:environment:production"
+  }
+
+  repositories = "arn:aws:ecr:${var.region}:${var.account_id}:repository/${var.name}/*"
+  roles        = "arn:aws:iam::${var.account_id}:role/${var.name}-*"
+  state_file   = "${aws_s3_bucket.state.arn}/${var.name}.tfstate"
+}
+
+resource "aws_iam_openid_connect_provider" "github" {
+  url            = "https://token.actions.githubusercontent.com"
+  client_id_list = ["sts.amazonaws.com"]
+}
+
+data "aws_iam_policy_document" "workflow_assume" {
+  for_each = local.subjects
+
+  statement {
+    actions = ["sts:AssumeRoleWithWebIdentity"]
+
+    principals {
+      type        = "Federated"
+      identifiers = [aws_iam_openid_connect_provider.github.arn]
+    }
+
+    condition {
+      test     = "StringEquals"
+      variable = "token.actions.githubusercontent.com:aud"
+      values   = ["sts.amazonaws.com"]
+    }
+
+    condition {
+      test     = "StringEquals"
+      variable = "token.actions.githubusercontent.com:sub"
+      values   = [each.value]
+    }
+  }
+}
+
+resource "aws_iam_role" "workflow" {
+  for_each = local.subjects
+
+  # Not below ${var.name}-*: what is applied must not change who may apply.
+  name                 = "workflow-${var.name}-${each.key}"
+  description          = "GitHub's workflow that handles ${each.key}"
+  assume_role_policy   = data.aws_iam_policy_document.workflow_assume[each.key].json
+  max_session_duration = 3600
+}
+
+data "aws_iam_policy_document" "images" {
+  #checkov:skip=CKV_AWS_356:ecr:GetAuthorizationToken knows no resource
+
+  statement {
+    actions   = ["ecr:GetAuthorizationToken"]
+    resources = ["*"]
+  }
+
+  statement {
+    actions = [
+      "ecr:BatchCheckLayerAvailability",
+      "ecr:BatchGetImage",
+      "ecr:CompleteLayerUpload",
+      "ecr:DescribeImages",
+      "ecr:DescribeImageScanFindings",
+      "ecr:GetDownloadUrlForLayer",
+      "ecr:InitiateLayerUpload",
+      "ecr:PutImage",
+      "ecr:UploadLayerPart",
+    ]
+    resources = [local.repositories]
+  }
+}
+
+data "aws_iam_policy_document" "state_file" {
+  statement {
+    actions   = ["s3:ListBucket"]
+    resources = [aws_s3_bucket.state.arn]
+  }
+
+  statement {
+    actions   = ["s3:GetObject", "s3:PutObject"]
+    resources = [local.state_file]
+  }
+
+  # The lock.
+  statement {
+    actions   = ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"]
+    resources = ["${local.state_file}.tflock"]
+  }
+
+  statement {
+    actions   = ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"]
+    resources = ["arn:aws:secretsmanager:${var.region}:${var.account_id}:secret:${var.client_secret_name}-??????"]
+  }
+}
+
+# A plan reads how things are, and nothing that the platform keeps.
+data "aws_iam_policy_document" "plan" {
+  source_policy_documents = [data.aws_iam_policy_document.state_file.json]
+
+  statement {
+    effect        = "Deny"
+    actions       = ["s3:GetObject", "s3:GetObjectVersion"]
+    not_resources = [local.state_file, "${local.state_file}.tflock"]
+  }
+
+  statement {
+    effect    = "Deny"
+    actions   = ["logs:FilterLogEvents", "logs:GetLogEvents", "logs:StartQuery"]
+    resources = ["*"]
+  }
+}
+
+# Besides all services (below): the roles of the platform, and no others.
+data "aws_iam_policy_document" "apply" {
+  #checkov:skip=CKV_AWS_109:Roles of the platform's own name only
+  source_policy_documents = [data.aws_iam_policy_document.state_file.json]
+
+  statement {
+    actions = [
+      "iam:CreateRole",
+      "iam:DeleteRole",
+      "iam:DeleteRolePolicy",
+      "iam:GetRole",
+      "iam:GetRolePolicy",
+      "iam:ListAttachedRolePolicies",
+      "iam:ListInstanceProfilesForRole",
+      "iam:ListRolePolicies",
+      "iam:PassRole",
+      "iam:PutRolePolicy",
+      "iam:TagRole",
+      "iam:UntagRole",
+      "iam:UpdateAssumeRolePolicy",
+      "iam:UpdateRole",
+      "iam:UpdateRoleDescription",
+    ]
+    resources = [local.roles]
+  }
+}
+
+resource "aws_iam_role_policy" "workflow" {
+  for_each = {
+    images = data.aws_iam_policy_document.images.json
+    plan   = data.aws_iam_policy_document.plan.json
+    apply  = data.aws_iam_policy_document.apply.json
+  }
+
+  name   = each.key
+  role   = aws_iam_role.workflow[each.key].id
+  policy = each.value
+}
+
+# Terraform makes whatever the configuration says, in a dozen services: AWS's own lists are kept up to
+# date by AWS. Whoever approves an apply decides.
+resource "aws_iam_role_policy_attachment" "services" {
+  for_each = {
+    plan  = "arn:aws:iam::aws:policy/ReadOnlyAccess"
+    apply = "arn:aws:iam::aws:policy/PowerUserAccess"
+  }
+
+  role       = aws_iam_role.workflow[each.key].name
+  policy_arn = each.value
+}
