@@ -13,6 +13,7 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
+from deploy.stack import grafana
 from tip_assets.local_servers import app_server
 from tip_assets.settings import Settings
 
@@ -122,6 +123,7 @@ def servers(folder: Path, settings: Settings) -> list[Server]:
         ),
         _prometheus(folder, settings.prometheus_port),
         _alertmanager(folder, settings.alertmanager_port),
+        *_grafana(folder, settings.grafana_port),
     ]  # fmt: skip
 
 
@@ -154,6 +156,14 @@ def _alertmanager(folder: Path, port: int) -> Server:
         f"--web.listen-address={HOST}:{port}"
     )
     return Server("alertmanager", "Alertmanager", command, port, "/-/ready")
+
+
+def _grafana(folder: Path, port: int) -> list[Server]:
+    """Grafana, when its program is there: its password is in a file that it alone is told."""
+    if grafana.command() is None:
+        return []
+    command = f"{BINARIES}/python -m deploy.stack.grafana {folder}/grafana/grafana.env"
+    return [Server("grafana", "Grafana", command, port, "/api/health")]
 
 
 def _s3(folder: Path, port: int) -> str:

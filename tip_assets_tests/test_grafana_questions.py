@@ -1,0 +1,320 @@
+"""Every question of every dashboard, put to a real Postgres and a real Prometheus.
+
+There is no Grafana here: that it draws what it gets is not tried. A query that fails or finds
+nothing, a column, label, series or variable that nobody knows does fail.
+"""
+
+import copy
+import math
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from tip_assets.resources.model_registry import CHAMPION
+from tip_assets.settings import DRIFT_EXPERIMENT, Settings
+from tip_assets_tests.grafana_place import MONTHS, GrafanaPlace, grafana_place
+from tip_assets_tests.grafana_questions import (
+    Fault,
+    Frame,
+    Grafana,
+    Json,
+    dashboards,
+    panels,
+)
+
+pytestmark = pytest.mark.services
+BOARDS = {board["uid"]: board for board in dashboards()}
+PANELS = [
+    pytest.param(uid, panel, id=f"{uid}: {panel['title']}")
+    for uid, board in BOARDS.items()
+    for panel in panels(board)
+    if panel["type"] != "text"
+]
+ANNOTATIONS = [
+    pytest.param(uid, annotation, id=f"{uid}: {annotation['name']}")
+    for uid, board in BOARDS.items()
+    for annotation in board["annotations"]["list"]
+]
+# Columns that are empty while all is well, as it is here.
+MAY_BE_EMPTY = {("Last runs", "failure")}
+_FIELD_OF_LINK = re.compile(r"\$\{__data\.fields\.(\w+)\}")
+_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[GrafanaPlace]:
+    with grafana_place() as made:
+        yield made
+
+
+@pytest.fixture
+def grafana(place: GrafanaPlace) -> Grafana:
+    return place.grafana
+
+
+@pytest.mark.parametrize(("uid", "panel"), PANELS)
+def test_a_panel_is_answered_and_knows_what_it_names(grafana, uid, panel):
+    grafana.choose(BOARDS[uid])
+    check(grafana, panel)
+
+
+@pytest.mark.parametrize(("uid", "annotation"), ANNOTATIONS)
+def test_an_annotation_says_when_and_what(grafana, uid, annotation):
+    grafana.choose(BOARDS[uid])
+    (frame,) = grafana.ask([annotation["target"]])
+    assert [(f.name, f.kind) for f in frame.fields] == [
+        ("time", "time"), ("text", "string"), ("tags", "string"),
+    ]  # fmt: skip
+    assert frame.rows
+    assert all(all(row.values()) for row in frame.rows)
+
+
+def check(grafana: Grafana, panel: Json) -> list[Frame]:
+    """Ask what a panel asks. Raises Fault for what it would not show."""
+    frames = grafana.ask(panel["targets"])
+    for target in panel["targets"]:
+        _check_answer(panel, target, [f for f in frames if f.ref == target["refId"]])
+        if "expr" in target:
+            _check_labels(grafana, target["expr"])
+    names = [name for frame in frames for name in frame.names]
+    seen = _transformed(panel.get("transformations", []), frames)
+    for override in panel["fieldConfig"]["overrides"]:
+        if override["matcher"]["options"] not in seen:
+            raise Fault(f"{override['matcher']} is none of {seen}")
+    texts = [link["url"] for link in _links_of_fields(panel)]
+    for field in (name for text in texts for name in _FIELD_OF_LINK.findall(text)):
+        if field not in names:
+            raise Fault(f"a link needs {field!r}, which is none of {names}")
+    texts += [link["url"] for link in panel.get("links", [])] + [panel["title"]]
+    for text in texts:
+        grafana.expanded(_FIELD_OF_LINK.sub("", text))
+    return frames
+
+
+def _check_answer(panel: Json, target: Json, frames: list[Frame]) -> None:
+    """Every column has a value somewhere: a series without one draws nothing."""
+    if not frames:
+        raise Fault(f"query {target['refId']} finds nothing: {target}")
+    for field in (field for frame in frames for field in frame.fields):
+        known = [v for v in field.values if v is not None and v == v]
+        if not known and (panel["title"], field.name) not in MAY_BE_EMPTY:
+            raise Fault(f"query {target['refId']} finds nothing for {field.name}: {target}")
+    series = target.get("format") == "time_series"
+    for frame in frames:
+        kinds = [field.kind for field in frame.fields]
+        if series and kinds != ["time", "number"]:
+            raise Fault(f"no series: {kinds}")
+        if series and panel["type"] == "table":
+            raise Fault("a table of series")
+
+
+def _check_labels(grafana: Grafana, expression: str) -> None:
+    """Labels that are selected or grouped by are labels of what is asked for."""
+    bare = re.sub(r"\[[^\]]*\]", "", expression)
+    known = {
+        name
+        for metric in set(_NAME.findall(re.sub(r'"[^"]*"', "", bare)))
+        for series in grafana.api("series", **{"match[]": metric})
+        for name in series
+    }
+    asked = set(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)\s*\"", bare))
+    for group in re.findall(r"\b(?:by|without|on|ignoring)\s*\(([^)]*)\)", bare):
+        asked |= set(_NAME.findall(group))
+    if asked - known - {"le"}:
+        raise Fault(f"{expression}: no labels {asked - known}")
+
+
+def _transformed(transformations: list[Json], frames: list[Frame]) -> set[str]:
+    """Names of what is left to show. Raises Fault for a name that no query gives."""
+    for transformation in transformations:
+        options = transformation["options"]
+        if transformation["id"] == "configFromData":
+            (limit,) = [frame for frame in frames if frame.ref == options["configRefId"]]
+            frames = [frame for frame in frames if frame is not limit]
+            for mapping in options["mappings"]:
+                (value,) = limit[mapping["fieldName"]]
+                if not math.isfinite(value):
+                    raise Fault(f"the limit is {value}")
+        elif transformation["id"] == "organize":
+            for name in options["excludeByName"]:
+                _ = frames[0][name]
+        else:
+            raise Fault(f"unknown transformation {transformation}")
+    return {name for frame in frames for name in frame.names}
+
+
+def _links_of_fields(panel: Json) -> list[Json]:
+    return [
+        link
+        for override in panel["fieldConfig"]["overrides"]
+        for prop in override["properties"]
+        if prop["id"] == "links"
+        for link in prop["value"]
+    ]
+
+
+def _seeded(panel: Json, **changes: Any) -> Json:
+    broken = copy.deepcopy(panel)
+    broken["targets"][0].update(changes)
+    return broken
+
+
+def test_what_is_wrong_with_a_panel_is_found(grafana):
+    """Faults of the kinds that people make, each in a panel that is right without it."""
+    grafana.choose(BOARDS["tips-model-and-data"])
+    effects = panel_of("tips-model-and-data", "Effect size by column")
+    query = effects["targets"][0]["rawSql"]
+    faults = {
+        "effect_siz": query.replace("effect_size", "effect_siz"),
+        "drifts": query.replace("FROM drift", "FROM drifts"),
+        "not in the order": query.replace("ORDER BY 1", "ORDER BY 1 DESC"),
+        r"variable \$\{colunm": query.replace("${column", "${colunm"),
+        "no column of times": query.replace("AS time", "AS at"),
+        "not time, metric": query.replace("AS metric", "AS name"),
+        "finds nothing": query.replace("WHERE", "WHERE false AND"),
+        "neither time, text": query.replace("effect_size AS value", "drifted AS value"),
+        "no kind": query.replace("effect_size AS value", "'{}'::jsonb AS value"),
+    }
+    for words, broken in faults.items():
+        assert broken != query
+        with pytest.raises((Fault, sa.exc.SQLAlchemyError, Exception), match=words):
+            check(grafana, _seeded(effects, rawSql=broken))
+    renamed = copy.deepcopy(effects)
+    renamed["fieldConfig"]["overrides"][0]["matcher"]["options"] = "limits"
+    with pytest.raises(Fault, match=r"'limits'.* is none of"):
+        check(grafana, renamed)
+    months = copy.deepcopy(panel_of("tips-model-and-data", "Months"))
+    months["targets"][0]["rawSql"] = months["targets"][0]["rawSql"].replace(", q.mlflow_run", "")
+    with pytest.raises(Fault, match="mlflow_run"):
+        check(grafana, months)
+
+
+def test_what_is_wrong_with_a_question_to_prometheus_is_found(grafana):
+    grafana.choose(BOARDS["tips-platform-health"])
+    runs = panel_of("tips-platform-health", "Runs that ended")
+    query = runs["targets"][0]["expr"]
+    faults = {
+        "finds nothing": {"expr": query.replace("tips_runs_total", "tips_run_total")},
+        "no labels": {"expr": query.replace("by (outcome)", "by (outcom)"), "legendFormat": "all"},
+        "no label 'outcom'": {"legendFormat": "{{outcom}}"},
+        "parse error": {"expr": query[:-1]},
+    }
+    for words, changes in faults.items():
+        with pytest.raises(Fault, match=words):
+            check(grafana, _seeded(runs, **changes))
+    limited = copy.deepcopy(panel_of("tips-platform-health", "Rows quarantined"))
+    limited["transformations"][0]["options"]["mappings"][0]["fieldName"] = "Value #limit"
+    with pytest.raises(Fault, match="'Value #limit' is not one of"):
+        check(grafana, limited)
+
+
+def test_the_user_who_asks_may_only_read(grafana):
+    with grafana.postgres.connect() as connection:
+        connection.exec_driver_sql("set default_transaction_read_only = off")
+        connection.commit()
+        with pytest.raises(sa.exc.ProgrammingError, match="permission denied"):
+            connection.exec_driver_sql("delete from drift")
+
+
+def panel_of(uid: str, title: str) -> Json:
+    (found,) = [panel for panel in panels(BOARDS[uid]) if panel["title"] == title]
+    return found
+
+
+def shown(grafana: Grafana, uid: str, title: str) -> list[Frame]:
+    grafana.choose(BOARDS[uid])
+    return grafana.ask(panel_of(uid, title)["targets"])
+
+
+def series_of(frames: list[Frame]) -> dict[str, dict[str, float]]:
+    """Values by series and month."""
+    return {
+        frame.names[1]: {
+            f"{at:%Y-%m}": value
+            for at, value in zip(*(field.values for field in frame.fields), strict=True)
+        }
+        for frame in frames
+    }
+
+
+def last(grafana: Grafana, uid: str, title: str) -> float:
+    """The last value of the first series of a panel."""
+    return float(shown(grafana, uid, title)[0].fields[1].values[-1])
+
+
+def test_errors_and_drift_are_those_that_mlflow_has(place, grafana):
+    shown_months = {row["month"]: row for row in shown(grafana, *MODEL, "Months")[0].rows}
+    rivals = series_of(shown(grafana, *MODEL, "RMSE on the same test rows"))
+    client = place.registry.client
+    for version in place.registry.versions():
+        metrics = client.get_run(version.run_id).data.metrics
+        row = shown_months[version.month]
+        assert row["mlflow_run"] == version.run_id
+        assert row["version"] == version.number
+        assert row["rmse"] == rivals["challenger"][version.month]
+        assert row["rmse"] == pytest.approx(metrics["test_rmse"])
+        assert rivals["mean tip"][version.month] == pytest.approx(metrics["test_rmse_mean_tip"])
+    effects = series_of(shown(grafana, *MODEL, "Effect size by column"))
+    shares = series_of(shown(grafana, *MODEL, "Share of drifted columns"))
+    experiment = client.get_experiment_by_name(DRIFT_EXPERIMENT)
+    for run in client.search_runs([experiment.experiment_id]):
+        month = run.data.tags["record_date"]
+        assert shares["drifted"][month] == run.data.metrics["dataset.drifted_share"]
+        for column in ("total_bill", "day", "tip"):
+            assert effects[column][month] == run.data.metrics[f"{column}.effect_size"]
+    assert set(effects["limit"]) == set(MONTHS)
+    assert set(effects["limit"].values()) == {Settings().drift_effect}
+    assert shares["limit"]["2024-03"] == Settings().drift_share
+
+
+MODEL, HEALTH, SERVING = (("tips-model-and-data",), ("tips-platform-health",), ("tips-serving",))
+
+
+def test_the_drifted_month_is_told_of_everywhere(place, grafana):
+    drifted = series_of(shown(grafana, *MODEL, "Drifted columns"))
+    assert drifted["total_bill"] == {"2024-01": 0, "2024-02": 0, "2024-03": 1}
+    (months,) = shown(grafana, *MODEL, "Months")
+    newest = next(row for row in months.rows if row["month"] == "2024-03")
+    assert (newest["drifted"], newest["action"]) == (True, "held")
+    champion = place.registry.by_alias(CHAMPION)
+    assert newest["champion_after"] == champion.number
+    (frame,) = shown(grafana, *HEALTH, "Champion")
+    assert frame.names[1] == f"{champion.number} ({champion.month})"
+    (answers,) = shown(grafana, *SERVING, "Version that answers")
+    assert answers.names[1] == frame.names[1]
+    assert last(grafana, *HEALTH, "Promotions held") == 1
+    (firing,) = shown(grafana, *HEALTH, "Alerts that fire")
+    names = {row["alertname"] for row in firing.rows}
+    assert names == {"DatasetDrift", "ColumnDrift", "PromotionHeld"}
+    assert last(grafana, *HEALTH, "Alerts firing") == len(firing.rows)
+    assert last(grafana, *HEALTH, "Months unprocessed") == 1
+    _, limit = shown(grafana, *HEALTH, "Columns drifted")
+    assert limit["Value"] == [place.settings.drift_share]
+
+
+def test_rows_and_tips_are_those_that_landed_and_were_told(place, grafana):
+    rows = series_of(shown(grafana, *MODEL, "Rows kept and quarantined"))
+    assert rows["kept"]["2024-01"] == 244
+    quarantined = series_of(shown(grafana, *MODEL, "Share of rows quarantined")[:-1])
+    month = rows["quarantined"]["2024-02"], rows["kept"]["2024-02"]
+    assert quarantined["quarantined"]["2024-02"] == pytest.approx(month[0] / sum(month))
+    assert month[0] > 0
+    errors = series_of(shown(grafana, *MODEL, "Errors that came true"))
+    inside = series_of(shown(grafana, *MODEL, "Tips within their interval"))
+    now = f"{datetime.now(UTC):%Y-%m}"
+    for found in place.log.realised():
+        assert errors["RMSE"][found.month] == pytest.approx(found.rmse)
+        assert errors["mean error"][found.month] == pytest.approx(found.mean_error)
+        assert inside["within their interval"][found.month] == pytest.approx(found.covered)
+        assert found.month in ("2024-03", now)
+    logged = shown(grafana, *SERVING, "Predictions in the log")
+    assert sum(sum(frame.fields[1].values) for frame in logged) == 10
+    assert len(shown(grafana, *SERVING, "Errors of told tips")[0].fields[0].values) == 5
+    (reasons,) = shown(grafana, *SERVING, "Refused since the app's start")
+    (refused,) = reasons.rows
+    assert (refused["column"], refused["reason"]) == ("total_bill", "not a number")
+    assert refused["Value"] % 3 == 0
