@@ -4,7 +4,6 @@ Belongs here: that. A producer's landing files are never replaced and nothing is
 not belong here: databases of a server (`databases.py`), or which folders there are (`parts.py`).
 """
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
@@ -30,16 +29,19 @@ def save_sqlite(folder: UPath, to: Path) -> None:
 
 
 def save_files(folder: UPath, to: Path) -> None:
-    """Copy every file that is not there yet, with its time; one that goes meanwhile is left out."""
+    """Copy every file that is not there yet; one that is removed meanwhile is left out.
+
+    Local files keep their times, to the nanosecond: the landing goes by them.
+    """
     for name in _names(folder):
         target = _made(to / name)
         if target.exists():  # an SQLite database
             continue
-        source = f"{folder.path}/{name}"
         with suppress(FileNotFoundError):
-            folder.fs.get_file(source, str(target))
-            changed = folder.fs.modified(source)
-            os.utime(target, (changed.timestamp(),) * 2)
+            if _is_local(folder):
+                shutil.copy2(Path(folder.path) / name, target)
+            else:
+                folder.fs.get_file(f"{folder.path}/{name}", str(target))
 
 
 def restore_files(saved: Path, folder: UPath) -> list[str]:
