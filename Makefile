@@ -87,6 +87,7 @@ once = if $(MAKE) -q --no-print-directory $(1) 2>/dev/null; then echo "Set-up: n
 POSTGRES = '/usr/lib/postgresql/*/bin/postgres=postgresql'
 CHROMIUM = chromium=chromium
 PROMETHEUS = prometheus=prometheus prometheus-alertmanager=prometheus-alertmanager
+NODE = node=nodejs npm=npm
 
 install = uv pip install -q --no-deps --compile-bytecode
 
@@ -108,10 +109,17 @@ $(VENV)/.ready-stack: $(VENV)/.ready requirements-stack.lock
 	@sh deploy/install-servers.sh $(POSTGRES) $(PROMETHEUS)
 	@touch $@
 
-$(VENV)/.ready-dev: $(VENV)/.ready-stack requirements-dev.lock $(VENV)/.ready-infrastructure
+$(VENV)/.ready-dev: $(VENV)/.ready-stack requirements-dev.lock $(VENV)/.ready-infrastructure $(VENV)/.ready-schema
 	@echo "Set-up: installing what the tests need ..."
 	@VIRTUAL_ENV=$(VENV) $(install) --require-hashes -r requirements-dev.lock
 	@sh deploy/install-servers.sh $(CHROMIUM)
+	@touch $@
+
+# What Grafana's dashboards are compiled against: its schema and TypeScript, 25 MB.
+SCHEMA := grafana/schema
+$(VENV)/.ready-schema: $(VENV)/.uv $(SCHEMA)/package-lock.json $(SCHEMA)/.npmrc
+	@sh deploy/install-servers.sh $(NODE)
+	@cd $(SCHEMA) && npm ci --silent
 	@touch $@
 
 # What checks deploy/terraform: checkov, and the 59 MB of the AWS provider's schema.
