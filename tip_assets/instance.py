@@ -1,7 +1,10 @@
-"""The Dagster instance of this machine: its folder, its configuration, runs that were killed.
+"""The Dagster instance: its folder, its configuration, runs that were killed.
 
 Belongs here: preparing DAGSTER_HOME and tidying what dead processes left. Does not belong here:
 running anything on it.
+
+On one machine Dagster launches a run as a process of its own. On AWS, where the settings name an
+ECS cluster, it launches it as a task, which ECS watches.
 """
 
 import os
@@ -9,8 +12,10 @@ import socket
 import time
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
+import yaml
 from filelock import FileLock
 
 from tip_assets.settings import Settings
@@ -18,6 +23,8 @@ from tip_assets.settings import Settings
 # On a run: the process that executes it, and whether a person started that process.
 PROCESS_TAG, COMMAND_LINE_TAG = "tips/process", "tips/command_line"
 MARKED_WITHIN_SECONDS = 60
+# A task has to be given a machine and to fetch its image, 2 GB, first.
+TASK_STARTS_WITHIN_SECONDS = 600
 # The URL holds a password and stays out of the file.
 _POSTGRES_STORAGE = """storage:
   postgres:
@@ -42,7 +49,7 @@ def prepare_instance(settings: Settings) -> None:
     home.mkdir(parents=True, exist_ok=True)
     os.environ["DAGSTER_HOME"] = str(home)
     with FileLock(home / ".preparing.lock"):
-        _write_configuration(home / "dagster.yaml", on_postgres=bool(settings.dagster_storage))
+        _write_configuration(home / "dagster.yaml", settings)
         made = home / ".prepared"
         if not made.exists():
             with dg.DagsterInstance.get() as instance:
@@ -103,13 +110,52 @@ def _free_places_of_ended_runs(instance: dg.DagsterInstance) -> None:
             instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
 
 
-def _write_configuration(path: Path, on_postgres: bool) -> None:
+def _write_configuration(path: Path, settings: Settings) -> None:
     """Write our configuration, unless a person has made the file their own."""
     ours = files("tip_assets").joinpath("dagster.yaml").read_text("utf-8")
-    if on_postgres:
+    if settings.dagster_storage:
         ours += _POSTGRES_STORAGE
+    if settings.ecs_cluster:
+        content = yaml.safe_load(ours) | _of_ecs(settings)
+        content["run_monitoring"]["start_timeout_seconds"] = TASK_STARTS_WITHIN_SECONDS
+        ours = f"{_first_line(ours)}\n{yaml.safe_dump(content, sort_keys=False)}"
     if not path.exists() or _first_line(path.read_text("utf-8")) == _first_line(ours):
         path.write_text(ours)
+
+
+def _of_ecs(settings: Settings) -> dict[str, Any]:
+    """Each run is a task of its own, made as the settings' task definition says.
+
+    The launcher could copy the task that it runs in itself, and would need more rights for it.
+    """
+    network = {
+        "subnets": settings.ecs_subnets.split(","),
+        "securityGroups": settings.ecs_security_groups.split(","),
+        "assignPublicIp": "DISABLED",
+    }
+    launcher = {
+        "task_definition": settings.ecs_task_definition,
+        "use_current_ecs_task_config": False,
+        # Secrets are in the task definition; the launcher would look for others by their tags.
+        "secrets_tag": None,
+        "run_task_kwargs": {
+            "cluster": settings.ecs_cluster,
+            "launchType": "FARGATE",
+            "networkConfiguration": {"awsvpcConfiguration": network},
+        },
+    }
+    return {
+        "run_launcher": {
+            "module": "dagster_aws.ecs",
+            "class": "EcsRunLauncher",
+            "config": launcher,
+        },
+        # What a task prints goes to CloudWatch; files of it would end with the task.
+        "compute_logs": {
+            "module": "dagster._core.storage.noop_compute_log_manager",
+            "class": "NoOpComputeLogManager",
+        },
+    }
 
 
 def _first_line(text: str) -> str:

@@ -154,6 +154,14 @@ class Settings(BaseSettings):
         description="Postgres URL (`postgresql+psycopg2://...`) of Dagster's own storage; empty: "
         "SQLite in DAGSTER_HOME.",
     )
+    ecs_cluster: str = Field(
+        "", description="ECS cluster in which every run is a task of its own; empty: a process."
+    )
+    ecs_task_definition: str = Field(
+        "", description="Task definition of such a task; its container is called `run`."
+    )
+    ecs_subnets: str = Field("", description="Subnets of such a task, separated by commas.")
+    ecs_security_groups: str = Field("", description="Its security groups, separated by commas.")
     postgres_admin: str = Field(
         "",
         description="URL of a Postgres user who may create databases and users, for `tips "

@@ -77,6 +77,16 @@ def databases() -> None:
     typer.echo("Databases are there, their schemas are up to date.")
 
 
+@app.command(rich_help_panel=LOOKING)
+def instance() -> None:
+    """Write Dagster's configuration into DAGSTER_HOME, as the settings want it."""
+    from tip_assets.instance import prepare_instance
+
+    settings = get_settings()
+    prepare_instance(settings)
+    typer.echo(f"Dagster's configuration is in {settings.dagster_folder}.")
+
+
 def _fail_if_busy(server: "Server") -> None:
     from tip_assets.local_servers import busy
 
