@@ -1,7 +1,7 @@
 """How `terraform fmt` lays out lines, for machines without Terraform.
 
-Belongs here: indentation and the alignment of `=`. Does not belong here: spaces between other words,
-which only the program itself knows (`test_terraform.py` asks it where it is installed).
+Belongs here: indentation and the alignment of `=`. Does not belong here: spaces between other
+words, which only the program itself knows (`test_terraform.py` asks it where it is installed).
 """
 
 import re
@@ -48,7 +48,7 @@ def _indented(lines: list[str]) -> list[str]:
 
 
 def _aligned(lines: list[str]) -> list[str]:
-    """Assignments on adjoining lines, each complete on its line, have their `=` below each other."""
+    """Assignments on adjoining lines, each complete on its line, have `=` below each other."""
     laid, group = [], []
     for line in [*lines, ""]:
         match = _ASSIGNMENT.match(line)

@@ -82,7 +82,7 @@ def test_versions_are_those_of_the_schema():
     [
         ("storage.tf", '"aws_s3_bucket_logging"', '"aws_s3_bucket_log"', "no such type"),
         ("storage.tf", "restrict_public_buckets", "restrict_buckets", "restrict_buckets"),
-        ("database.tf", "instance_class        = var.database_class", "", "instance_class is missing"),
+        ("database.tf", "instance_class        = var.database_class", "", "class is missing"),
         ("storage.tf", "    object_ownership =", "    ownership =", "ownership"),
         ("network.tf", "aws_vpc.platform.id", "aws_vpc.platform.identity", "identity"),
         ("network.tf", "aws_vpc.platform.id", "aws_vpc.office.id", "aws_vpc.office"),

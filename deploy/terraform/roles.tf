@@ -158,7 +158,7 @@ data "aws_iam_policy_document" "execution" {
 
   # The administrator's password, for the task that makes databases and no other.
   dynamic "statement" {
-    for_each = each.key == "databases" ? [local.admin_secret] : []
+    for_each = each.key == "databases" ? [local.admin_secret_arn] : []
 
     content {
       actions   = ["secretsmanager:GetSecretValue"]

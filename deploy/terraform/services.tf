@@ -81,7 +81,7 @@ locals {
   }
 
   # Made by AWS with the database.
-  admin_secret = aws_db_instance.platform.master_user_secret[0].secret_arn
+  admin_secret_arn = aws_db_instance.platform.master_user_secret[0].secret_arn
 
   # Variable => the secret that ECS reads it from. The URL of the database's administrator has no
   # password: Postgres' library takes it from PGPASSWORD.
@@ -282,7 +282,7 @@ resource "aws_ecs_task_definition" "task" {
       environment = [for name, value in merge(local.environment, local.environment_of[each.key]) : { name = name, value = value }]
       secrets = concat(
         [for name in each.value.secrets : { name = name, valueFrom = local.secrets[name] }],
-        [for key in each.value.keys_of_admin : { name = "PGPASSWORD", valueFrom = "${local.admin_secret}:${key}::" }],
+        [for key in each.value.keys_of_admin : { name = "PGPASSWORD", valueFrom = "${local.admin_secret_arn}:${key}::" }],
       )
       stopTimeout     = 120
       linuxParameters = { initProcessEnabled = true, capabilities = { drop = ["ALL"] } }

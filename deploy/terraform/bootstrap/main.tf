@@ -55,12 +55,12 @@ variable "region" {
 }
 
 variable "repository" {
-  description = "Repository on GitHub whose workflows deploy, as owner/name."
+  description = "Repository on GitHub whose workflows deploy, as its tokens name it (Settings, Actions, OIDC): owner/name, or with ids if it was made after June 2026."
   type        = string
 
   validation {
-    condition     = can(regex("^[A-Za-z0-9-]+/[A-Za-z0-9._-]+$", var.repository))
-    error_message = "A repository is owner/name."
+    condition     = can(regex("^[A-Za-z0-9-]+(@[0-9]+)?/[A-Za-z0-9._-]+(@[0-9]+)?$", var.repository))
+    error_message = "A repository is owner/name or owner@123/name@456."
   }
 }
 
@@ -85,6 +85,6 @@ output "state" {
 }
 
 output "roles" {
-  description = "Roles for GitHub's workflows: images are built from main, plans and applies wait for an environment."
+  description = "Roles for GitHub's workflows: the variables AWS_IMAGES_ROLE and so on."
   value       = { for name, role in aws_iam_role.workflow : name => role.arn }
 }

@@ -1,10 +1,11 @@
-# How GitHub's workflows get in: no key is kept anywhere, a token of the run says which it is. None of
-# the roles can be taken by a pull request.
+# How GitHub's workflows get in (docs/continuous-integration.md): no key is kept anywhere, a token of
+# the run says which it is. What a pull request can become, `plan`, reads Terraform's state and no more.
 
 locals {
   # Role => the only runs that get it.
   subjects = {
     images = "repo:${var.repository}:ref:refs/heads/main"
+    review = "repo:${var.repository}:ref:refs/heads/main"
     plan   = "repo:${var.repository}:environment:plan"
     apply  = "repo:${var.repository}:environment:production"
   }
@@ -12,6 +13,7 @@ locals {
   repositories = "arn:aws:ecr:${var.region}:${var.account_id}:repository/${var.name}/*"
   roles        = "arn:aws:iam::${var.account_id}:role/${var.name}-*"
   state_file   = "${aws_s3_bucket.state.arn}/${var.name}.tfstate"
+  secrets      = "arn:aws:secretsmanager:${var.region}:${var.account_id}:secret"
 }
 
 resource "aws_iam_openid_connect_provider" "github" {
@@ -78,37 +80,50 @@ data "aws_iam_policy_document" "images" {
   }
 }
 
-data "aws_iam_policy_document" "state_file" {
+# A plan of a pull request: what the configuration would change in the state, without a look at what
+# runs. Whoever may push a branch can read what this may.
+data "aws_iam_policy_document" "plan" {
+  #checkov:skip=CKV_AWS_356:These three know no resource
+
   statement {
     actions   = ["s3:ListBucket"]
     resources = [aws_s3_bucket.state.arn]
   }
 
   statement {
-    actions   = ["s3:GetObject", "s3:PutObject"]
+    actions   = ["s3:GetObject"]
     resources = [local.state_file]
-  }
-
-  # The lock.
-  statement {
-    actions   = ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"]
-    resources = ["${local.state_file}.tflock"]
   }
 
   statement {
     actions   = ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"]
-    resources = ["arn:aws:secretsmanager:${var.region}:${var.account_id}:secret:${var.client_secret_name}-??????"]
+    resources = ["${local.secrets}:${var.client_secret_name}-??????"]
+  }
+
+  statement {
+    actions = [
+      "ec2:DescribeAvailabilityZones",
+      "ecs:DescribeTaskDefinition",
+      "secretsmanager:GetRandomPassword",
+    ]
+    resources = ["*"]
   }
 }
 
-# A plan reads how things are, and nothing that the platform keeps.
-data "aws_iam_policy_document" "plan" {
-  source_policy_documents = [data.aws_iam_policy_document.state_file.json]
+# The plan that somebody approves looks at what runs, too; not at what the platform keeps. Terraform
+# reads a secret to see that it is there.
+data "aws_iam_policy_document" "review" {
+  source_policy_documents = [data.aws_iam_policy_document.plan.json]
+
+  statement {
+    actions   = ["secretsmanager:GetSecretValue"]
+    resources = ["${local.secrets}:${var.name}/database/*"]
+  }
 
   statement {
     effect        = "Deny"
     actions       = ["s3:GetObject", "s3:GetObjectVersion"]
-    not_resources = [local.state_file, "${local.state_file}.tflock"]
+    not_resources = [local.state_file]
   }
 
   statement {
@@ -121,7 +136,18 @@ data "aws_iam_policy_document" "plan" {
 # Besides all services (below): the roles of the platform, and no others.
 data "aws_iam_policy_document" "apply" {
   #checkov:skip=CKV_AWS_109:Roles of the platform's own name only
-  source_policy_documents = [data.aws_iam_policy_document.state_file.json]
+  source_policy_documents = [data.aws_iam_policy_document.plan.json]
+
+  statement {
+    actions   = ["s3:PutObject"]
+    resources = [local.state_file]
+  }
+
+  # The lock.
+  statement {
+    actions   = ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"]
+    resources = ["${local.state_file}.tflock"]
+  }
 
   statement {
     actions = [
@@ -148,6 +174,7 @@ data "aws_iam_policy_document" "apply" {
 resource "aws_iam_role_policy" "workflow" {
   for_each = {
     images = data.aws_iam_policy_document.images.json
+    review = data.aws_iam_policy_document.review.json
     plan   = data.aws_iam_policy_document.plan.json
     apply  = data.aws_iam_policy_document.apply.json
   }
@@ -161,8 +188,8 @@ resource "aws_iam_role_policy" "workflow" {
 # date by AWS. Whoever approves an apply decides.
 resource "aws_iam_role_policy_attachment" "services" {
   for_each = {
-    plan  = "arn:aws:iam::aws:policy/ReadOnlyAccess"
-    apply = "arn:aws:iam::aws:policy/PowerUserAccess"
+    review = "arn:aws:iam::aws:policy/ReadOnlyAccess"
+    apply  = "arn:aws:iam::aws:policy/PowerUserAccess"
   }
 
   role       = aws_iam_role.workflow[each.key].name
