@@ -54,7 +54,7 @@ def test_what_must_never_be_is_not_in_what_comes_before_it():
         if condition["variable"].endswith(":sub")
         for value in condition["values"]
     ]
-    assert len(subjects) == 3
+    assert len(subjects) == 4
     assert not any("pull_request" in value or "*" in value for value in subjects)
 
 
