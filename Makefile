@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 SAMPLE_MONTH := $(or $(TIPS_FIRST_MONTH),2024-01)
-PACKAGE := tip_assets app tip_assets_tests benchmarks deploy
+PACKAGE := tip_assets app tip_assets_tests benchmarks deploy grafana
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: help run up app stack stack-down stack-status demo test lint format bench audit setup setup-stack setup-dev lock clean

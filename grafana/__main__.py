@@ -13,7 +13,7 @@ from grafana.dashboard import Addresses
 
 
 def main(
-    folder: Path = DASHBOARDS,
+    folder: Annotated[Path, typer.Argument(help="Where the files go.")] = DASHBOARDS,
     app: Annotated[str, typer.Option(help="Where people open the app.")] = Addresses.app,
     mlflow: Annotated[str, typer.Option(help="Where people open MLflow.")] = Addresses.mlflow,
     dagster: Annotated[str, typer.Option(help="Where people open Dagster.")] = Addresses.dagster,

@@ -6,22 +6,14 @@ Belongs here: what all dashboards share. Does not belong here: panels (`panels.p
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from grafana.links import TITLES, link
 from grafana.queries import METRIC_STORE, Json, sql
 from tip_assets.settings import Settings
 
 HOST = "127.0.0.1"
 TAG = "tip-platform"
-MODEL_AND_DATA, PLATFORM_HEALTH, SERVING = (
-    "tips-model-and-data",
-    "tips-platform-health",
-    "tips-serving",
-)
-_TITLES = {
-    MODEL_AND_DATA: "Model and data over months",
-    PLATFORM_HEALTH: "Platform health",
-    SERVING: "Serving",
-}
 _COLUMNS = 24  # of Grafana's grid
+_ABOVE_ALL_PANELS = 1000  # a heading's number
 # Of Grafana 11.6; later versions bring it up to date as they read it.
 _SCHEMA_VERSION = 41
 
@@ -45,7 +37,6 @@ class Row:
 
     title: str
     panels: Sequence[Json]
-    collapsed: bool = False
 
 
 def frame(
@@ -63,7 +54,7 @@ def frame(
     """A dashboard; months are those of UTC, so times are."""
     return {
         "uid": uid,
-        "title": _TITLES[uid],
+        "title": TITLES[uid],
         "description": description,
         "tags": [TAG],
         "schemaVersion": _SCHEMA_VERSION,
@@ -84,22 +75,16 @@ def laid_out(rows: Sequence[Row]) -> list[Json]:
     placed: list[Json] = []
     top = 0
     for row in rows:
-        # A heading's number lies above all panels': panels keep theirs when a row comes or goes.
-        heading: Json = {
-            "id": 1000 + len(placed),
+        heading = {
+            "id": _ABOVE_ALL_PANELS + len(placed),
             "type": "row",
             "title": row.title,
-            "collapsed": row.collapsed,
+            "collapsed": False,
             "gridPos": {"x": 0, "y": top, "w": _COLUMNS, "h": 1},
             "panels": [],
         }
-        placed.append(heading)
-        top += 1
-        inside, top = _places(row.panels, top)
-        if row.collapsed:
-            heading["panels"] = inside
-        else:
-            placed += inside
+        inside, top = _places(row.panels, top + 1)
+        placed += [heading, *inside]
     return placed
 
 
@@ -159,26 +144,10 @@ def promotions(time: str, chosen_rows: str) -> list[Json]:
     ]
 
 
-def link(title: str, url: str, tooltip: str, icon: str = "external link") -> Json:
-    """A link of a dashboard or a panel."""
-    return {
-        "type": "link",
-        "title": title,
-        "tooltip": tooltip,
-        "url": url,
-        "icon": icon,
-        "targetBlank": True,
-        "asDropdown": False,
-        "includeVars": False,
-        "keepTime": False,
-        "tags": [],
-    }
-
-
 def _to_others(uid: str) -> list[Json]:
     return [
         link(title, f"/d/{other}", f"Dashboard: {title}", "dashboard") | {"targetBlank": False}
-        for other, title in _TITLES.items()
+        for other, title in TITLES.items()
         if other != uid
     ]
 

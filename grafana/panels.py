@@ -12,6 +12,7 @@ from typing import Any
 from grafana.queries import LIMIT, MIXED, Json, limit_as_threshold
 
 _RED, _GREEN, _ORANGE = "red", "green", "orange"
+YES_NO = {"true": ("yes", "red"), "false": ("no", "green")}
 _TOOLTIP = {"mode": "multi", "sort": "desc"}
 
 

@@ -4,42 +4,20 @@ Belongs here: how the platform is running now, as the exporter tells Prometheus,
 Does not belong here: numbers of a month (`model_and_data.py`) or of the app (`serving.py`).
 """
 
-from grafana.dashboard import PLATFORM_HEALTH, Addresses, Row, frame, link
-from grafana.panels import (
-    column,
-    number,
-    stat,
-    state_timeline,
-    table,
-    text,
-    time_series,
-    values,
-)
+from grafana import alerts
+from grafana.dashboard import Addresses, Row, frame
+from grafana.links import DAGSTER_RUN, PLATFORM_HEALTH, RUNBOOK, RUNBOOK_TITLE
+from grafana.panels import column, stat, state_timeline, table, time_series, values
 from grafana.queries import Json, limit, promql, promql_table, sql
-from grafana.runbook import RUNBOOK, advice
 from tip_assets.exporter import collector, data, limits, platform
 from tip_assets.exporter.page import Metric
 
-_ALERT_STATES = {"critical": ("firing", "red")}
 _UP = values({"0": ("down", "red"), "1": ("up", "green")})
-_SEVERITIES = {"page": ("page: today", "red"), "ticket": ("ticket: this week", "orange")}
-RUNBOOK_TITLE = "Runbook"
-# `increase` and `rate` look at what the time range of the dashboard shows.
-_RUN = ("The run in Dagster", "${dagster:raw}/runs/${__data.fields.run_id}")
 _STATUS = {
     "SUCCESS": ("success", "green"),
     "FAILURE": ("failure", "red"),
     "CANCELED": ("canceled", "orange"),
 }
-
-
-def runbook_link() -> Json:
-    """A link to the panel that has the runbook."""
-    url = f"/d/{PLATFORM_HEALTH}?viewPanel=panel-{number(RUNBOOK_TITLE)}"
-    return link("Runbook", url, f"What to do about each alert: {_RUNBOOK_PATH}", "doc")
-
-
-_RUNBOOK_PATH = f"{RUNBOOK.parent.name}/{RUNBOOK.name}"
 
 
 def dashboard(addresses: Addresses) -> Json:
@@ -50,23 +28,23 @@ def dashboard(addresses: Addresses) -> Json:
         "settings of the checks, which the exporter tells Prometheus.",
         [
             Row("Now", _now()),
-            Row("Alerts", [_firing(), _fired()]),
+            Row("Alerts", alerts.panels()),
             Row("Limits", _limited()),
             Row("Runs and checks", [_runs(), _last_runs(), _checks(), _assets(), _stages()]),
             Row("Scraping", [_targets(), _scrapes(), _exporter(), _memory()]),
-            Row(RUNBOOK_TITLE, [_runbook()], collapsed=True),
+            Row(RUNBOOK_TITLE, [alerts.runbook()]),
         ],
         addresses,
         variables=[],
         annotations=[],
         since="now-24h",
         refresh="1m",
-        links=[runbook_link()],
+        links=[RUNBOOK],
     )
 
 
-def _of(metric: Metric, title: str, unit: str = "short", **options: float) -> Json:
-    return stat(title, metric.help, [promql(f"max({metric.name})")], unit, **options)  # type: ignore[arg-type]
+def _of(metric: Metric, title: str, bad_from: float) -> Json:
+    return stat(title, metric.help, [promql(f"max({metric.name})")], "short", bad_from=bad_from)
 
 
 def _now() -> list[Json]:
@@ -86,9 +64,9 @@ def _now() -> list[Json]:
             bad_below=1,
             mappings=_UP,
         ),
-        _of(platform.UNPROCESSED, "Months unprocessed", bad_from=1),
-        _of(platform.HELD, "Promotions held", bad_from=1),
-        _of(platform.NOT_DELIVERED, "Messages undelivered", bad_from=1),
+        _of(platform.UNPROCESSED, "Months unprocessed", 1),
+        _of(platform.HELD, "Promotions held", 1),
+        _of(platform.NOT_DELIVERED, "Messages undelivered", 1),
         stat(
             "Champion",
             "The registry version that serves, and the month it was trained for.",
@@ -151,38 +129,6 @@ def _limited() -> list[Json]:
     ]
 
 
-def _firing() -> Json:
-    query = 'sum by (alertname, severity, cause, column) (ALERTS{alertstate="firing"})'
-    return table(
-        "Alerts that fire",
-        f"What to do about each: the row {RUNBOOK_TITLE} below.",
-        [promql_table(query)],
-        {
-            "alertname": column(
-                "Alert",
-                to=("Runbook", f"/d/{PLATFORM_HEALTH}?viewPanel=panel-{number(RUNBOOK_TITLE)}"),
-            ),
-            "severity": column("Severity", words=_SEVERITIES),
-            "cause": column("Cause"),
-            "column": column("Column"),
-        },
-        width=12,
-        none="no alert fires",
-        transformations=[
-            {"id": "organize", "options": {"excludeByName": {"Time": True, "Value": True}}}
-        ],
-    )
-
-
-def _fired() -> Json:
-    return state_timeline(
-        "Alerts over time",
-        "When each alert was firing.",
-        [promql('max by (alertname) (ALERTS{alertstate="firing"})', "{{alertname}}")],
-        values({"1": ("firing", "red")}),
-    )
-
-
 def _runs() -> Json:
     return time_series(
         "Runs that ended",
@@ -204,7 +150,7 @@ LIMIT 50"""
         [sql(query)],
         {
             "ended_at": column("Ended", "dateTimeAsIso", width=170),
-            "month": column("Month", to=_RUN, width=90),
+            "month": column("Month", to=DAGSTER_RUN, width=90),
             "job": column("Job"),
             "status": column("Status", words=_STATUS, width=90),
             "failure": column("Failure"),
@@ -292,13 +238,4 @@ def _memory() -> Json:
         [promql("max by (job) (process_resident_memory_bytes)", "{{job}}")],
         "bytes",
         minimum=0,
-    )
-
-
-def _runbook() -> Json:
-    return text(
-        RUNBOOK_TITLE,
-        f"From {_RUNBOOK_PATH}, which also says how often each alert is false.",
-        advice(),
-        height=40,
     )

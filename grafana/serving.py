@@ -4,9 +4,9 @@ Belongs here: what the app answers, how fast, by which model, and what came true
 belong here: how models are made (`model_and_data.py`).
 """
 
-from grafana.dashboard import SERVING, Addresses, Row, chosen, frame, promotions
+from grafana.dashboard import Addresses, Row, chosen, frame, promotions
+from grafana.links import RUNBOOK, SERVING
 from grafana.panels import column, stat, state_timeline, table, time_series, values
-from grafana.platform_health import runbook_link
 from grafana.queries import Json, limit, promql, promql_table, sql, sql_series
 from tip_assets.exporter import limits, model, platform
 
@@ -36,7 +36,7 @@ def dashboard(addresses: Addresses) -> Json:
         annotations=promotions("at AS time", "$__timeFilter(at)"),
         since="now-6h",
         refresh="1m",
-        links=[runbook_link()],
+        links=[RUNBOOK],
     )  # fmt: skip
 
 
