@@ -201,8 +201,8 @@ def command_of(name: str) -> list[str]:
 SAME = {"mlflow": "mlflow", "dagster": "webserver", "daemon": "daemon", "exporter": "exporter",
         "s3": "s3", "prometheus": "prometheus", "alertmanager": "alertmanager"}  # fmt: skip
 PLACES = {
-    "/F/monitoring/prometheus.yml": "/etc/prometheus/prometheus.yml",
-    "/F/monitoring/alertmanager.yml": "/etc/alertmanager/alertmanager.yml",
+    "/F/monitoring/prometheus.yml": "/monitoring/prometheus.yml",
+    "/F/monitoring/alertmanager.yml": "/monitoring/alertmanager.yml",
     "/F/mlflow-metrics": "/tmp/mlflow-metrics",
     "/F/s3-keys.json": "/run/secrets/s3-keys.json",
     "/F/s3.sock": "/tmp/s3.sock",

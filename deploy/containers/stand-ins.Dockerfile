@@ -9,7 +9,8 @@ RUN apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq 
 
 FROM programs AS postgres
 ENV PATH=/usr/lib/postgresql/15/bin:$PATH PGDATA=/var/lib/postgresql/data
-RUN install -d -o postgres -g postgres -m 700 "$PGDATA"
+RUN install -d -o postgres -g postgres -m 700 "$PGDATA" \
+    && install -d -o postgres -g postgres -m 3777 /var/run/postgresql
 COPY --chmod=755 deploy/containers/stand-in-postgres.sh /usr/local/bin/docker-entrypoint.sh
 ENTRYPOINT ["docker-entrypoint.sh"]
 
