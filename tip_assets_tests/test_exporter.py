@@ -15,7 +15,7 @@ import pytest
 import sqlalchemy as sa
 from prometheus_client import CollectorRegistry, generate_latest
 
-from benchmarks.scrape import lengthen, predict
+from benchmarks.scrape import TOLD, lengthen, predict
 from tip_assets.exporter import collector, data, limits, model, platform
 from tip_assets.exporter.collector import MetricStoreCollector
 from tip_assets.exporter.page import Page
@@ -121,6 +121,29 @@ def test_the_number_of_series_does_not_grow_with_months_and_versions(settings, s
     lengthen(longer, 24)
     predict(longer, 24)
     assert {_without_month(key) for key in samples(wider)} == {_without_month(key) for key in few}
+
+
+def test_predictions_whose_tip_nobody_told_are_not_read(settings, store):
+    """There may be millions of them in a month; a scrape finds the others by an index of theirs."""
+    predict(store, 2)
+    asked: list[tuple] = []
+
+    def note(_connection, _cursor, statement, parameters, *_rest) -> None:
+        if "FROM prediction_log" in statement:
+            asked.append((statement, parameters))
+
+    sa.event.listen(sa.Engine, "before_cursor_execute", note)
+    try:
+        assert value(samples(settings), "tips_realised_tips", period="newest") == TOLD
+    finally:
+        sa.event.remove(sa.Engine, "before_cursor_execute", note)
+    (statement, parameters), *others = asked
+    assert not others, "the newest month is one that has ended, and is asked for once"
+    with store.engine.connect() as connection:
+        plan = connection.exec_driver_sql(f"explain query plan {statement}", parameters)
+        reads = [detail for *_, detail in plan if "prediction_log" in detail]
+    assert len(reads) == 2
+    assert all("COVERING INDEX ix_prediction_log_told_month" in detail for detail in reads), reads
 
 
 def _without_month(key: tuple[str, frozenset[tuple[str, str]]]) -> tuple[str, frozenset]:

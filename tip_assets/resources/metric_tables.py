@@ -261,10 +261,12 @@ prediction_log = sa.Table(
     sa.Column("landing_file", sa.String(60), index=True),
     sa.Column("landed_at", sa.DateTime(timezone=True)),
 )
-# The months of told tips: the exporter asks at every scrape, and predictions may be millions.
+# How predictions turned out, by month: the exporter asks at every scrape, and there may be millions
+# whose tip nobody told. It has all that is asked for, so that SQLite prefers it to that of months.
 sa.Index(
     "ix_prediction_log_told_month",
-    prediction_log.c.month,
+    *(prediction_log.c[name] for name in ("month", "actual_at", "actual", "predicted")),
+    *(prediction_log.c[name] for name in ("low", "high", "coverage")),
     sqlite_where=prediction_log.c.actual_at.is_not(None),
     postgresql_where=prediction_log.c.actual_at.is_not(None),
 )

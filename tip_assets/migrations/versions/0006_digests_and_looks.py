@@ -29,7 +29,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_prediction_log_told_month",
         "prediction_log",
-        ["month"],
+        ["month", "actual_at", "actual", "predicted", "low", "high", "coverage"],
         sqlite_where=told,
         postgresql_where=told,
     )
