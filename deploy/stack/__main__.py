@@ -116,7 +116,10 @@ def _start_storage(stack: Stack) -> None:
 
 
 def _start_others(stack: Stack) -> None:
-    _start(stack, [server for server in stack.servers if server.needs_storage])
+    others = [server for server in stack.servers if server.needs_storage]
+    _start(stack, others)
+    if any(server.name == "grafana" for server in others):
+        typer.echo(f"Grafana's user is admin; the password: {stack.folder}/grafana/grafana.env")
     typer.echo(f"Use it in a shell: set -a; . {stack.environment_file}; set +a")
 
 

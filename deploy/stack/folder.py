@@ -91,8 +91,12 @@ class Stack:
         told = grafana.environment(
             folder, self.settings, reader, known["grafana"], known["grafana_key"]
         )
-        lines = "".join(f"{name}={value}\n" for name, value in told.items())
-        _write_secret(folder / "grafana.env", lines)
+        file = folder / "grafana.env"
+        if file.exists() and known["grafana_key"] not in file.read_text("utf-8"):
+            # With another key Grafana cannot read what it has kept, and the password that it keeps
+            # would stay. Lost are settings of people; all else is provisioned.
+            shutil.rmtree(folder / "data", ignore_errors=True)
+        _write_secret(file, "".join(f"{name}={value}\n" for name, value in told.items()))
 
     @property
     def _secrets_file(self) -> Path:
