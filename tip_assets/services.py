@@ -17,7 +17,7 @@ _S3 = {
     "ConnectionClosedError",
     "HTTPClientError",
 }
-_POSTGRES = {"OperationalError", "InterfaceError", "AdminShutdown", "DagsterPostgresException"}
+_POSTGRES = {"OperationalError", "InterfaceError", "AdminShutdown"}
 
 
 def trouble_in_words(error: BaseException | SerializableErrorInfo) -> str | None:

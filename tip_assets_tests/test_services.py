@@ -3,10 +3,15 @@
 import sys
 from pathlib import Path
 
+import psycopg2
 import pytest
 import sqlalchemy as sa
+from boto3.exceptions import S3UploadFailedError
+from botocore import exceptions as s3
 from dagster import DagsterInstance
 from dagster._utils.error import serializable_error_info_from_exc_info
+from mlflow.exceptions import MlflowException
+from psycopg2.errors import AdminShutdown
 from upath import UPath
 
 from tip_assets.instance import prepare_instance
@@ -69,8 +74,42 @@ def test_a_service_that_is_away_is_named(ask, name, in_events, tmp_path):
     assert "secret" not in words
 
 
+S3 = {"endpoint_url": "http://127.0.0.1:9"}
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (s3.ConnectTimeoutError(**S3), "the S3 storage does not answer: Connect timeout"),
+        (s3.ReadTimeoutError(**S3), "the S3 storage does not answer: Read timeout"),
+        (s3.ConnectionClosedError(**S3), "the S3 storage does not answer: Connection was closed"),
+        (s3.HTTPClientError(error="broken"), "the S3 storage does not answer: An HTTP Client"),
+        (  # who quotes an error does not always carry it
+            S3UploadFailedError('Failed to upload x: Could not connect to the endpoint URL: "y"'),
+            "the S3 storage does not answer: Failed to upload x",
+        ),
+        (
+            sa.exc.InterfaceError("select 1", None, psycopg2.InterfaceError("already closed")),
+            "Postgres does not answer: (psycopg2.InterfaceError) already closed",
+        ),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_service_that_goes_away_in_the_middle_is_named(error, words):
+    assert str(trouble_in_words(error)).startswith(words)
+
+
+def test_postgres_own_words_are_told():
+    own = AdminShutdown("terminating connection due to administrator command\nmore")
+    error = sa.exc.OperationalError("select 1", None, own)
+    error.__context__ = own
+    words = trouble_in_words(error)
+    assert words == "Postgres does not answer: terminating connection due to administrator command"
+
+
 def test_trouble_of_another_kind_is_no_service(tmp_path):
     with pytest.raises(sa.exc.OperationalError) as locked:
         sa.create_engine(f"sqlite:///{tmp_path}/nowhere/x.db").connect()
     assert trouble_in_words(locked.value) is None
     assert trouble_in_words(ValueError("the file is empty")) is None
+    assert trouble_in_words(MlflowException("Registered Model with name=x not found")) is None
