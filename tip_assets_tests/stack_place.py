@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[1]
 BINARIES = Path(sys.executable).parent
 PORTS = (
     *("postgres", "s3", "mlflow", "dagster", "app", "app_metrics"),
-    *("exporter", "prometheus", "alertmanager"),
+    *("exporter", "prometheus", "alertmanager", "grafana"),
 )
 QUICK = {
     "TIPS_TRIALS": "4",

@@ -201,7 +201,7 @@ def test_every_server_listens_on_loopback_only_and_mlflow_checks_the_host(stack)
 
 def test_no_secret_is_anywhere_but_in_its_own_files(stack):
     secrets = json.loads((stack.folder / "secrets.json").read_text())
-    own = {"secrets.json", "stack.env", "s3-keys.json"}
+    own = {"secrets.json", "stack.env", "s3-keys.json", "grafana.env"}
     places = {
         str(path): path.read_bytes()
         for path in stack.folder.rglob("*")
