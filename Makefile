@@ -67,14 +67,17 @@ setup-stack: setup  ## ... and what the servers of `make stack` need
 setup-dev:  ## ... and what its tests need
 	@$(call once,$(VENV)/.ready-dev)
 
+# For the Python of Debian 12, so that nothing is locked that needs a newer one.
+compile = uv pip compile -q --python-version 3.11.2 --generate-hashes --no-header
+
 # An installer that was locked anew is taken by `make clean`: here it would remove itself.
 lock: $(VENV)/.uv  ## Resolve and hash the dependencies again
-	@uv pip compile -q setup.in --generate-hashes --no-header -o requirements-setup.lock
-	@uv pip compile -q pyproject.toml --generate-hashes --no-header -o requirements.lock
-	@uv pip compile -q pyproject.toml --extra stack -c requirements.lock --generate-hashes --no-header -o requirements-stack.lock
-	@uv pip compile -q pyproject.toml --extra dev --extra stack -c requirements.lock --generate-hashes --no-header -o requirements-dev.lock
-	@cd deploy/terraform && uv pip compile -q checkov.in --generate-hashes --no-header -o checkov.lock
-	@cd deploy/terraform && uv pip compile -q provider-schema.in --no-deps --generate-hashes --no-header -o provider-schema.lock
+	@$(compile) setup.in -o requirements-setup.lock
+	@$(compile) pyproject.toml -o requirements.lock
+	@$(compile) pyproject.toml --extra stack -c requirements.lock -o requirements-stack.lock
+	@$(compile) pyproject.toml --extra dev --extra stack -c requirements.lock -o requirements-dev.lock
+	@cd deploy/terraform && $(compile) checkov.in -o checkov.lock
+	@cd deploy/terraform && $(compile) provider-schema.in --no-deps -o provider-schema.lock
 	@touch $(VENV)/.uv
 
 clean:  ## Remove the virtual environment; data stays
