@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+import psycopg2
 import pytest
 import sqlalchemy as sa
 
+from grafana.links import MODEL_AND_DATA, PLATFORM_HEALTH, SERVING
 from tip_assets.resources.model_registry import CHAMPION
 from tip_assets.settings import DRIFT_EXPERIMENT, Settings
 from tip_assets_tests.grafana_place import MONTHS, GrafanaPlace, grafana_place
@@ -165,8 +167,8 @@ def _seeded(panel: Json, **changes: Any) -> Json:
 
 def test_what_is_wrong_with_a_panel_is_found(grafana):
     """Faults of the kinds that people make, each in a panel that is right without it."""
-    grafana.choose(BOARDS["tips-model-and-data"])
-    effects = panel_of("tips-model-and-data", "Effect size by column")
+    grafana.choose(BOARDS[MODEL_AND_DATA])
+    effects = panel_of(MODEL_AND_DATA, "Effect size by column")
     query = effects["targets"][0]["rawSql"]
     faults = {
         "effect_siz": query.replace("effect_size", "effect_siz"),
@@ -181,21 +183,30 @@ def test_what_is_wrong_with_a_panel_is_found(grafana):
     }
     for words, broken in faults.items():
         assert broken != query
-        with pytest.raises((Fault, sa.exc.SQLAlchemyError, Exception), match=words):
+        with pytest.raises((Fault, psycopg2.Error), match=words):
             check(grafana, _seeded(effects, rawSql=broken))
     renamed = copy.deepcopy(effects)
     renamed["fieldConfig"]["overrides"][0]["matcher"]["options"] = "limits"
     with pytest.raises(Fault, match=r"'limits'.* is none of"):
         check(grafana, renamed)
-    months = copy.deepcopy(panel_of("tips-model-and-data", "Months"))
+    months = copy.deepcopy(panel_of(MODEL_AND_DATA, "Months"))
     months["targets"][0]["rawSql"] = months["targets"][0]["rawSql"].replace(", q.mlflow_run", "")
     with pytest.raises(Fault, match="mlflow_run"):
         check(grafana, months)
 
 
+def test_what_is_wrong_with_a_variable_is_found(grafana):
+    board = copy.deepcopy(BOARDS[MODEL_AND_DATA])
+    column, *_ = board["templating"]["list"]
+    for query in ("SELECT 1", 'SELECT "column" FROM drift WHERE false', "SELECT now()"):
+        column["query"] = query
+        with pytest.raises(Fault, match="variable column gives"):
+            grafana.choose(board)
+
+
 def test_what_is_wrong_with_a_question_to_prometheus_is_found(grafana):
-    grafana.choose(BOARDS["tips-platform-health"])
-    runs = panel_of("tips-platform-health", "Runs that ended")
+    grafana.choose(BOARDS[PLATFORM_HEALTH])
+    runs = panel_of(PLATFORM_HEALTH, "Runs that ended")
     query = runs["targets"][0]["expr"]
     faults = {
         "finds nothing": {"expr": query.replace("tips_runs_total", "tips_run_total")},
@@ -206,7 +217,7 @@ def test_what_is_wrong_with_a_question_to_prometheus_is_found(grafana):
     for words, changes in faults.items():
         with pytest.raises(Fault, match=words):
             check(grafana, _seeded(runs, **changes))
-    limited = copy.deepcopy(panel_of("tips-platform-health", "Rows quarantined"))
+    limited = copy.deepcopy(panel_of(PLATFORM_HEALTH, "Rows quarantined"))
     limited["transformations"][0]["options"]["mappings"][0]["fieldName"] = "Value #limit"
     with pytest.raises(Fault, match="'Value #limit' is not one of"):
         check(grafana, limited)
@@ -247,8 +258,8 @@ def last(grafana: Grafana, uid: str, title: str) -> float:
 
 
 def test_errors_and_drift_are_those_that_mlflow_has(place, grafana):
-    shown_months = {row["month"]: row for row in shown(grafana, *MODEL, "Months")[0].rows}
-    rivals = series_of(shown(grafana, *MODEL, "RMSE on the same test rows"))
+    shown_months = {row["month"]: row for row in shown(grafana, MODEL_AND_DATA, "Months")[0].rows}
+    rivals = series_of(shown(grafana, MODEL_AND_DATA, "RMSE on the same test rows"))
     client = place.registry.client
     for version in place.registry.versions():
         metrics = client.get_run(version.run_id).data.metrics
@@ -258,8 +269,8 @@ def test_errors_and_drift_are_those_that_mlflow_has(place, grafana):
         assert row["rmse"] == rivals["challenger"][version.month]
         assert row["rmse"] == pytest.approx(metrics["test_rmse"])
         assert rivals["mean tip"][version.month] == pytest.approx(metrics["test_rmse_mean_tip"])
-    effects = series_of(shown(grafana, *MODEL, "Effect size by column"))
-    shares = series_of(shown(grafana, *MODEL, "Share of drifted columns"))
+    effects = series_of(shown(grafana, MODEL_AND_DATA, "Effect size by column"))
+    shares = series_of(shown(grafana, MODEL_AND_DATA, "Share of drifted columns"))
     experiment = client.get_experiment_by_name(DRIFT_EXPERIMENT)
     for run in client.search_runs([experiment.experiment_id]):
         month = run.data.tags["record_date"]
@@ -271,50 +282,47 @@ def test_errors_and_drift_are_those_that_mlflow_has(place, grafana):
     assert shares["limit"]["2024-03"] == Settings().drift_share
 
 
-MODEL, HEALTH, SERVING = (("tips-model-and-data",), ("tips-platform-health",), ("tips-serving",))
-
-
 def test_the_drifted_month_is_told_of_everywhere(place, grafana):
-    drifted = series_of(shown(grafana, *MODEL, "Drifted columns"))
+    drifted = series_of(shown(grafana, MODEL_AND_DATA, "Drifted columns"))
     assert drifted["total_bill"] == {"2024-01": 0, "2024-02": 0, "2024-03": 1}
-    (months,) = shown(grafana, *MODEL, "Months")
+    (months,) = shown(grafana, MODEL_AND_DATA, "Months")
     newest = next(row for row in months.rows if row["month"] == "2024-03")
     assert (newest["drifted"], newest["action"]) == (True, "held")
     champion = place.registry.by_alias(CHAMPION)
     assert newest["champion_after"] == champion.number
-    (frame,) = shown(grafana, *HEALTH, "Champion")
+    (frame,) = shown(grafana, PLATFORM_HEALTH, "Champion")
     assert frame.names[1] == f"{champion.number} ({champion.month})"
-    (answers,) = shown(grafana, *SERVING, "Version that answers")
+    (answers,) = shown(grafana, SERVING, "Version that answers")
     assert answers.names[1] == frame.names[1]
-    assert last(grafana, *HEALTH, "Promotions held") == 1
-    (firing,) = shown(grafana, *HEALTH, "Alerts that fire")
+    assert last(grafana, PLATFORM_HEALTH, "Promotions held") == 1
+    (firing,) = shown(grafana, PLATFORM_HEALTH, "Alerts that fire")
     names = {row["alertname"] for row in firing.rows}
     assert names == {"DatasetDrift", "ColumnDrift", "PromotionHeld"}
-    assert last(grafana, *HEALTH, "Alerts firing") == len(firing.rows)
-    assert last(grafana, *HEALTH, "Months unprocessed") == 1
-    _, limit = shown(grafana, *HEALTH, "Columns drifted")
+    assert last(grafana, PLATFORM_HEALTH, "Alerts firing") == len(firing.rows)
+    assert last(grafana, PLATFORM_HEALTH, "Months unprocessed") == 1
+    _, limit = shown(grafana, PLATFORM_HEALTH, "Columns drifted")
     assert limit["Value"] == [place.settings.drift_share]
 
 
 def test_rows_and_tips_are_those_that_landed_and_were_told(place, grafana):
-    rows = series_of(shown(grafana, *MODEL, "Rows kept and quarantined"))
+    rows = series_of(shown(grafana, MODEL_AND_DATA, "Rows kept and quarantined"))
     assert rows["kept"]["2024-01"] == 244
-    quarantined = series_of(shown(grafana, *MODEL, "Share of rows quarantined")[:-1])
+    quarantined = series_of(shown(grafana, MODEL_AND_DATA, "Share of rows quarantined")[:-1])
     month = rows["quarantined"]["2024-02"], rows["kept"]["2024-02"]
     assert quarantined["quarantined"]["2024-02"] == pytest.approx(month[0] / sum(month))
     assert month[0] > 0
-    errors = series_of(shown(grafana, *MODEL, "Errors that came true"))
-    inside = series_of(shown(grafana, *MODEL, "Tips within their interval"))
+    errors = series_of(shown(grafana, MODEL_AND_DATA, "Errors that came true"))
+    inside = series_of(shown(grafana, MODEL_AND_DATA, "Tips within their interval"))
     now = f"{datetime.now(UTC):%Y-%m}"
     for found in place.log.realised():
         assert errors["RMSE"][found.month] == pytest.approx(found.rmse)
         assert errors["mean error"][found.month] == pytest.approx(found.mean_error)
         assert inside["within their interval"][found.month] == pytest.approx(found.covered)
         assert found.month in ("2024-03", now)
-    logged = shown(grafana, *SERVING, "Predictions in the log")
+    logged = shown(grafana, SERVING, "Predictions in the log")
     assert sum(sum(frame.fields[1].values) for frame in logged) == 10
-    assert len(shown(grafana, *SERVING, "Errors of told tips")[0].fields[0].values) == 5
-    (reasons,) = shown(grafana, *SERVING, "Refused since the app's start")
+    assert len(shown(grafana, SERVING, "Errors of told tips")[0].fields[0].values) == 5
+    (reasons,) = shown(grafana, SERVING, "Refused since the app's start")
     (refused,) = reasons.rows
     assert (refused["column"], refused["reason"]) == ("total_bill", "not a number")
     assert refused["Value"] % 3 == 0
