@@ -78,8 +78,11 @@ class AwsServer:
 
     def received(self, queue: str) -> list[dict]:
         """What was published since the last look."""
-        answer = self.client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10)
-        return [json.loads(message["Body"]) for message in answer.get("Messages", [])]
+        sqs = self.client("sqs")
+        messages = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", [])
+        for message in messages:  # else it is there again after half a minute
+            sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+        return [json.loads(message["Body"]) for message in messages]
 
     @contextmanager
     def somebody_who_may(self, *actions: str) -> Iterator[dict[str, str]]:

@@ -16,6 +16,7 @@ from tip_assets.assets.transformed_tips import transform
 from tip_assets.modelling.recipe import Recipe, recipe_for
 from tip_assets.settings import Settings
 from tip_assets.simulate import sample_bytes
+from tip_assets_tests.aws_calls import Recorder
 from tip_assets_tests.aws_server import AwsServer
 from tip_assets_tests.exporter_place import platform_of_a_month
 from tip_assets_tests.landing_place import Place
@@ -84,6 +85,12 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AwsServer]:
     server.wait()
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="module")
+def aws_calls(tmp_path_factory: pytest.TempPathFactory) -> Recorder:
+    """Notes which calls of AWS's interfaces are made, where a test asks for it."""
+    return Recorder(tmp_path_factory.mktemp("aws-calls"))
 
 
 @pytest.fixture(scope="session")

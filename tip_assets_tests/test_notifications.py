@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from tip_assets.resources.metric_store import MetricStore
 from tip_assets.resources.notifications import Message, Notifications
 from tip_assets.settings import Settings
+from tip_assets_tests.aws_calls import assert_recorded, played
 
 
 def message(cause: str, subject: str = "Training results") -> Message:
@@ -95,7 +96,7 @@ def test_what_cannot_be_delivered_is_told_kept_and_tried_again(telling, tmp_path
 
 
 @pytest.mark.services
-def test_sns_gets_each_cause_once_and_a_missing_topic_is_told(telling, aws, monkeypatch):
+def test_sns_gets_each_cause_once_and_a_missing_topic_is_told(telling, aws, aws_calls, monkeypatch):
     for name, value in aws.environment().items():
         monkeypatch.setenv(name, value)
     topic, queue = aws.topic_with_queue("tips")
@@ -105,8 +106,10 @@ def test_sns_gets_each_cause_once_and_a_missing_topic_is_told(telling, aws, monk
     assert "tips-gone" in trouble
 
     working = telling.model_copy(update={"topic_arn": topic})
-    assert working.send(message("a"), message("b")) == []
-    assert working.send(message("a")) == []
+    with played(aws_calls, "code-location"):
+        assert working.send(message("a"), message("b")) == []
+        assert working.send(message("a")) == []
+    assert_recorded("test_notifications", aws_calls.rights())
     bodies = aws.received(queue)
     assert sorted(body["Message"] for body in bodies) == [
         "what happened: a\nin two lines",

@@ -19,6 +19,7 @@ from tip_assets.resources.model_registry import CHAMPION, MONTH, ModelRegistry
 from tip_assets.resources.parameter_store import ParameterTrouble
 from tip_assets.settings import Settings
 from tip_assets.stored_settings import tracking_uri_of
+from tip_assets_tests.aws_calls import assert_recorded, played
 
 pytestmark = pytest.mark.services
 TIPS = Path(sys.executable).parent / "tips"
@@ -153,7 +154,9 @@ def test_a_store_that_denies_or_does_not_answer_is_told_in_a_sentence(aws, store
     assert "Traceback" not in done.stderr
 
 
-def test_who_serves_is_written_when_it_changes_and_only_then(aws, store, registry, monkeypatch):
+def test_who_serves_is_written_when_it_changes_and_only_then(
+    aws, aws_calls, store, registry, monkeypatch
+):
     settings = Settings()
     assert publish_parameters(settings) == []
     assert store.versions() == {"initial_paths": 1, "artifact_paths": 1}, "nobody serves yet"
@@ -164,9 +167,12 @@ def test_who_serves_is_written_when_it_changes_and_only_then(aws, store, registr
         (trouble,) = publish_parameters(settings)
     assert f"{store.prefix} (TIPS_PARAMETER_PREFIX) cannot be written (logged_model)" in trouble
     assert "not authorized to perform: ssm:PutParameter" in trouble
-    with dg.build_sensor_context(
-        instance=dg.DagsterInstance.ephemeral(), resources={"settings": settings}
-    ) as context:
+    with (
+        dg.build_sensor_context(
+            instance=dg.DagsterInstance.ephemeral(), resources={"settings": settings}
+        ) as context,
+        played(aws_calls, "code-location"),
+    ):
         silence_sensor(context)
     assert store["logged_model"] == "models:/waiter-tips/2"
     assert publish_parameters(settings) == []
@@ -177,7 +183,9 @@ def test_who_serves_is_written_when_it_changes_and_only_then(aws, store, registr
     assert store["logged_model"] == "models:/waiter-tips/1"
 
 
-def test_a_month_by_the_store_alone_tells_people_and_says_who_serves(aws, store, tmp_path):
+def test_a_month_by_the_store_alone_tells_people_and_says_who_serves(
+    aws, aws_calls, store, tmp_path
+):
     topic, queue = aws.topic_with_queue(tmp_path.name)
     store.put(
         initial_paths=json.dumps({"storage": str(tmp_path / "storage")}),
@@ -190,7 +198,8 @@ def test_a_month_by_the_store_alone_tells_people_and_says_who_serves(aws, store,
         "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db",
     }
     run = ("run", "--month", "2024-01", "--json")
-    with aws.somebody_who_may("ssm:GetParameters", "sns:Publish") as reader:
+    reader_only = aws.somebody_who_may("ssm:GetParameters", "sns:Publish")
+    with reader_only as reader, aws_calls.recording():
         done = tips(reader | settings, *run, "--sample")
     outcome = json.loads(done.stdout)
     assert (done.returncode, outcome["ending"], outcome["champion"]) == (0, "done", 1)
@@ -203,7 +212,8 @@ def test_a_month_by_the_store_alone_tells_people_and_says_who_serves(aws, store,
         "No data drift has been detected. Results are: [('total_bill'"
     )
 
-    again = tips(aws.environment() | settings, *run)
+    with aws_calls.recording():
+        again = tips(aws.environment() | settings, *run)
     assert json.loads(again.stdout)["not_told"] == []
     assert aws.received(queue) == []
     shown = json.loads(tips(aws.environment() | settings, "parameters", "--json").stdout)
@@ -212,3 +222,4 @@ def test_a_month_by_the_store_alone_tells_people_and_says_who_serves(aws, store,
     paths = json.loads(shown["artifact_paths"]["value"])
     assert sorted(paths) == ["assets", "landing", "mlflow", "quarantine", "reports"]
     assert all(any(Path(path).iterdir()) for path in paths.values())
+    assert_recorded("test_parameters", aws_calls.rights())

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from tip_assets_tests import provider_schema as schema
+from tip_assets_tests import terraform_costs as costs
 from tip_assets_tests.terraform_format import formatted
 from tip_assets_tests.terraform_place import (
     BOOTSTRAP,
@@ -142,6 +143,13 @@ def test_nothing_runs_until_there_are_databases(tmp_path):
     assert {service["desired_count"] for service in services} == {0}
     alarms = evaluated(folder, running=False).of("aws_cloudwatch_metric_alarm")
     assert not any("is-down" in alarm["alarm_name"] for alarm in alarms)
+
+
+def test_the_docs_say_what_the_configuration_costs():
+    words = (FOLDER.parents[1] / "docs" / "aws.md").read_text("utf-8")
+    assert costs.prices() in words
+    for sizes in SIZES:
+        assert costs.table(sizes) in words
 
 
 @pytest.fixture(scope="module")

@@ -189,8 +189,8 @@ resource "aws_ecs_task_definition" "service" {
 
       healthCheck = {
         command     = ["CMD-SHELL", each.value.check]
-        interval    = 30
-        timeout     = 25
+        interval    = 120 # Dagster's own checks take seconds of a quarter of a core
+        timeout     = 60
         retries     = 3
         startPeriod = 180
       }

@@ -8,8 +8,8 @@ log_days           = 365
 app_copies         = 1
 
 sizes = {
-  app           = { cpu = 256, memory = 1024 }
-  code-location = { cpu = 256, memory = 1024 }
+  app           = { cpu = 256, memory = 2048 }
+  code-location = { cpu = 256, memory = 2048 }
   daemon        = { cpu = 256, memory = 512 }
   databases     = { cpu = 256, memory = 1024 }
   exporter      = { cpu = 256, memory = 512 }
