@@ -6,10 +6,10 @@ SAMPLE_MONTH := $(or $(TIPS_FIRST_MONTH),2024-01)
 PACKAGE := tip_assets app tip_assets_tests benchmarks deploy grafana
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help run up app stack stack-down stack-status demo test lint format bench audit setup setup-stack setup-dev lock clean
+.PHONY: help run up app containers containers-down rehearse-containers stack stack-down stack-status demo test lint format bench audit setup setup-stack setup-dev lock clean
 
 help:  ## Show these lines
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
 
 run: setup  ## Set up, then run the month on the bundled sample: no server needed
 	@tips run --month $(SAMPLE_MONTH) --sample
@@ -29,6 +29,18 @@ stack-down: setup-stack  ## Stop them; their data stay in ./stack
 stack-status: setup-stack  ## Say which of them are ready
 	@python -m deploy.stack status
 
+COMPOSE = docker compose -f deploy/compose.yaml
+
+containers:  ## Start everything in containers: Docker and its Compose, nothing else
+	@sh deploy/containers/make-secrets.sh secrets
+	@$(COMPOSE) up --build --detach --wait
+
+containers-down:  ## Stop them; their data stay in Docker's volumes
+	@$(COMPOSE) down
+
+rehearse-containers: setup-stack  ## Build every image, start all, run two months, ask every server
+	@python -m deploy.containers
+
 demo: setup  ## Play three more months, generated: quiet, changed, with broken files
 	@tips demo
 
@@ -43,6 +55,8 @@ lint: setup-dev  ## Style, formatting, types, workflows
 	@check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	@check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	@zizmor --offline --quiet .github
+	@hadolint deploy/Dockerfile deploy/containers/stand-ins.Dockerfile
+	@check-jsonschema --builtin-schema vendor.compose-spec deploy/compose.yaml
 
 format: setup-dev  ## Apply the style
 	@ruff check --fix $(PACKAGE)
