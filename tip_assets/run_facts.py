@@ -91,8 +91,10 @@ def last_training(instance: dg.DagsterInstance, month: str) -> dg.DagsterRun | N
     return None
 
 
-def ingested(instance: dg.DagsterInstance, month: str, before: float | None = None) -> str | None:
-    """The digest of the landing files that a month was last ingested from; None if never.
+def last_ingestion(
+    instance: dg.DagsterInstance, month: str, before: float | None = None
+) -> dg.EventLogRecord | None:
+    """The event by which a month's landing files were last ingested; None if never.
 
     `before` asks for what was so at an earlier time, in seconds since 1970.
     """
@@ -100,9 +102,15 @@ def ingested(instance: dg.DagsterInstance, month: str, before: float | None = No
         asset_key=INGESTION, asset_partitions=[month], before_timestamp=before
     )
     records = instance.fetch_materializations(key, limit=1).records
-    if not records or records[0].asset_materialization is None:
+    return records[0] if records and records[0].asset_materialization else None
+
+
+def ingested(instance: dg.DagsterInstance, month: str, before: float | None = None) -> str | None:
+    """The digest of the landing files that a month was last ingested from; None if never."""
+    record = last_ingestion(instance, month, before)
+    if record is None or record.asset_materialization is None:
         return None
-    landed = records[0].asset_materialization.metadata.get(LANDED)
+    landed = record.asset_materialization.metadata.get(LANDED)
     return str(landed.value) if landed else ""
 
 

@@ -15,7 +15,7 @@ from tip_assets.landing import LANDED, landed_months
 from tip_assets.partitions import months
 from tip_assets.resources.landing_log import LandingLog
 from tip_assets.resources.metric_store import MetricStore
-from tip_assets.run_facts import ingested, last_training
+from tip_assets.run_facts import ingested, last_ingestion, last_training
 from tip_assets.settings import Settings, get_settings
 from tip_assets.turns import months_ahead, was_turned_away
 
@@ -72,20 +72,23 @@ def _requests(
 ) -> Iterator[dg.RunRequest]:
     """The runs that bring every changed month up to date, oldest month first.
 
-    A run key names the files, so that the same change is never run twice.
+    A run key names the files and what they follow, so that the same change is never run twice, and
+    files that are put back are run again.
     """
     newest = max(known, default="")
     late = ""
     for month, digest in sorted(changed.items()):
         if ingested(instance, month) == digest:
             continue
-        late = "" if month == newest else f"{month} {digest}"
+        last = last_ingestion(instance, month)
+        change = f"{month} {digest}" + (f" after {last.storage_id}" if last else "")
+        late = "" if month == newest else change
         if month in decided and month != newest:
             yield dg.RunRequest(
                 run_key=f"ingest {late}", partition_key=month, job_name=ingestion_job.name
             )
         else:
-            yield _whole_month(month, f"{month} {digest}")
+            yield _whole_month(month, change)
     if late and newest in decided:
         yield _whole_month(newest, f"{newest} {known[newest]} after {late}")
 

@@ -58,6 +58,7 @@ class Place:
         ) as context:
             result = landing_sensor(context)
         self.cursor = result.cursor
+        self.keys = [request.run_key for request in result.run_requests]
         self.events = [event.partition for event in result.asset_events]
         assert bool(result.run_requests) != bool(result.skip_reason)
         return [(request.job_name, request.partition_key) for request in result.run_requests]

@@ -1,6 +1,7 @@
 """New files are run once each; what is done, unknown or not there is told, not run."""
 
 import json
+import os
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
@@ -47,6 +48,21 @@ def test_a_changed_file_runs_its_month_again_and_the_same_file_does_not(place):
     assert place.tick() == [(WHOLE, "2024-01")]
     place.ingest("2024-01")
     assert place.tick() == []
+
+
+def test_files_that_are_put_back_are_run_again(place):
+    """Dagster makes no second run of a run key."""
+    keys = []
+    for content in (b"one", b"other", b"one", b"other"):
+        place.land("2024-01", content=content)
+        os.utime(place.storage / "landing" / "2024-01" / "tips.csv", (0, 0))
+        assert place.tick() == [(WHOLE, "2024-01")]
+        keys += place.keys
+        place.cursor = None
+        assert place.tick() == [(WHOLE, "2024-01")]
+        assert place.keys == keys[-1:], "the same change, after a crash"
+        place.ingest("2024-01")
+    assert len(set(keys)) == 4
 
 
 def test_a_lost_cursor_runs_nothing_that_was_ingested(place):
