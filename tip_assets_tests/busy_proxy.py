@@ -3,8 +3,9 @@
 Belongs here: that. Does not belong here: what a client must make of it.
 """
 
+import re
 import threading
-from collections import Counter
+from collections import defaultdict
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -18,7 +19,8 @@ class BusyProxy:
     """Answers 503 SlowDown to the first `refusals` tries of a request, then hands it on."""
 
     def __init__(self, behind: str, refusals: int) -> None:
-        tries: Counter[str] = Counter()
+        tries: dict[str, list[str]] = defaultdict(list)
+        # What the client says each time that it tries a request: which attempt of how many.
         self.tries, host = tries, behind.removeprefix("http://")
 
         class Handler(BaseHTTPRequestHandler):
@@ -27,8 +29,9 @@ class BusyProxy:
             def answer(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 request = f"{self.command} {self.path}"
-                tries[request] += 1
-                if tries[request] <= refusals:
+                said = self.headers.get("amz-sdk-request", "")
+                tries[request].append(re.sub(r"ttl=\w+; ", "", said))
+                if len(tries[request]) <= refusals:
                     self.reply(503, {"Content-Type": "application/xml"}, BUSY)
                     return
                 connection = HTTPConnection(host, timeout=30)

@@ -1,5 +1,7 @@
 """A metric store of any age becomes today's, once, and keeps its rows."""
 
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +15,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from tip_assets.landing import Landed
+from tip_assets.resources import metric_schema
 from tip_assets.resources.landing_log import LandingLog, unprocessed
 from tip_assets.resources.metric_schema import NEWEST, NewerSchema, bring_up_to_date
 from tip_assets.resources.metric_store import MetricStore
@@ -110,12 +113,35 @@ def test_a_store_of_newer_code_is_left_alone(engine):
 
 
 @pytest.mark.parametrize("revision", [None, REVISIONS[0]], ids=["empty", "old"])
-def test_many_who_start_at_once_make_it_once(engine, revision, tmp_path):
+def test_many_who_start_at_once_make_it_once(engine, revision, tmp_path, monkeypatch):
+    all_have_looked, seen, made = threading.Barrier(8), threading.local(), []
+    look, work = metric_schema.revision, "_upgrade" if revision else "_make"
+    do = getattr(metric_schema, work)
+
+    def look_together(connection: sa.Connection) -> str | None:
+        found = look(connection)
+        if not hasattr(seen, "store"):
+            seen.store = found
+            all_have_looked.wait(20)
+        return found
+
+    def do_slowly(connection: sa.Connection) -> None:
+        made.append(work)
+        time.sleep(0.2)
+        do(connection)
+
+    monkeypatch.setattr(metric_schema, "revision", look_together)
+    monkeypatch.setattr(metric_schema, work, do_slowly)
     if revision:
         with engine.begin() as connection:
             command.upgrade(alembic(connection), revision)
-    urls = [f"sqlite:///{tmp_path}/metrics.db"] * 8
+    # As processes do: Python lets one thread at a time make a cached property, of any object.
+    opened = MetricStore.__dict__["engine"].func
+    stores = [MetricStore(url=f"sqlite:///{tmp_path}/metrics.db") for _ in range(8)]
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda url: MetricStore(url=url).history(), urls))
-    assert found == [[]] * 8
+        for made_engine in pool.map(opened, stores):
+            made_engine.dispose()
+    monkeypatch.undo()
+    assert stores[0].history() == []
+    assert len(made) == 1
     assert differences(engine) == []
