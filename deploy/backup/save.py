@@ -8,6 +8,7 @@ import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
+import sqlalchemy as sa
 from filelock import FileLock
 
 from deploy.backup import Refused
@@ -16,7 +17,7 @@ from deploy.backup.files import save_files, save_sqlite
 from deploy.backup.manifest import Manifest, write_manifest
 from deploy.backup.parts import Parts, parts_of
 from deploy.backup.quiet import runs_of
-from tip_assets.resources.metric_schema import NEWEST
+from tip_assets.resources.metric_schema import revision
 from tip_assets.settings import Settings
 
 DATABASES = "databases"
@@ -29,7 +30,7 @@ def save(settings: Settings, to: Path, wait_seconds: float) -> tuple[Path, Manif
 
     Waits until no run is under way. Raises Refused, and what files and servers raise.
     """
-    parts = parts_of(settings)
+    parts, schema = parts_of(settings), _schema(settings)
     to.mkdir(parents=True, exist_ok=True, mode=0o700)
     with FileLock(to / ".lock"):
         made = to / _UNFINISHED
@@ -37,10 +38,21 @@ def save(settings: Settings, to: Path, wait_seconds: float) -> tuple[Path, Manif
         for name, folder in parts.folders.items():
             save_files(folder, made / name)
         at = moment.isoformat(timespec="seconds")
-        manifest = write_manifest(made, at, str(settings.storage_root), NEWEST)
+        manifest = write_manifest(made, at, str(settings.storage_root), schema)
         whole = to / f"{moment:%Y%m%dT%H%M%SZ}"
         made.rename(whole)
     return whole, manifest
+
+
+def _schema(settings: Settings) -> str:
+    """The metric store's revision, as it is: saving brings nothing up to date."""
+    engine = sa.create_engine(settings.metric_store_url)
+    with engine.connect() as connection:
+        found = revision(connection)
+    engine.dispose()
+    if found is None:
+        raise Refused(f"there is no metric store yet in {engine.url!r}: nothing has run")
+    return found
 
 
 def forget(to: Path, keep: int) -> None:

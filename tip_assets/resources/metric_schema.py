@@ -31,10 +31,10 @@ def bring_up_to_date(engine: sa.Engine) -> None:
     NewerSchema when the store is newer than this code.
     """
     with engine.connect() as connection:
-        if _revision(connection) == NEWEST:
+        if revision(connection) == NEWEST:
             return
     with _alone(engine) as connection:
-        found = _revision(connection)
+        found = revision(connection)
         if found is not None and found > NEWEST:
             raise NewerSchema(
                 f"the metric store has schema {found}, this code knows {NEWEST}: update the code"
@@ -45,7 +45,8 @@ def bring_up_to_date(engine: sa.Engine) -> None:
             _upgrade(connection)
 
 
-def _revision(connection: sa.Connection) -> str | None:
+def revision(connection: sa.Connection) -> str | None:
+    """The revision of a store's tables; None when it has none."""
     if not sa.inspect(connection).has_table(_REVISION.name):
         return None
     return connection.execute(sa.select(_REVISION.c.version_num)).scalar_one_or_none()
