@@ -212,6 +212,12 @@ def unlimited_workflows(workflows: Texts) -> list[str]:
     ]
 
 
+def deaf_pipes(workflows: Texts) -> list[str]:
+    """GitHub's own choice of a shell goes on when the first command of a pipe fails."""
+    named = {"run": {"shell": "bash"}}
+    return [name for name, text in workflows.items() if parsed(text).get("defaults") != named]
+
+
 def expressions_in_commands(workflows: Texts) -> list[str]:
     """An expression is pasted into the script before the shell reads it: variables are not."""
     return [job.name for job in jobs(workflows) if "${{" in job.commands]
