@@ -243,11 +243,8 @@ def test_containers_are_told_what_the_stack_tells(tmp_path: Path) -> None:
     environment = {
         **dockerfile().environment("mlflow"),
         **dockerfile().environment("code-location"),
-        **{
-            n: v
-            for s in compose()["services"].values()
-            for n, v in s.get("environment", {}).items()
-        },
+        **compose()["services"]["mlflow"]["environment"],
+        **compose()["services"]["code-location"]["environment"],
         **{name: (secrets / name).read_text() for name in compose()["secrets"]},
     }
     here = {name: _without_places(str(environment[name])) for name in there}
