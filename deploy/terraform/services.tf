@@ -109,7 +109,7 @@ locals {
     operator      = { TIPS_PARAMETER_PREFIX = local.parameter_prefix }
     run           = {}
     exporter      = {}
-    app           = {}
+    app           = { TIPS_APP_NAMES = local.sites.app.host }
     mlflow = {
       MLFLOW_DEFAULT_ARTIFACT_ROOT       = "s3://${local.bucket}/${local.prefix}/mlflow"
       MLFLOW_SERVER_ALLOWED_HOSTS        = "mlflow.${local.inside}:5000,${local.sites.mlflow.host}"
