@@ -6,6 +6,8 @@ One stack for all tests, which follow one another like the days of a platform.
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -24,6 +26,7 @@ from tip_assets.resources.metric_store import MetricStore
 from tip_assets.resources.metric_tables import prediction_log
 from tip_assets.resources.prediction_log import PredictionLog
 from tip_assets.settings import Settings
+from tip_assets_tests.exporter_place import samples, scraped, value
 from tip_assets.simulate import UNCHANGED, land_generated, land_sample
 from tip_assets_tests.stack_place import StackPlace
 from tip_assets_tests.test_actuals import NOW, predict, tell
@@ -82,6 +85,21 @@ def test_months_leave_what_they_leave_in_the_embedded_mode(stack, embedded):
     for month in ("2024-01", "2024-02", "2024-01"):
         stack.tips("run", "--month", month)
     same(visible_state(stack.settings), visible_state(embedded))
+
+
+def test_prometheus_reads_of_postgres_what_it_reads_of_the_embedded_mode(stack, embedded):
+    found = scraped(f"{stack.server('exporter').address}/metrics")
+    assert value(found, "tips_metric_store_up") == 1
+    assert value(found, "tips_runs_total", outcome="success") == 3
+    assert value(found, "tips_runs_total", outcome="failed") == 0
+    history = json.loads(stack.tips("history", "--json"))
+    serves = history[-1]["champion_after"]
+    (month,) = {row["month"] for row in history if row["challenger"] == serves}
+    assert value(found, "tips_champion_info", version=str(serves), month=month) == 1
+    of_data = ("tips_kept_", "tips_quarantined_", "tips_column_", "tips_drift", "tips_dataset_")
+    expected = {key: told for key, told in samples(embedded).items() if key[0].startswith(of_data)}
+    assert expected["tips_kept_rows", frozenset()] > 0
+    assert {key: found.get(key) for key in expected} == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(("month", "name"), SERVER_OF_MONTH.items(), ids=lambda word: word)
@@ -150,6 +168,31 @@ def test_a_server_that_is_killed_starts_again_without_what_it_left(stack):
     os.kill(stack.program("mlflow"), signal.SIGKILL)
     stack.wait("what it left ends", lambda: not before & stack.processes_of("mlflow"))
     stack.wait("it is back", stack.server("mlflow").answers)
+
+
+def test_only_what_its_own_server_left_is_ended():
+    """Not what other servers of the stack run, and not the same server of another stack."""
+    begun = {
+        (url, name): subprocess.Popen(
+            ["sleep", "60"],
+            env=os.environ | {"SUPERVISOR_SERVER_URL": url, "SUPERVISOR_PROCESS_NAME": name},
+        )
+        for url in ("unix:///one.sock", "unix:///other.sock")
+        for name in ("mlflow", "dagster")
+    }
+    own = {"SUPERVISOR_SERVER_URL": "unix:///one.sock", "SUPERVISOR_PROCESS_NAME": "mlflow"}
+    command = [sys.executable, "-m", "deploy.stack.leftovers", "/bin/echo", "started"]
+    try:
+        done = subprocess.run(
+            command, env=os.environ | own, check=True, capture_output=True, text=True
+        )
+        assert done.stdout == "started\n"
+        assert begun.pop(("unix:///one.sock", "mlflow")).wait(5) == -signal.SIGKILL
+        assert [process.poll() for process in begun.values()] == [None] * 3
+    finally:
+        for process in begun.values():
+            process.kill()
+            process.wait()
 
 
 def test_everything_killed_starts_again_with_its_state(stack):
