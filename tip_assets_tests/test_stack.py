@@ -26,8 +26,8 @@ from tip_assets.resources.metric_store import MetricStore
 from tip_assets.resources.metric_tables import prediction_log
 from tip_assets.resources.prediction_log import PredictionLog
 from tip_assets.settings import Settings
-from tip_assets_tests.exporter_place import samples, scraped, value
 from tip_assets.simulate import UNCHANGED, land_generated, land_sample
+from tip_assets_tests.exporter_place import samples, scraped, value
 from tip_assets_tests.stack_place import StackPlace
 from tip_assets_tests.test_actuals import NOW, predict, tell
 from tip_assets_tests.visible_state import visible_state
