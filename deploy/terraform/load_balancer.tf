@@ -69,15 +69,22 @@ resource "aws_acm_certificate" "sites" {
   }
 }
 
-resource "aws_route53_record" "certificate" {
-  for_each = {
-    for option in aws_acm_certificate.sites.domain_validation_options : option.domain_name => option
+locals {
+  # What AWS wants to find in the zone before it signs, by the name that it is for.
+  proofs = {
+    for name, site in local.sites : name => one([
+      for proof in aws_acm_certificate.sites.domain_validation_options : proof if proof.domain_name == site.host
+    ])
   }
+}
+
+resource "aws_route53_record" "certificate" {
+  for_each = local.sites
 
   zone_id         = var.hosted_zone
-  name            = each.value.resource_record_name
-  type            = each.value.resource_record_type
-  records         = [each.value.resource_record_value]
+  name            = local.proofs[each.key].resource_record_name
+  type            = local.proofs[each.key].resource_record_type
+  records         = [local.proofs[each.key].resource_record_value]
   ttl             = 300
   allow_overwrite = true
 }
