@@ -139,7 +139,10 @@ class Engine:
 
     def _buildah(self, *words: str) -> str:
         places = ["--root", f"{self.folder}/layers", "--runroot", f"{self.folder}/run"]
-        return run(["nice", "buildah", *places, "--storage-driver", "overlay", *words])
+        temporary = self.folder / "temporary"  # of which buildah makes caches of builds, too
+        temporary.mkdir(exist_ok=True)
+        command = ["nice", "buildah", *places, "--storage-driver", "overlay", *words]
+        return run(command, env=os.environ | {"TMPDIR": str(temporary)})
 
 
 def run(
