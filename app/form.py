@@ -54,7 +54,7 @@ def value_in_words(name: str, value: Any) -> str:
     column = COLUMNS[name]
     if isinstance(column, CategoryColumn):
         return in_full(column, value)
-    return f"{value:g}" if column.integer else f"${value:,.2f}"
+    return f"${value:,.2f}" if _is_money(column) else f"{value:g}"
 
 
 def record_in_words(record: Mapping[str, Any]) -> str:
@@ -70,4 +70,8 @@ def speaks_for_itself(column: NumberColumn | CategoryColumn) -> bool:
     """Whether a value tells without its label what it is: money, and weekdays."""
     if isinstance(column, CategoryColumn):
         return not has_few_choices(column)
-    return not column.integer
+    return _is_money(column)
+
+
+def _is_money(column: NumberColumn) -> bool:
+    return column.unit == "USD"

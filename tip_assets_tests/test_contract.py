@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tip_assets import contract
+from tip_assets.assets.transformed_tips import transform
 from tip_assets.modelling.served_model import InvalidRecords, encode
 from tip_assets_tests.test_month import Platform
 
@@ -189,3 +190,11 @@ def test_a_champion_of_another_contract_is_held_against_nothing_until_a_person_r
     platform.tips("release", "--month", "2024-02", "--reason", "new contract")
     assert platform.aliases()["champion"] == 2
     assert "1 rows predicted" in platform.tips("predict", str(bills))
+
+
+def test_a_count_of_another_column_keeps_its_value(monkeypatch, sample):
+    wide = contract.NumberColumn("minutes", "Minutes", "minutes", 0, 600, integer=True)
+    monkeypatch.setattr(contract, "FEATURES", (*contract.FEATURES, wide))
+    encoded = transform(sample.head(3).assign(minutes=[1, 127, 600]))
+    assert encoded["minutes"].tolist() == [1, 127, 600]
+    assert encoded["size"].dtype == "int8"

@@ -1,6 +1,7 @@
 """`transformed_tips`: records as numbers."""
 
 import dagster as dg
+import numpy as np
 import pandas as pd
 
 from tip_assets import contract
@@ -40,8 +41,18 @@ def transform(records: pd.DataFrame) -> pd.DataFrame:
 
     encoded = encode(records, contract.document())
     for column in contract.FEATURES:
-        whole = isinstance(column, contract.CategoryColumn) or column.integer
-        values = encoded[column.name] if whole else records[column.name]
-        encoded[column.name] = values.astype("int8" if whole else "float64")
+        if isinstance(column, contract.NumberColumn) and not column.integer:
+            encoded[column.name] = records[column.name].astype("float64")
+        else:
+            encoded[column.name] = encoded[column.name].astype(_smallest_integer(column))
     encoded[contract.LABEL.name] = records[contract.LABEL.name].astype(float)
     return encoded
+
+
+def _smallest_integer(column: contract.Column) -> np.dtype:
+    """The smallest signed integer that holds every code or count of a column."""
+    if isinstance(column, contract.CategoryColumn):
+        most = max(column.codes.values())
+    else:
+        most = int(column.maximum)
+    return np.min_scalar_type(-most - 1)
