@@ -106,8 +106,10 @@ class Evaluated:
         for policy in self.of("aws_iam_role_policy"):
             if roles[policy["role"]] == role:
                 for statement in statements(documents[policy["policy"]]):
+                    resources = statement["resources"]
+                    known = resources if isinstance(resources, list) else [str(resources)]
                     for action in statement["actions"]:
-                        rights.setdefault(action, set()).update(statement["resources"])
+                        rights.setdefault(action, set()).update(known)
         return rights
 
     def containers(self) -> list[dict[str, Any]]:

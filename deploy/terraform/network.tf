@@ -96,7 +96,7 @@ resource "aws_vpc_endpoint" "s3" {
 data "aws_iam_policy_document" "s3_endpoint" {
   statement {
     sid       = "OwnBucket"
-    actions   = local.actions_on_objects
+    actions   = ["s3:GetObject", "s3:PutObject"]
     resources = ["${aws_s3_bucket.platform.arn}/*"]
 
     principals {

@@ -9,6 +9,8 @@ locals {
 
   # Tasks are named when they start.
   tasks_of_cluster = "arn:aws:ecs:${var.region}:${var.account_id}:task/${var.name}/*"
+  roles_of_month   = [for name in ["run", "run-start"] : "arn:aws:iam::${var.account_id}:role/${var.name}-${name}"]
+  log_of_month     = "arn:aws:logs:${var.region}:${var.account_id}:log-group:/${var.name}/run:log-stream:*"
   month            = "arn:aws:ecs:${var.region}:${var.account_id}:task-definition/${var.name}-run:*"
 
   # Who => what => to what. A role that is not here has no rights at all.
@@ -27,8 +29,8 @@ locals {
       "ecs:RunTask"                = [local.month]
       "ecs:StopTask"               = [local.tasks_of_cluster]
       "ecs:TagResource"            = [local.tasks_of_cluster]
-      "iam:PassRole"               = [aws_iam_role.execution["run"].arn, aws_iam_role.task["run"].arn]
-      "logs:GetLogEvents"          = ["${aws_cloudwatch_log_group.place["run"].arn}:log-stream:*"]
+      "iam:PassRole"               = local.roles_of_month
+      "logs:GetLogEvents"          = [local.log_of_month]
     }
 
     # Sensors: what has landed, what a run has left, whom to tell.
@@ -43,14 +45,14 @@ locals {
     # A month.
     run = {
       "s3:ListBucket" = [local.bucket_arn]
-      "s3:GetObject"  = ["${local.objects}/*"]
+      "s3:GetObject"  = [for kind in local.read_by_months : "${local.objects}/${kind}/*"]
       "s3:PutObject"  = [for kind in local.made_by_months : "${local.objects}/${kind}/*"]
     }
 
     # A person at the command line: a month, a release, a rollback.
     operator = {
       "s3:ListBucket"     = [local.bucket_arn]
-      "s3:GetObject"      = ["${local.objects}/*"]
+      "s3:GetObject"      = [for kind in local.read_by_months : "${local.objects}/${kind}/*"]
       "s3:PutObject"      = [for kind in local.made_by_months : "${local.objects}/${kind}/*"]
       "sns:Publish"       = [aws_sns_topic.messages.arn]
       "ssm:GetParameters" = ["${local.parameters}/*"]
@@ -66,12 +68,14 @@ locals {
     # Loads the champion, shows reports, lands the tips that people tell.
     app = {
       "s3:ListBucket" = [local.bucket_arn]
-      "s3:GetObject"  = [for kind in ["mlflow", "reports"] : "${local.objects}/${kind}/*"]
+      "s3:GetObject"  = [for kind in ["landing", "mlflow", "reports"] : "${local.objects}/${kind}/*"]
       "s3:PutObject"  = ["${local.objects}/landing/*"]
     }
   }
 
+  # Nobody writes the landing but its producers and the app, and nothing is ever deleted.
   made_by_months = ["assets", "mlflow", "quarantine", "reports"]
+  read_by_months = concat(["landing"], local.made_by_months)
 
   roles = setunion(keys(local.services), keys(local.tasks))
 }

@@ -168,6 +168,9 @@ resource "aws_ecs_task_definition" "service" {
   execution_role_arn       = aws_iam_role.execution[each.key].arn
   task_role_arn            = aws_iam_role.task[each.key].arn
 
+  # What ECS rolls back to, and what a month is launched with until the daemon has started anew.
+  skip_destroy = true
+
   runtime_platform {
     operating_system_family = "LINUX"
     cpu_architecture        = "X86_64"
@@ -220,6 +223,10 @@ resource "aws_ecs_service" "service" {
   enable_execute_command = false
   propagate_tags         = "SERVICE"
 
+  # Dagster looks its months' task definition up when it starts.
+  force_new_deployment = true
+  triggers             = contains(["daemon", "webserver"], each.key) ? { run = aws_ecs_task_definition.task["run"].arn } : {}
+
   # The old one goes when the new one is healthy; of the daemon, before the new one comes.
   deployment_minimum_healthy_percent = each.key == "daemon" ? 0 : 100
   deployment_maximum_percent         = each.key == "daemon" ? 100 : 200
@@ -268,6 +275,9 @@ resource "aws_ecs_task_definition" "task" {
   memory                   = var.sizes[each.key].memory
   execution_role_arn       = aws_iam_role.execution[each.key].arn
   task_role_arn            = aws_iam_role.task[each.key].arn
+
+  # What ECS rolls back to, and what a month is launched with until the daemon has started anew.
+  skip_destroy = true
 
   runtime_platform {
     operating_system_family = "LINUX"

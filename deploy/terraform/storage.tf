@@ -6,9 +6,6 @@ locals {
 
   # Everything of the platform lies under one prefix, as in the other modes.
   prefix = "platform"
-
-  # All that anybody in the network does with objects; roles have less (roles.tf).
-  actions_on_objects = ["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:PutObject"]
 }
 
 resource "aws_s3_bucket" "platform" {
