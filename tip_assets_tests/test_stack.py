@@ -27,6 +27,7 @@ from tip_assets.resources.metric_tables import prediction_log
 from tip_assets.resources.prediction_log import PredictionLog
 from tip_assets.settings import Settings
 from tip_assets.simulate import UNCHANGED, land_generated, land_sample
+from tip_assets_tests.aws_calls import Recorder, assert_recorded
 from tip_assets_tests.exporter_place import samples, scraped, value
 from tip_assets_tests.stack_place import StackPlace
 from tip_assets_tests.test_actuals import NOW, predict, tell
@@ -52,8 +53,9 @@ SERVER_OF_MONTH = {"2024-03": "s3", "2024-04": "postgres", "2024-05": "mlflow"}
 
 
 @pytest.fixture(scope="module")
-def stack() -> Iterator[StackPlace]:
-    made = StackPlace()
+def stack(aws_calls: Recorder) -> Iterator[StackPlace]:
+    with aws_calls.recording():
+        made = StackPlace()
     try:
         printed = made.make("up")
         addresses = [f"127.0.0.1:{s.port}" for s in made.stack.servers if s.port]
@@ -206,7 +208,10 @@ def test_everything_killed_starts_again_with_its_state(stack):
 
 
 def test_each_tool_reaches_its_own_database_only(stack):
-    stack.tips("databases", TIPS_POSTGRES_ADMIN=stack.stack.admin_url())  # changes nothing
+    admin = sa.make_url(stack.stack.admin_url())
+    # As on AWS, where the password is a secret of its own; it changes nothing.
+    no_password = admin._replace(password=None).render_as_string()
+    stack.tips("databases", TIPS_POSTGRES_ADMIN=no_password, PGPASSWORD=str(admin.password))
     urls = stack.stack.environment()
     reader = sa.create_engine(urls["TIPS_METRIC_READER"])
     with reader.connect() as connection:
@@ -304,6 +309,17 @@ def test_tips_told_in_the_app_land_in_the_bucket_once(stack):
     assert log.forget(NOW) == 3
     file.unlink()
     stack.control("start", "app")
+
+
+def test_each_server_asks_of_s3_what_it_did_before(stack, aws_calls):
+    """Its rights on AWS are made of that: deploy/terraform/roles.tf."""
+    artifact = "model-versions/get-artifact?name=waiter-tips&version=1&path=MLmodel"
+    with urllib.request.urlopen(f"{stack.server('mlflow').address}/{artifact}") as answer:
+        assert b"python_function" in answer.read()
+    calls = aws_calls.rights("platform")
+    assert calls.keys() & {"webserver", "exporter", "databases"} == set()
+    servers = ("app", "code-location", "mlflow", "operator", "run")
+    assert_recorded("test_stack", {role: calls[role] for role in servers})
 
 
 def land_first_days(storage: UPath) -> None:
