@@ -125,7 +125,14 @@ def evaluated(folder: Path = FOLDER, sizes: str = SIZES[0], **others: Any) -> Ev
         lines = (f"{name} = {json.dumps(value)}\n" for name, value in others.items())
         (folder / "others.tfvars").write_text("".join(lines))
         chosen.append("others.tfvars")
-    return Evaluated(tfparse.load_from_path(folder, vars_paths=chosen, stop_on_hcl_error=True))
+        return _evaluated.__wrapped__(folder, tuple(chosen))
+    return _evaluated(folder, tuple(chosen))
+
+
+@cache
+def _evaluated(folder: Path, variables: tuple[str, ...]) -> Evaluated:
+    found = tfparse.load_from_path(folder, vars_paths=list(variables), stop_on_hcl_error=True)
+    return Evaluated(found)
 
 
 def broken(folder: Path, file: str, good: str, bad: str, source: Path = FOLDER) -> Path:
