@@ -2,29 +2,24 @@
 
 import os
 import time
-import tomllib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
-from upath import UPath
 
 import app
-from app import sources, style
+from app import sources
 from app.history import history_of
 from app.history_plots import drift_plot, rows_plot
 from app.model_facts import Period, periods
 from app.months import month_of, months_known
-from app.report_files import months_with_reports, read_report, sandboxed
+from app.report_files import months_with_reports, read_report
 from tip_assets import contract, plots
-from tip_assets.local_servers import app_server
 from tip_assets.partitions import month_after
 from tip_assets.resources import metric_tables as tables
 from tip_assets.resources.metric_store import MetricStore
-from tip_assets.settings import Settings, get_settings
+from tip_assets.settings import get_settings
 from tip_assets.storage import report_folder, write_atomically
 from tip_assets_tests.app_place import forget_the_app
 
@@ -155,6 +150,25 @@ def test_an_interval_of_a_mean_error_is_the_normal_one(settings):
     assert error.mean - error.low == pytest.approx(error.high - error.mean)
 
 
+@pytest.mark.parametrize(
+    ("address", "month"),
+    [("", "2020-03"), ("2020-01", "2020-01"), ("2019-07", "2020-03"), ("../..", "2020-03")],
+    ids=["none", "known", "unknown", "none at all"],
+)
+def test_the_address_names_the_month_as_links_from_elsewhere_do(settings, address, month):
+    """Grafana's links, for instance; another month that is chosen is then put into it."""
+    fill(MetricStore(url=settings.metric_store_url), 3)
+    shown = AppTest.from_file(str(VIEWS / "reports.py"), default_timeout=60)
+    if address:
+        shown.query_params["month"] = address
+    shown.run()
+    assert not shown.exception
+    assert shown.selectbox[0].value == month
+    shown.selectbox[0].select("2020-02").run()
+    assert shown.selectbox[0].value == "2020-02"
+    assert shown.query_params["month"] == "2020-02"
+
+
 def test_a_held_month_says_what_stopped_it_and_what_to_do(settings):
     store = MetricStore(url=settings.metric_store_url)
     decide(store, "2024-03", "held", 3)
@@ -245,21 +259,6 @@ def test_a_fault_of_the_code_is_no_outage():
         sources.Source("MLflow").ask(lambda: 1 / 0)
 
 
-@pytest.mark.parametrize(("month", "report"), [("2024-01", "../x"), ("../..", "data_drift")])
-def test_only_reports_can_be_read(tmp_path, month, report):
-    with pytest.raises(KeyError):
-        read_report(UPath(tmp_path), month, report)
-    assert read_report(UPath(tmp_path), "2024-01", "data_drift") is None
-
-
-def test_a_report_cannot_end_its_frame():
-    page = sandboxed("<body>'></iframe><script>alert(1)</script></body>", 'a "title"')
-    assert page.count("<iframe") == 1
-    assert "alert(1)</script>" not in page
-    assert 'sandbox="allow-scripts"' in page
-    assert "allow-same-origin" not in page
-
-
 def test_a_version_serves_in_periods_by_the_order_of_time():
     def change(day: int, before: int | None, after: int, month: str) -> dict:
         at = AT + timedelta(days=day)
@@ -277,41 +276,3 @@ def test_a_version_serves_in_periods_by_the_order_of_time():
         2: [Period(day[1], day[2])],
     }
     assert periods([]) == {}
-
-
-@given(st.text(alphabet=st.characters(codec="utf-8")))
-def test_plain_text_keeps_every_character_and_escapes_those_of_markdown(words):
-    shown = style.plain(words).replace(style._WORD_JOINER, "")
-    left = shown
-    for char in style._MARKDOWN[1:]:
-        left = left.replace(f"\\{char}", "")
-    assert not set(left.replace("\\\\", "")) & set(style._MARKDOWN)
-    assert len(shown) == len(words.replace(style._WORD_JOINER, "")) + sum(
-        char in style._MARKDOWN for char in words
-    )
-
-
-def test_the_app_is_safe_by_its_own_configuration():
-    config = tomllib.loads((APP / ".streamlit" / "config.toml").read_text("utf-8"))
-    assert config["server"]["enableXsrfProtection"]
-    assert config["server"]["address"] == "127.0.0.1"
-    assert config["browser"]["gatherUsageStats"] is False
-    assert config["client"]["showErrorDetails"] == "none"
-    assert config["theme"]["primaryColor"] == plots.ACCENT
-    assert config["theme"]["textColor"] == plots.INK
-    # Streamlit would run its files by their address alone, past the login.
-    assert not (APP / "pages").exists()
-    assert not [path for path in APP.rglob("*.py") if "unsafe_allow_" in path.read_text("utf-8")]
-
-
-def test_settings_reach_the_start_command():
-    command = app_server(Settings(app_port=9, app_host="0.0.0.0", app_upload_mb=7)).command
-    assert "--server.port=9" in command
-    assert "--server.address=0.0.0.0" in command
-    assert "--server.maxUploadSize=7" in command
-    assert "allowedHosts" not in command
-    assert "--server.allowedHosts=127.0.0.1" in app_server(Settings()).command
-    named = app_server(Settings(app_names="tips.example.org, other")).command
-    assert "--server.allowedHosts=tips.example.org --server.allowedHosts=other" in named
-    assert "--secrets" not in command
-    assert "--secrets.files=" in app_server(Settings(app_secrets="x.toml")).command

@@ -35,15 +35,19 @@ def _month(url: str, month: str) -> Month:
 
 
 def choose_month(known: list[str]) -> str:
-    """The month to show, which stands in the address, too; the newest if none does."""
-    return st.selectbox(
-        "Month",
-        known,
-        format_func=month_words,
-        label_visibility="collapsed",
-        key="month",
-        bind="query-params",
+    """The month to show, which stands in the address as it is written there; else the newest.
+
+    Not by Streamlit's binding: it puts the words of the list into the address, and takes no others.
+    """
+    asked = st.query_params.get("month")
+    if "month" not in st.session_state and asked in known:
+        st.session_state["month"] = asked
+    chosen = st.selectbox(
+        "Month", known, format_func=month_words, label_visibility="collapsed", key="month"
     )
+    if chosen != (asked or known[0]):
+        st.query_params["month"] = chosen
+    return chosen
 
 
 def show_verdict(found: Month) -> None:
