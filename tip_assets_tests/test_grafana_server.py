@@ -18,7 +18,7 @@ from grafana.dashboard import Addresses
 from tip_assets.settings import Settings
 from tip_assets_tests.grafana_stand_in import install
 from tip_assets_tests.ports import free_port
-from tip_assets_tests.test_alerts import wait_for
+from tip_assets_tests.test_alert_messages import wait_for
 
 ROOT = Path(__file__).parents[1]
 
