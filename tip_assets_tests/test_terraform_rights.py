@@ -123,3 +123,8 @@ def test_a_task_may_be_launched_with_no_roles_but_those_of_a_month(tmp_path):
     assert passed < {role["name"] for role in found.of("aws_iam_role")}
     (month,) = rights["ecs:RunTask"]
     assert month.endswith(":task-definition/tips-run:*")
+    parts = found.documents()['data.aws_iam_policy_document.task["daemon"]']
+    only_if = {part["actions"][0]: part["condition"] for part in parts if "condition" in part}
+    assert only_if["ecs:RunTask"]["values"][0].endswith(":cluster/tips")
+    assert only_if["ecs:TagResource"]["values"] == ["RunTask"]
+    assert only_if["iam:PassRole"]["values"] == ["ecs-tasks.amazonaws.com"]

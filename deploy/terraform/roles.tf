@@ -7,6 +7,8 @@ locals {
   objects    = "${local.bucket_arn}/${local.prefix}"
   parameters = "arn:aws:ssm:${var.region}:${var.account_id}:parameter${local.parameter_prefix}"
 
+  cluster = "arn:aws:ecs:${var.region}:${var.account_id}:cluster/${var.name}"
+
   # Tasks are named when they start.
   tasks_of_cluster = "arn:aws:ecs:${var.region}:${var.account_id}:task/${var.name}/*"
   roles_of_month   = [for name in ["run", "run-start"] : "arn:aws:iam::${var.account_id}:role/${var.name}-${name}"]
@@ -73,6 +75,13 @@ locals {
     }
   }
 
+  # What the daemon may do with tasks, it may do to launch a month, and for nothing else.
+  only_if = {
+    "ecs:RunTask"     = { test = "ArnEquals", variable = "ecs:cluster", value = local.cluster }
+    "ecs:TagResource" = { test = "StringEquals", variable = "ecs:CreateAction", value = "RunTask" }
+    "iam:PassRole"    = { test = "StringEquals", variable = "iam:PassedToService", value = "ecs-tasks.amazonaws.com" }
+  }
+
   # Nobody writes the landing but its producers and the app, and nothing is ever deleted.
   made_by_months = ["assets", "mlflow", "quarantine", "reports"]
   read_by_months = concat(["landing"], local.made_by_months)
@@ -115,6 +124,16 @@ data "aws_iam_policy_document" "task" {
     content {
       actions   = [statement.key]
       resources = statement.value
+
+      dynamic "condition" {
+        for_each = [for action, condition in local.only_if : condition if action == statement.key]
+
+        content {
+          test     = condition.value.test
+          variable = condition.value.variable
+          values   = [condition.value.value]
+        }
+      }
     }
   }
 }
