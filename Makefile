@@ -6,7 +6,7 @@ SAMPLE_MONTH := $(or $(TIPS_FIRST_MONTH),2024-01)
 PACKAGE := tip_assets app tip_assets_tests benchmarks deploy grafana
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help run up app containers containers-down rehearse-containers stack stack-down stack-status demo test lint format bench audit setup setup-stack setup-dev lock clean
+.PHONY: help run up app containers containers-down rehearse-containers stack stack-down stack-status stack-backup stack-restore rehearse-restore demo test lint format bench audit setup setup-stack setup-dev lock clean
 
 help:  ## Show these lines
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -28,6 +28,15 @@ stack-down: setup-stack  ## Stop them; their data stay in ./stack
 
 stack-status: setup-stack  ## Say which of them are ready
 	@python -m deploy.stack status
+
+stack-backup: setup-stack  ## Save databases and bucket: make stack-backup TO=/folder/of/all/backups
+	@python -m deploy.stack backup $(or $(TO),$(error say where to: TO=/folder/of/all/backups))
+
+stack-restore: setup-stack  ## Bring them back, and start: make stack-restore FROM=/folder/of/one
+	@python -m deploy.stack restore $(or $(FROM),$(error say which: FROM=/folder/of/one/backup)) $(REPLACE)
+
+rehearse-restore: setup-dev  ## Save a stack of its own, destroy it, bring it back, compare
+	@pytest tip_assets_tests/test_stack.py -k destroyed -s
 
 COMPOSE = docker compose -f deploy/compose.yaml
 

@@ -20,11 +20,13 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from upath import UPath
 
 from deploy.stack.folder import Stack
 from deploy.stack.leftovers import leftovers
 from deploy.stack.servers import Server, postgres_binaries, s3_sockets
 from tip_assets.settings import Settings
+from tip_assets.simulate import UNCHANGED, land_generated, land_sample
 from tip_assets_tests.ports import free_port
 
 ROOT = Path(__file__).parents[1]
@@ -40,6 +42,17 @@ QUICK = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "3",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
 }
+
+
+def land_first_days(storage: UPath) -> None:
+    """The months that every platform of these tests begins with."""
+    land_sample(storage, "2024-01")
+    land_generated(storage, "2024-02", 244, 2, UNCHANGED, broken=True)
+
+
+def land(storage: UPath, month: str) -> None:
+    """A month with rows of its own."""
+    land_generated(storage, month, 244, int(month[-2:]), UNCHANGED)
 
 
 class StackPlace:
@@ -69,9 +82,9 @@ class StackPlace:
             mlflow_tracking_uri=e["MLFLOW_TRACKING_URI"],
         )
 
-    def make(self, command: str, code: int = 0, **variables: str) -> str:
-        """What `make stack`, `make stack-down` and `make stack-status` do."""
-        return self._run([sys.executable, "-m", "deploy.stack", command], code, variables)
+    def make(self, *command: str, code: int = 0, **variables: str) -> str:
+        """What `make stack`, `make stack-down`, `make stack-status` and the like do."""
+        return self._run([sys.executable, "-m", "deploy.stack", *command], code, variables)
 
     def tips(self, *arguments: str, code: int = 0, **variables: str) -> str:
         """A `tips` command that uses the stack."""
@@ -131,12 +144,12 @@ class StackPlace:
         assert "errors" not in found, found
         return dict(found["data"])
 
-    def dump(self, database: str) -> bytes:
+    def dump(self, database: str, *options: str) -> bytes:
         """Everything in a database, as text."""
         admin = sa.make_url(self.stack.admin_url())
         place = ["-h", "127.0.0.1", "-p", str(admin.port), "-U", str(admin.username)]
         done = subprocess.run(
-            [postgres_binaries() / "pg_dump", *place, database],
+            [postgres_binaries() / "pg_dump", *place, *options, database],
             env=os.environ | {"PGPASSWORD": str(admin.password)},
             check=True,
             capture_output=True,

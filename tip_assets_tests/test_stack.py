@@ -17,7 +17,6 @@ from datetime import UTC, datetime
 
 import pytest
 import sqlalchemy as sa
-from upath import UPath
 
 from deploy.stack import servers
 from tip_assets.actuals import TIP, land_tips
@@ -26,12 +25,12 @@ from tip_assets.resources.metric_store import MetricStore
 from tip_assets.resources.metric_tables import prediction_log
 from tip_assets.resources.prediction_log import PredictionLog
 from tip_assets.settings import Settings
-from tip_assets.simulate import UNCHANGED, land_generated, land_sample
 from tip_assets_tests.aws_calls import Recorder, assert_recorded
 from tip_assets_tests.exporter_place import samples, scraped, value
-from tip_assets_tests.stack_place import StackPlace
+from tip_assets_tests.restore_rehearsal import rehearse, rehearse_embedded
+from tip_assets_tests.stack_place import StackPlace, land, land_first_days
 from tip_assets_tests.test_actuals import NOW, predict, tell
-from tip_assets_tests.visible_state import visible_state
+from tip_assets_tests.visible_state import same, visible_state
 
 pytestmark = pytest.mark.services
 # A step is tried twice, and each try has its own time-outs.
@@ -322,19 +321,12 @@ def test_each_server_asks_of_s3_what_it_did_before(stack, aws_calls):
     assert_recorded("test_stack", {role: calls[role] for role in servers})
 
 
-def land_first_days(storage: UPath) -> None:
-    land_sample(storage, "2024-01")
-    land_generated(storage, "2024-02", 244, 2, UNCHANGED, broken=True)
+def test_what_is_destroyed_comes_back_from_a_backup(stack, tmp_path):
+    rehearse(stack, tmp_path / "backups")
 
 
-def land(storage: UPath, month: str) -> None:
-    """A month with rows of its own."""
-    land_generated(storage, month, 244, int(month[-2:]), UNCHANGED)
-
-
-def same(seen: dict, expected: dict) -> None:
-    for kind, what in expected.items():
-        assert seen[kind] == what, kind
+def test_a_folder_that_is_destroyed_comes_back_too(embedded, tmp_path):
+    rehearse_embedded(embedded, tmp_path / "backups")
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from tip_assets.resources.metric_tables import metadata
 from tip_assets.settings import DRIFT_EXPERIMENT, TRAINING_EXPERIMENT, Settings
 
 # Rows that say when, not what.
-TIMES = {"at", "since", "ended_at", "claimed_at", "claimed_by", "delivered_at", "run_id"}
+TIMES = {"at", "since", "seen_at", "ended_at", "claimed_at", "claimed_by", "delivered_at", "run_id"}
 # The log of runs: a killed run is one more.
 LOGS = {"run_outcome", "asset_success"}
 # Messages link to MLflow's pages of a run.
@@ -58,6 +58,19 @@ def visible_state(settings: Settings, tracking_uri: str = "") -> dict[str, Any]:
             for run in runs
         ),
     }
+
+
+def same(seen: dict[str, Any], expected: dict[str, Any]) -> None:
+    """Two states are the same; what differs is named."""
+    for kind, what in expected.items():
+        if isinstance(what, dict):
+            differing = {
+                key
+                for key in what.keys() | seen[kind].keys()
+                if seen[kind].get(key) != what.get(key)
+            }
+            assert not differing, (kind, [(k, seen[kind].get(k), what.get(k)) for k in differing])
+        assert seen[kind] == what, kind
 
 
 def _files(settings: Settings) -> dict[str, str]:
