@@ -167,6 +167,8 @@ def test_the_address_names_the_month_as_links_from_elsewhere_do(settings, addres
     shown.selectbox[0].select("2020-02").run()
     assert shown.selectbox[0].value == "2020-02"
     assert shown.query_params["month"] == "2020-02"
+    shown.query_params["month"] = "2020-01"  # as by the browser's way back
+    assert shown.run().selectbox[0].value == "2020-01"
 
 
 def test_a_held_month_says_what_stopped_it_and_what_to_do(settings):

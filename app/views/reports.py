@@ -40,14 +40,19 @@ def choose_month(known: list[str]) -> str:
     Not by Streamlit's binding: it puts the words of the list into the address, and takes no others.
     """
     asked = st.query_params.get("month")
-    if "month" not in st.session_state and asked in known:
-        st.session_state["month"] = asked
-    chosen = st.selectbox(
-        "Month", known, format_func=month_words, label_visibility="collapsed", key="month"
+    st.session_state["month"] = asked if asked in known else known[0]
+    return st.selectbox(
+        "Month",
+        known,
+        format_func=month_words,
+        label_visibility="collapsed",
+        key="month",
+        on_change=_into_the_address,
     )
-    if chosen != (asked or known[0]):
-        st.query_params["month"] = chosen
-    return chosen
+
+
+def _into_the_address() -> None:
+    st.query_params["month"] = st.session_state["month"]
 
 
 def show_verdict(found: Month) -> None:
