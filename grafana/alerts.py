@@ -13,6 +13,8 @@ from grafana.queries import Json, promql, promql_table
 
 _SOURCE = Path(__file__).parents[1] / "docs" / "monitoring.md"
 _LINK = re.compile(r"\[([^\]]+)\]\([^)]*\)")
+# An alert is one, and one for each column that it is about.
+FIRING = 'sum by (alertname, severity, cause, column) (ALERTS{alertstate="firing"})'
 _SEVERITIES = {"page": ("page: today", "red"), "ticket": ("ticket: this week", "orange")}
 
 
@@ -32,11 +34,10 @@ def runbook() -> Json:
 
 
 def _firing() -> Json:
-    query = 'sum by (alertname, severity, cause, column) (ALERTS{alertstate="firing"})'
     return table(
         "Alerts that fire",
         f"What to do about each: the row {RUNBOOK_TITLE} below.",
-        [promql_table(query)],
+        [promql_table(FIRING)],
         {
             "alertname": column(
                 "Alert",

@@ -52,7 +52,7 @@ def _now() -> list[Json]:
         stat(
             "Alerts firing",
             "Alerts that fire in Prometheus, told or silenced.",
-            [promql('count(ALERTS{alertstate="firing"}) or vector(0)')],
+            [promql(f"count({alerts.FIRING}) or vector(0)")],
             "short",
             bad_from=1,
         ),
@@ -132,7 +132,7 @@ def _limited() -> list[Json]:
 def _runs() -> Json:
     return time_series(
         "Runs that ended",
-        platform.RUNS.help,
+        "In the time before each point that is as long as the range shown. " + platform.RUNS.help,
         [promql(f"sum by (outcome) (increase({platform.RUNS.name}[$__range]))", "{{outcome}}")],
         "short",
         minimum=0,
@@ -184,16 +184,16 @@ def _assets() -> Json:
 
 
 def _stages() -> Json:
+    ended = f"clamp_min(time() - max by (stage) ({platform.MONTH_END.name}), 0)"
+    query = f"max by (stage, month) ({platform.MONTH.name}) * on (stage) group_left () {ended}"
     return table(
         "Newest month by stage",
-        platform.MONTH.help,
-        [promql_table(f"max by (stage, month) ({platform.MONTH.name})")],
-        {"stage": column("Stage"), "month": column("Month")},
+        f"{platform.MONTH.help} How long ago it ended; 0 while it goes on.",
+        [promql_table(query)],
+        {"stage": column("Stage"), "month": column("Month"), "Value": column("Ended ago", "s")},
         width=6,
         height=10,
-        transformations=[
-            {"id": "organize", "options": {"excludeByName": {"Time": True, "Value": True}}}
-        ],
+        transformations=[{"id": "organize", "options": {"excludeByName": {"Time": True}}}],
     )
 
 

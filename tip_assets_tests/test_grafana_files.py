@@ -120,6 +120,19 @@ def test_every_metric_is_one_that_somebody_exports():
     assert len(asked) > 25
 
 
+def test_what_is_recorded_is_asked_for():
+    rules = yaml.safe_load((ROOT / "prometheus" / "recording_rules.yml").read_text())
+    recorded = [rule for group in rules["groups"] for rule in group["rules"]]
+    asked = " ".join(
+        [value for board in BOARDS for key, value in everything(board) if key == "expr"]
+        + [rule["expr"] for rule in [*ALERTS.values(), *recorded]]
+    )
+    document = (ROOT / "docs" / "monitoring.md").read_text()
+    for name in (rule["record"] for rule in recorded):
+        assert re.search(rf"(?<![\w:]){name}(?![\w:])", asked), name
+        assert f"`{name}`" in document
+
+
 def test_no_limit_stands_here_a_second_time():
     """Thresholds are limits that the exporter tells, or where an answer ends being yes or no."""
     steps = [
