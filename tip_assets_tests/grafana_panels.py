@@ -13,6 +13,8 @@ from tip_assets_tests.grafana_questions import Fault, Frame, Grafana, Json
 MAY_BE_EMPTY = {("Last runs", "failure")}
 _FIELD_OF_LINK = re.compile(r"\$\{__data\.fields\.(\w+)\}")
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
+_SELECTOR = re.compile(r"([\w:]+)\{([^}]*)\}")
+_MATCHER = re.compile(r"""(\w+)\s*(=~|!~|!=|=)\s*["']([^"']*)["']""")
 
 
 def check(grafana: Grafana, panel: Json) -> list[Frame]:
@@ -21,7 +23,7 @@ def check(grafana: Grafana, panel: Json) -> list[Frame]:
     for target in panel["targets"]:
         _check_answer(panel, target, [f for f in frames if f.ref == target["refId"]])
         if "expr" in target:
-            _check_labels(grafana, target["expr"])
+            check_labels(grafana, target["expr"])
     names = [name for frame in frames for name in frame.names]
     seen = _transformed(panel.get("transformations", []), frames)
     for override in panel["fieldConfig"]["overrides"]:
@@ -54,20 +56,39 @@ def _check_answer(panel: Json, target: Json, frames: list[Frame]) -> None:
             raise Fault("a table of series")
 
 
-def _check_labels(grafana: Grafana, expression: str) -> None:
-    """Labels that are selected or grouped by are labels of what is asked for."""
+def check_labels(grafana: Grafana, expression: str) -> None:
+    """Labels that are selected or grouped by are labels of what is asked for, with these values."""
+    check_values(grafana, expression)
     bare = re.sub(r"\[[^\]]*\]", "", expression)
     known = {
         name
         for metric in set(_NAME.findall(re.sub(r'"[^"]*"', "", bare)))
-        for series in grafana.api("series", **{"match[]": metric})
+        for series in _series(grafana, metric)
         for name in series
     }
-    asked = set(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)\s*\"", bare))
+    asked = set()
     for group in re.findall(r"\b(?:by|without|on|ignoring)\s*\(([^)]*)\)", bare):
         asked |= set(_NAME.findall(group))
     if asked - known - {"le"}:
         raise Fault(f"{expression}: no labels {asked - known}")
+
+
+def _series(grafana: Grafana, metric: str) -> list[dict[str, str]]:
+    """The labels of each series of a metric; none for a word that is no metric."""
+    found: list[dict[str, str]] = grafana.api("series", **{"match[]": f'{{__name__="{metric}"}}'})
+    return found
+
+
+def check_values(grafana: Grafana, expression: str) -> None:
+    """What is compared with is there: who leaves out what nobody is called leaves out nothing."""
+    for metric, matchers in _SELECTOR.findall(expression):
+        for label, operator, text in _MATCHER.findall(matchers):
+            values = {one[label] for one in _series(grafana, metric) if label in one}
+            asked = set(text.split("|") if "~" in operator else [text]) - {"%s"}
+            if not values:
+                raise Fault(f"{expression}: no label {label!r} of {metric}")
+            if asked - values:
+                raise Fault(f"{expression}: {label} of {metric} is never {asked - values}")
 
 
 def _transformed(transformations: list[Json], frames: list[Frame]) -> set[str]:

@@ -12,12 +12,13 @@ from typing import Any
 import psycopg2
 import pytest
 import sqlalchemy as sa
+import yaml
 
 from grafana.links import MODEL_AND_DATA, PLATFORM_HEALTH, SERVING
 from tip_assets.resources.model_registry import CHAMPION
 from tip_assets.settings import DRIFT_EXPERIMENT, Settings
-from tip_assets_tests.grafana_panels import check
-from tip_assets_tests.grafana_place import MONTHS, GrafanaPlace, grafana_place
+from tip_assets_tests.grafana_panels import check, check_labels, check_values
+from tip_assets_tests.grafana_place import MONTHS, ROOT, GrafanaPlace, grafana_place
 from tip_assets_tests.grafana_questions import (
     Fault,
     Frame,
@@ -123,11 +124,22 @@ def test_what_is_wrong_with_a_question_to_prometheus_is_found(grafana):
         "finds nothing": {"expr": query.replace("tips_runs_total", "tips_run_total")},
         "no labels": {"expr": query.replace("by (outcome)", "by (outcom)"), "legendFormat": "all"},
         "no label 'outcom'": {"legendFormat": "{{outcom}}"},
+        "never {'succes'}": {"expr": query.replace("_total", '_total{outcome!="succes"}')},
+        "no label 'outcom' of": {"expr": query.replace("_total", '_total{outcom!="success"}')},
         "parse error": {"expr": query[:-1]},
     }
     for words, changes in faults.items():
         with pytest.raises(Fault, match=words):
             check(grafana, _seeded(runs, **changes))
+
+
+@pytest.mark.parametrize("name", ["alert_rules", "recording_rules"])
+def test_labels_of_rules_are_those_of_a_platform(grafana, name):
+    """Prometheus' own tests of rules see made-up series, with whatever labels the rules ask for."""
+    file = yaml.safe_load((ROOT / "prometheus" / f"{name}.yml").read_text())
+    for rule in (rule for group in file["groups"] for rule in group["rules"]):
+        check_labels(grafana, rule["expr"])
+        check_values(grafana, rule.get("annotations", {}).get("summary", ""))
     limited = copy.deepcopy(panel_of(PLATFORM_HEALTH, "Rows quarantined"))
     limited["transformations"][0]["options"]["mappings"][0]["fieldName"] = "Value #limit"
     with pytest.raises(Fault, match="'Value #limit' is not one of"):
