@@ -127,6 +127,15 @@ def test_when_the_landing_was_looked_at_is_told_once_somebody_has(settings, stor
     assert value(samples(rarely), "tips_landing_unwatched_seconds_limit") == 20 * 60
 
 
+def test_a_month_whose_files_were_taken_away_is_not_the_newest_that_landed(settings, store):
+    log, at = LandingLog(store), datetime(2024, 3, 1, tzinfo=UTC)
+    right = {"2024-01": Landed("right", 1, at)}
+    for landed in (right | {"2024-03": Landed("by mistake", 1, at)}, right):
+        log.looked(landed, at)
+        month = {"stage": "landed", "month": max(landed)}
+        assert value(samples(settings), "tips_month_info", **month) == 1
+
+
 def test_a_check_that_stopped_a_month_before_the_newest_is_counted(settings, store):
     lengthen(store, 5)
     labels = {"asset": "raw_tips", "check": "enough_rows", "blocking": "true"}

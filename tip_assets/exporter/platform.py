@@ -132,7 +132,7 @@ def _decisions(reader: Reader) -> list[Row]:
 
 def _add_months(page: Page, reader: Reader, decisions: Sequence[Row], told: str | None) -> None:
     newest = {
-        "landed": reader.newest(tables.landing),
+        "landed": reader.newest(tables.landing, tables.landing.c.files > 0),
         "ingested": reader.newest(tables.ingestion),
         "measured": reader.newest(tables.dataset_drift),
         "decided": max((row["month"] for row in decisions), default=None),

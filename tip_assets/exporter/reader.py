@@ -21,11 +21,10 @@ class Reader:
         """The rows of a query."""
         return [dict(row) for row in self.connection.execute(query).mappings()]
 
-    def newest(self, table: sa.Table) -> str | None:
-        """The newest month of a table; None for an empty one."""
-        month: str | None = self.connection.execute(
-            sa.select(sa.func.max(table.c.month))
-        ).scalar_one()
+    def newest(self, table: sa.Table, *of: sa.ColumnElement[bool]) -> str | None:
+        """The newest month of a table, or of such rows of it; None if there is none."""
+        query = sa.select(sa.func.max(table.c.month)).where(*of)
+        month: str | None = self.connection.execute(query).scalar_one()
         return month
 
     def month(self, table: sa.Table, month: str) -> list[Row]:
