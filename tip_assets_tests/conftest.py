@@ -9,6 +9,7 @@ from pathlib import Path
 import hypothesis
 import pandas as pd
 import pytest
+from filelock import FileLock
 
 from tip_assets import contract
 from tip_assets.assets.splits import split
@@ -95,8 +96,19 @@ def aws_calls(tmp_path_factory: pytest.TempPathFactory) -> Recorder:
 
 @pytest.fixture(scope="session")
 def month_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """Settings of a platform that has run the sample month: to be copied, not to be changed."""
-    return platform_of_a_month(tmp_path_factory.mktemp("month") / "data")
+    """Settings of a platform that has run the sample month: to be copied, not to be changed.
+
+    One for all processes of a run of the tests: a month takes twelve seconds of a processor.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    made = folder / "month.made"
+    with FileLock(folder / "month.lock"):
+        if not made.exists():
+            platform_of_a_month(folder / "month")
+            made.touch()
+    return Settings(storage=str(folder / "month"))
 
 
 @pytest.fixture
