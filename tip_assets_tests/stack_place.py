@@ -7,6 +7,7 @@ here: what must be true of it (`test_stack.py`).
 import json
 import os
 import shutil
+import signal
 import socket
 import struct
 import subprocess
@@ -116,6 +117,23 @@ class StackPlace:
             else:
                 raise AssertionError("".join(seen))
             yield process
+
+    @contextmanager
+    def away(self, name: str) -> Iterator[None]:
+        """A server stopped, or MLflow hanging, while the block runs; ready again after it."""
+        hanging = self.program(name) if name == "mlflow" else None
+        if hanging:
+            os.killpg(hanging, signal.SIGSTOP)
+        else:
+            self.control("stop", name)
+        try:
+            yield
+        finally:
+            if hanging:
+                os.killpg(hanging, signal.SIGCONT)
+            else:
+                self.control("start", name)
+            self.wait(f"{name} is back", self.server(name).answers)
 
     def server(self, name: str) -> Server:
         return next(server for server in self.stack.servers if server.name == name)

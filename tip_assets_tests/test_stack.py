@@ -6,13 +6,10 @@ One stack for all tests, which follow one another like the days of a platform.
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import pytest
@@ -109,7 +106,7 @@ def test_a_server_that_goes_away_is_named_and_the_rerun_completes(stack, month, 
     land(stack.settings.storage_root, month)
     with stack.run_until("[3/9] splits", "run", "--month", month) as run:
         started = time.monotonic()
-        with away(stack, name):
+        with stack.away(name):
             printed, _ = run.communicate(timeout=AWAY_SECONDS)
             assert run.returncode == 1, printed
             assert f"{title} does not answer" in printed
@@ -169,31 +166,6 @@ def test_a_server_that_is_killed_starts_again_without_what_it_left(stack):
     os.kill(stack.program("mlflow"), signal.SIGKILL)
     stack.wait("what it left ends", lambda: not before & stack.processes_of("mlflow"))
     stack.wait("it is back", stack.server("mlflow").answers)
-
-
-def test_only_what_its_own_server_left_is_ended():
-    """Not what other servers of the stack run, and not the same server of another stack."""
-    begun = {
-        (url, name): subprocess.Popen(
-            ["sleep", "60"],
-            env=os.environ | {"SUPERVISOR_SERVER_URL": url, "SUPERVISOR_PROCESS_NAME": name},
-        )
-        for url in ("unix:///one.sock", "unix:///other.sock")
-        for name in ("mlflow", "dagster")
-    }
-    own = {"SUPERVISOR_SERVER_URL": "unix:///one.sock", "SUPERVISOR_PROCESS_NAME": "mlflow"}
-    command = [sys.executable, "-m", "deploy.stack.leftovers", "/bin/echo", "started"]
-    try:
-        done = subprocess.run(
-            command, env=os.environ | own, check=True, capture_output=True, text=True
-        )
-        assert done.stdout == "started\n"
-        assert begun.pop(("unix:///one.sock", "mlflow")).wait(5) == -signal.SIGKILL
-        assert [process.poll() for process in begun.values()] == [None] * 3
-    finally:
-        for process in begun.values():
-            process.kill()
-            process.wait()
 
 
 def test_everything_killed_starts_again_with_its_state(stack):
@@ -327,21 +299,3 @@ def test_what_is_destroyed_comes_back_from_a_backup(stack, tmp_path):
 
 def test_a_folder_that_is_destroyed_comes_back_too(embedded, tmp_path):
     rehearse_embedded(embedded, tmp_path / "backups")
-
-
-@contextmanager
-def away(stack: StackPlace, name: str) -> Iterator[None]:
-    """A server stopped, or MLflow hanging, while the block runs; ready again after it."""
-    hanging = stack.program(name) if name == "mlflow" else None
-    if hanging:
-        os.killpg(hanging, signal.SIGSTOP)
-    else:
-        stack.control("stop", name)
-    try:
-        yield
-    finally:
-        if hanging:
-            os.killpg(hanging, signal.SIGCONT)
-        else:
-            stack.control("start", name)
-        stack.wait(f"{name} is back", stack.server(name).answers)
