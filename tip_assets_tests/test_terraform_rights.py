@@ -128,3 +128,10 @@ def test_a_task_may_be_launched_with_no_roles_but_those_of_a_month(tmp_path):
     assert only_if["ecs:RunTask"]["values"][0].endswith(":cluster/tips")
     assert only_if["ecs:TagResource"]["values"] == ["RunTask"]
     assert only_if["iam:PassRole"]["values"] == ["ecs-tasks.amazonaws.com"]
+
+
+def test_the_network_may_write_whom_it_turned_away():
+    """What https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html asks for."""
+    rights = evaluated().rights_of("aws_iam_role.flow_log")
+    calls = {"CreateLogStream", "DescribeLogGroups", "DescribeLogStreams", "PutLogEvents"}
+    assert set(rights) == {f"logs:{call}" for call in calls}  # the group itself is Terraform's

@@ -104,7 +104,7 @@ data "aws_iam_policy_document" "key" {
     condition {
       test     = "StringEquals"
       variable = "kms:ViaService"
-      values   = [for service in ["ecr", "rds"] : "${service}.${var.region}.amazonaws.com"]
+      values   = [for service in ["ecr", "rds", "secretsmanager"] : "${service}.${var.region}.amazonaws.com"]
     }
 
     condition {

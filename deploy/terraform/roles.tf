@@ -222,6 +222,12 @@ resource "aws_iam_role" "flow_log" {
 }
 
 data "aws_iam_policy_document" "flow_log" {
+  # It looks for its group among all of them.
+  statement {
+    actions   = ["logs:DescribeLogGroups"]
+    resources = ["arn:aws:logs:${var.region}:${var.account_id}:log-group:*"]
+  }
+
   statement {
     actions   = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
     resources = [aws_cloudwatch_log_group.rejected_traffic.arn, "${aws_cloudwatch_log_group.rejected_traffic.arn}:log-stream:*"]

@@ -173,8 +173,8 @@ variable "visitors" {
   default     = ["0.0.0.0/0"]
 
   validation {
-    condition     = alltrue([for addresses in var.visitors : can(cidrhost(addresses, 0))])
-    error_message = "Addresses are told as 203.0.113.0/24."
+    condition     = alltrue([for addresses in var.visitors : can(cidrhost(addresses, 0)) && !strcontains(addresses, ":")])
+    error_message = "Addresses are told as 203.0.113.0/24; the load balancer has none of version 6."
   }
 }
 
@@ -267,16 +267,17 @@ variable "app_copies" {
 }
 
 variable "settings" {
-  description = "Settings of the platform, by their variables (README.md); never a secret."
+  description = "Settings of the platform, by their variables (docs/settings.md); never a secret."
   type        = map(string)
   default     = {}
 
   validation {
     condition = alltrue([
-      for name in keys(var.settings) : startswith(name, "TIPS_") && !contains([
-        "TIPS_DAGSTER_STORAGE", "TIPS_METRIC_STORE", "TIPS_METRIC_READER", "TIPS_POSTGRES_ADMIN", "TIPS_STORAGE",
+      for name in keys(var.settings) : startswith(name, "TIPS_") && !can(regex("_(PORT|HOST)$", name)) && !contains([
+        "TIPS_DAGSTER_STORAGE", "TIPS_METRIC_STORE", "TIPS_METRIC_READER", "TIPS_POSTGRES_ADMIN",
+        "TIPS_SNS_TOPIC_ARN", "TIPS_STATE", "TIPS_STORAGE",
       ], name)
     ])
-    error_message = "Settings are TIPS_ variables; where things are stored is said by Terraform itself."
+    error_message = "Settings are TIPS_ variables; what is stored, sent and listened on where is said by Terraform itself."
   }
 }
