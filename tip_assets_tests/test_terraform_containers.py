@@ -6,7 +6,7 @@ from pathlib import Path
 import yaml
 
 from tip_assets.settings import Settings
-from tip_assets_tests.terraform_place import FOLDER, SIZES, evaluated
+from tip_assets_tests.terraform_place import FOLDER, SIZES, Evaluated, evaluated
 
 DEPLOY = FOLDER.parent
 # Read by others than the platform's own settings.
@@ -59,6 +59,32 @@ def test_a_server_that_answers_pages_is_asked_for_the_same_page_by_both():
     for group in found.of("aws_lb_target_group"):
         name = group["name"].removeprefix("tip-platform-")
         assert checks[name].endswith(f":{group['port']}{group['health_check']['path']}")
+
+
+def ways(found: Evaluated, kind: str, here: str, there: str) -> set[tuple[str, str, int]]:
+    """Who may speak to whom at which port, by one side's rules."""
+    names = {g["id"]: g["name"] for g in found.of("aws_security_group")}
+    places = {place: name.removeprefix("tip-platform-") for place, name in names.items()}
+    rules = [r for r in found.of(f"aws_vpc_security_group_{kind}_rule") if r.get(there) in places]
+    return {(places[r[here]], places[r[there]], r["from_port"]) for r in rules}
+
+
+def test_whoever_is_told_of_a_server_may_reach_it_and_nobody_else():
+    found, group = evaluated(), "security_group_id"
+    needed = {("databases", "database", 5432), ("databases", "aws", 443)}
+    for container in found.containers():
+        name, told = container["name"], {v["name"] for v in container["environment"]}
+        needed |= {(name, "aws", 443), (name, "database", 5432)}
+        if "TIPS_CODE_LOCATION_HOST" in told:
+            needed.add((name, "code-location", 4000))
+        if re.search(r"/(app|code-location):", container["image"]):  # images with MLflow's client
+            needed.add((name, "mlflow", 5000))
+    for target in found.of("aws_lb_target_group"):
+        site = target["name"].removeprefix("tip-platform-")
+        needed.add(("load-balancer", site, target["port"]))
+    assert ways(found, "egress", group, f"referenced_{group}") == needed
+    back = ways(found, "ingress", group, f"referenced_{group}")
+    assert {(there, here, port) for here, there, port in back} == needed
 
 
 def test_scripts_that_tasks_start_with_are_in_their_image():

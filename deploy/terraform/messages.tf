@@ -74,7 +74,7 @@ resource "aws_ssm_parameter" "setting" {
   }
 
   name        = "${local.parameter_prefix}/${each.key}"
-  description = "Setting of ${var.name} (README.md)"
+  description = "Setting of ${var.name} (docs/settings.md)"
   type        = "String"
   value       = each.value
 }
