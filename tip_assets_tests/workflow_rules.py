@@ -218,6 +218,16 @@ def deaf_pipes(workflows: Texts) -> list[str]:
     return [name for name, text in workflows.items() if parsed(text).get("defaults") != named]
 
 
+def artifacts_that_stop_a_second_try(workflows: Texts) -> list[str]:
+    """A job that is run again uploads under the name that its first try has taken."""
+    return [
+        job.name
+        for job in jobs(workflows)
+        for step in job.body.get("steps", [])
+        if "/upload-artifact@" in step.get("uses", "") and step["with"].get("overwrite") is not True
+    ]
+
+
 def expressions_in_commands(workflows: Texts) -> list[str]:
     """An expression is pasted into the script before the shell reads it: variables are not."""
     return [job.name for job in jobs(workflows) if "${{" in job.commands]
