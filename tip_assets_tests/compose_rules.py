@@ -19,6 +19,8 @@ ROOT = Path(__file__).parents[1]
 COMPOSE = ROOT / "deploy" / "compose.yaml"
 PORT = re.compile(r"^127\.0\.0\.1:\$\{TIPS_(\w+)_PORT:-(\d+)\}:(\d+)$")
 ONCE = ("databases", "monitoring")
+# Ports that a container with settings listens on, or writes down for Prometheus.
+PORTS_READ = ("app", "app_metrics", "exporter", "mlflow", "prometheus", "alertmanager")
 WITH_PASSWORD = re.compile(r"://[^/\s:@]+:[^/\s@]+@")
 SECRET_NAME = re.compile(r"PASSWORD|SECRET|TOKEN|CREDENTIAL|_KEY$", re.IGNORECASE)
 
@@ -86,6 +88,16 @@ def on_loopback(services: Services) -> Iterator[str]:
             target = ours(service)
             if target and int(inside) not in dockerfile().ports(target):
                 yield f"{name}: its image does not listen on {inside}"
+
+
+def at_the_usual_ports(services: Services) -> Iterator[str]:
+    """Settings that all containers share change no port at which one looks for another."""
+    for name, service in services.items():
+        for server in PORTS_READ if "env_file" in service else ():
+            variable = f"TIPS_{server.upper()}_PORT"
+            usual = Settings.model_fields[f"{server}_port"].default
+            if service.get("environment", {}).get(variable) != usual:
+                yield f"{name}: containers.env may change {variable}"
 
 
 def of_our_images(services: Services) -> Iterator[str]:

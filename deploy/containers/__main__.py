@@ -93,7 +93,7 @@ def main(
         typer.echo(f"error: {trouble}", err=True)
         raise typer.Exit(1) from None
     finally:
-        if own and not keep and engine.folder.exists():
+        if not keep and engine.folder.exists():
             engine.remove()
 
 
