@@ -139,6 +139,12 @@ def test_what_a_backup_would_miss_is_named(settings, backups, tmp_path, monkeypa
         save(settings, backups, 0)
 
 
+def test_a_backup_does_not_go_into_what_it_saves(settings):
+    with pytest.raises(Refused, match="lies within what is saved"):
+        save(settings, settings.state_folder / "backups", 0)
+    assert not (settings.state_folder / "backups").exists()
+
+
 def test_only_the_newest_backups_are_kept(backups):
     for day in ("01", "02", "03"):
         (backups / f"202401{day}T000000Z").mkdir(parents=True)

@@ -26,6 +26,10 @@ class Parts:
     servers_databases: dict[str, sa.URL]
     folders: dict[str, UPath]
 
+    def hold(self, path: Path) -> bool:
+        """Whether a local path lies within one of the folders."""
+        return any(_within(str(path), folder) for folder in self.folders.values())
+
 
 def parts_of(settings: Settings) -> Parts:
     """Everything that the settings name. Raises Refused."""

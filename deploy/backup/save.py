@@ -31,6 +31,8 @@ def save(settings: Settings, to: Path, wait_seconds: float) -> tuple[Path, Manif
     Waits until no run is under way. Raises Refused, and what files and servers raise.
     """
     parts, schema = parts_of(settings), _schema(settings)
+    if parts.hold(to):
+        raise Refused(f"{to} lies within what is saved: each backup would hold those before it")
     to.mkdir(parents=True, exist_ok=True, mode=0o700)
     with FileLock(to / ".lock"):
         made = to / _UNFINISHED

@@ -75,7 +75,10 @@ def backup(
     to: Annotated[Path, typer.Argument(help="Folder that holds all backups; made if missing.")],
 ) -> None:
     """Save what the platform keeps, while it goes on; passwords and keys are not in it."""
-    raise typer.Exit(_run_as_administrator(_stack(), *_BACKUP, "save", str(to)))
+    stack = _stack()
+    if not stack.environment_file.exists():
+        _fail(f"there is no stack in {stack.folder}")
+    raise typer.Exit(_run_as_administrator(stack, *_BACKUP, "save", str(to)))
 
 
 @app.command()
