@@ -1,7 +1,7 @@
 """Runs of the platform in processes of their own, some of them killed at a named point.
 
-Belongs here: how a run is started and killed, for `test_crashes.py` and `test_backfill.py`. Does
-not belong here: what must be true afterwards.
+Belongs here: how a run or a command is started and killed. Does not belong here: what must be true
+afterwards.
 
 Processes are forked from one that has imported the libraries, which takes longer than the month.
 """
@@ -11,7 +11,10 @@ import multiprocessing
 import multiprocessing.util
 import os
 import signal
-from collections.abc import Callable, Sequence
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from multiprocessing.process import BaseProcess
@@ -51,9 +54,39 @@ def finish(process: BaseProcess) -> int:
     return process.exitcode
 
 
+def command(
+    arguments: Sequence[str], environment: Mapping[str, str]
+) -> subprocess.CompletedProcess[str]:
+    """What the command `tips` does: its exit code and what it prints."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(_PRELOADED)
+    with tempfile.TemporaryDirectory() as folder:
+        outputs = Path(folder) / "stdout", Path(folder) / "stderr"
+        asked = (list(arguments), dict(environment), outputs)
+        process = context.Process(target=_command, args=asked)
+        process.start()
+        code = finish(process)
+        printed, told = (path.read_text() for path in outputs)
+    return subprocess.CompletedProcess(["tips", *arguments], code, printed, told)
+
+
 def log_of(storage: Path) -> Path:
     """What the processes on a storage have printed."""
     return storage.with_suffix(".log")
+
+
+def _command(arguments: list[str], environment: dict[str, str], outputs: Sequence[Path]) -> None:
+    for number, path in enumerate(outputs, start=1):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.argv = ["tips", *arguments]
+    _fork_the_fresh_process()
+    from tip_assets.cli import main
+    from tip_assets.settings import get_settings
+
+    get_settings.cache_clear()
+    main()
 
 
 def _play(

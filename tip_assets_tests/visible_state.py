@@ -15,10 +15,20 @@ import sqlalchemy as sa
 from tip_assets.resources.metric_tables import metadata
 from tip_assets.settings import DRIFT_EXPERIMENT, TRAINING_EXPERIMENT, Settings
 
-# Rows that say when, not what.
-TIMES = {"at", "since", "seen_at", "ended_at", "claimed_at", "claimed_by", "delivered_at", "run_id"}
-# The log of runs: a killed run is one more.
-LOGS = {"run_outcome", "asset_success"}
+# Columns that say when, or by what marks a storage tells that files have changed, not what.
+NOT_COMPARED = {
+    "at",
+    "since",
+    "seen_at",
+    "digest",
+    "ended_at",
+    "claimed_at",
+    "claimed_by",
+    "delivered_at",
+    "run_id",
+}
+# Logs of runs, of which a killed one is one more, and of looks.
+LOGS = {"run_outcome", "asset_success", "last_look"}
 # Messages link to MLflow's pages of a run.
 MLFLOW_ID = re.compile(r"\b[0-9a-f]{32}\b")
 EXPERIMENTS = (TRAINING_EXPERIMENT, DRIFT_EXPERIMENT)
@@ -99,7 +109,9 @@ def _rows(settings: Settings) -> dict[str, list[str]]:
                 continue
             rows = [dict(row) for row in connection.execute(sa.select(table)).mappings()]
             found[name] = sorted(
-                _anywhere(str({key: row[key] for key in sorted(row.keys() - TIMES)}), settings)
+                _anywhere(
+                    str({key: row[key] for key in sorted(row.keys() - NOT_COMPARED)}), settings
+                )
                 for row in rows
                 if row.get("kind") != "failure"
             )
