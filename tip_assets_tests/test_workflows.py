@@ -119,3 +119,14 @@ def test_every_role_is_taken_only_where_aws_gives_it() -> None:
     }
     assert len(trusted) == 4
     assert taken == set(trusted)
+
+
+def test_dependabot_looks_where_there_is_something_that_it_reads() -> None:
+    read = {"github-actions": ".github/workflows/*.yml", "docker-compose": "compose.yaml",
+            "terraform": "*.tf", "npm": "package.json"}  # fmt: skip
+    updates = yaml.safe_load((ROOT / ".github" / "dependabot.yml").read_text())["updates"]
+    assert {update["package-ecosystem"] for update in updates} == set(read)
+    for update in updates:
+        for place in update.get("directories") or [update["directory"]]:
+            found = [*(ROOT / place[1:]).glob(read[update["package-ecosystem"]])]
+            assert found, place
