@@ -4,7 +4,9 @@
 set -euo pipefail
 
 read -ra services < <(aws ecs list-services --cluster "$PLATFORM" --query serviceArns --output text)
-aws ecs wait services-stable --cluster "$PLATFORM" --services "${services[@]}"
+# A wait gives up after ten minutes; ECS, on what starts and is never healthy, after half an hour.
+stable() { aws ecs wait services-stable --cluster "$PLATFORM" --services "${services[@]}"; }
+stable || stable || stable || stable
 read -ra definitions < <(aws ecs describe-services --cluster "$PLATFORM" --services "${services[@]}" \
     --query 'services[].taskDefinition' --output text)
 for definition in "${definitions[@]}"; do
