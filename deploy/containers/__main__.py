@@ -139,6 +139,7 @@ def _try(place: Place) -> None:
     typer.echo("".join(f"  {line}\n" for line in sorted(images.splitlines())), nl=False)
     for target in TARGETS:
         _check(f"libraries of {target} are locked", partial(_are_locked, place, target))
+    _check("Dagster's image configures itself for AWS", partial(_is_configured, place))
     _timed("compose up", lambda: place.run("up", "--detach", "--no-build", "--wait"))
     _check("containers change nothing and are nobody", partial(_are_contained, place))
     _check("no secret is in what the engine tells", partial(_tells_no_secret, place))
@@ -162,6 +163,13 @@ def _are_locked(place: Place, target: str) -> bool:
     command = ("run", "--rm", "--entrypoint", "python", f"tip-platform/{target}", "-c", LIBRARIES)
     found = set(place.docker(*command).split())
     return len(found) > 0 and {pin for pin in found if "tip-platform" not in pin} <= allowed
+
+
+def _is_configured(place: Place) -> bool:
+    """What its services begin with on AWS (terraform/services.tf); no server is asked for it."""
+    told = [f"--env=TIPS_ECS_{name}=x" for name in ("CLUSTER", "TASK_DEFINITION", "SUBNETS")]
+    command = ("run", "--rm", "--network=none", *told, "tip-platform/dagster", "tips", "instance")
+    return "/state/dagster" in place.docker(*command)
 
 
 def _are_contained(place: Place) -> bool:
