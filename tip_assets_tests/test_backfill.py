@@ -13,7 +13,7 @@ from tip_assets_tests.processes import finish, log_of, start
 
 MONTHS = [month_after("2024-01", place) for place in range(6)]
 # Champions grow old soon, so that they change often.
-QUICK = {"TIPS_TRIALS": "4", "TIPS_CHAMPION_MAX_AGE_MONTHS": "2"}
+QUICK = {"TIPS_TRIALS": "4", "TIPS_CHAMPION_MAX_AGE_MONTHS": "1"}
 # Generous guests: some challengers win, others do not, and the order decides which.
 GENEROSITY = {"2024-03": 1.5, "2024-05": 0.8}
 
