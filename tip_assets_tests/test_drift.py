@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pandas as pd
+import plotly.io
 import pytest
 from scipy import stats
 from sklearn.model_selection import train_test_split
@@ -265,11 +266,12 @@ def test_the_reference_is_what_the_serving_model_was_trained_on(rows):
     assert "no model served this month" in first.note
 
 
-def test_four_reports_are_drawn_with_the_same_bytes_each_time(parts):
+def test_four_reports_are_drawn_with_the_same_bytes_each_time(parts, monkeypatch):
     sides = Sides(*parts, note="no model served this month: 195 against 49")
     reports = draw_reports(sides, THRESHOLDS, most_rows=20_000, seed=1)
     assert list(reports) == list(REPORTS)
     assert all(re.search(r"<html.*</html>", html, re.DOTALL) for html in reports.values())
     assert all("No model served this month: 195 against 49." in html for html in reports.values())
+    monkeypatch.setattr(plotly.io.templates, "default", "ggplot2")  # another library's style
     assert draw_reports(sides, THRESHOLDS, most_rows=20_000, seed=1) == reports
     assert draw_reports(sides, THRESHOLDS, most_rows=100, seed=1) != reports

@@ -47,8 +47,11 @@ def draw_reports(sides: Sides, thresholds: Thresholds, most_rows: int, seed: int
     correction: Evidently's own defaults flag a column in 27 % of months without drift.
     """
     import_evidently()
+    import plotly.io
     from evidently import Dataset, Report
 
+    # Streamlit puts a style of its own in its place wherever it is imported.
+    plotly.io.templates.default = "plotly"
     definition = _definition()
     reference, current = (
         Dataset.from_pandas(_sample(frame, most_rows, seed), definition)
