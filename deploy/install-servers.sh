@@ -6,9 +6,13 @@ set -eu
 missing=""
 for pair in "$@"; do
     program=${pair%%=*} package=${pair#*=} found=""
-    for file in $program; do
-        if [ -x "$file" ] || command -v "$file" >/dev/null 2>&1; then found=yes; fi
-    done
+    case $program in
+    */*) for file in $program; do
+            if [ -f "$file" ] && [ -x "$file" ]; then found=yes; fi
+        done ;;
+    # A bare name means a command, never what lies in this folder under that name.
+    *) if command -v "$program" >/dev/null 2>&1; then found=yes; fi ;;
+    esac
     [ -n "$found" ] || missing="$missing $package"
 done
 [ -n "$missing" ] || exit 0
