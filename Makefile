@@ -64,7 +64,7 @@ lint: setup-dev  ## Style, formatting, types, workflows
 	@check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	@check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	@zizmor --offline --quiet .github
-	@hadolint deploy/Dockerfile deploy/containers/stand-ins.Dockerfile
+	@hadolint deploy/Dockerfile
 	@check-jsonschema --builtin-schema vendor.compose-spec deploy/compose.yaml
 
 format: setup-dev  ## Apply the style

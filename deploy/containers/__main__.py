@@ -1,7 +1,6 @@
 """`python -m deploy.containers`: build every image, start compose.yaml, and ask whether it works.
 
-Belongs here: what is tried, and what must come out. Takes the machine's Docker engine if one
-answers; else Debian's, with images by buildah and stand-ins for those of others (`engine.py`).
+Needs a Docker engine with Compose. Everything runs in a Compose project of its own.
 """
 
 import json
@@ -9,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,10 +18,9 @@ from typing import Annotated, Any
 
 import typer
 
-from deploy.containers.engine import HERE, ROOT, CannotRehearse, Engine, run
-
+ROOT = Path(__file__).parents[2]
+HERE = Path(__file__).parent
 TARGETS = ("code-location", "app", "dagster", "exporter", "mlflow", "s3")
-STAND_INS = ("postgres", "prometheus", "alertmanager")
 FILE = ROOT / "deploy" / "compose.yaml"
 # Pages at the published ports, and what answers them.
 PAGES = {
@@ -43,23 +42,26 @@ from tip_assets.simulate import land_sample
 land_sample(get_settings().storage_root, '2024-02')"""
 
 
+class CannotRehearse(Exception):
+    """The rehearsal cannot start, or something did not work; the message says what."""
+
+
 @dataclass(frozen=True)
 class Place:
-    """Where compose runs: its command, its environment, and how its published ports are reached."""
+    """The Compose project of the rehearsal: its environment, and calls of its servers."""
 
-    compose: list[str]
     environment: dict[str, str]
-    inside: list[str]
 
     def docker(self, *words: str) -> str:
         return run(["docker", *words], env=self.environment)
 
     def run(self, *words: str, text: str = "") -> str:
-        return run([*self.compose, *words], env=self.environment, words=text)
+        command = ["docker", "compose", "-f", str(FILE), *words]
+        return run(command, env=self.environment, words=text)
 
     def page(self, url: str, body: str = "") -> str:
-        """What is found there; with a body of JSON, what is answered to it."""
-        curl = [*self.inside, "curl", "-sS", "--fail", "--max-time", "30", url]
+        """Content of a page; with a JSON body, the answer to it."""
+        curl = ["curl", "-sS", "--fail", "--max-time", "30", url]
         if body:
             curl += ["-H", "Content-Type: application/json", "-d", body]
         return run(curl, env=self.environment)
@@ -70,67 +72,48 @@ class Place:
         return answer["data"]
 
 
-def main(
-    folder: Annotated[
-        Path, typer.Option(help="Where images and data are put; removed at the end.")
-    ] = Path("/var/tmp/tip-platform-containers"),
-    keep: Annotated[bool, typer.Option(help="Leave everything running.")] = False,
-) -> None:
+def main(keep: Annotated[bool, typer.Option(help="Leave everything running.")] = False) -> None:
     """Build the images, start the platform, run a month in it, land another, ask every server."""
-    engine = Engine(folder.resolve())
-    own = not _engine_runs()
-    try:
-        place = _without_engine(engine) if own else _with_engine(engine.folder)
+    with tempfile.TemporaryDirectory(prefix="tip-platform-secrets-") as folder:
         try:
-            _try(place)
-        except CannotRehearse:
-            typer.echo(place.run("logs", "--no-color", "--tail", "30"), err=True)
-            raise
-        finally:
-            if not keep:
-                place.run("down", "--volumes")
-    except CannotRehearse as trouble:
-        typer.echo(f"error: {trouble}", err=True)
-        raise typer.Exit(1) from None
-    finally:
-        if not keep and engine.folder.exists():
-            engine.remove()
+            place = _place(Path(folder))
+            try:
+                _timed("build", lambda: place.run("build", "--quiet"))
+                _try(place)
+            except CannotRehearse:
+                typer.echo(place.run("logs", "--no-color", "--tail", "30"), err=True)
+                raise
+            finally:
+                if not keep:
+                    place.run("down", "--volumes")
+        except CannotRehearse as error:
+            typer.echo(f"error: {error}", err=True)
+            raise typer.Exit(1) from None
 
 
-def _engine_runs() -> bool:
-    asked = ["docker", "version"]
-    there = shutil.which(asked[0])
-    return bool(there) and subprocess.run(asked, capture_output=True, check=False).returncode == 0
+def run(command: list[str], env: dict[str, str], words: str = "") -> str:
+    """Run a command with `words` as its input; gives its output.
+
+    Raises CannotRehearse with the end of its output when it fails.
+    """
+    done = subprocess.run(
+        command, env=env, cwd=ROOT, input=words, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        end = "\n".join((done.stdout + done.stderr).splitlines()[-30:])
+        raise CannotRehearse(f"{' '.join(command)[:300]}: exit code {done.returncode}\n{end}")
+    return done.stdout
 
 
-def _with_engine(folder: Path) -> Place:
-    """The machine's engine, with the images that compose.yaml names."""
-    environment = _environment(dict(os.environ), folder)
-    place = Place(["docker", "compose", "-f", str(FILE)], environment, [])
-    _timed("build", lambda: place.run("build", "--quiet"))
-    return place
-
-
-def _without_engine(engine: Engine) -> Place:
-    """Debian's engine, with our images and stand-ins for those of others."""
-    _timed("engine and base", engine.install)
-    ours = [(ROOT / "deploy" / "Dockerfile", target, target) for target in TARGETS]
-    others = [(HERE / "stand-ins.Dockerfile", name, f"stand-in-{name}") for name in STAND_INS]
-    for dockerfile, target, name in ours + others:
-        _timed(f"build {name}", partial(engine.build, dockerfile, target, f"tip-platform/{name}"))
-    engine.start()
-    for _, _, name in ours + others:
-        _timed(f"load {name}", partial(engine.load, f"tip-platform/{name}"))
-    files = ["-f", str(FILE), "-f", str(HERE / "stand-ins.yaml")]
-    environment = _environment(engine.environment, engine.folder)
-    return Place([*engine.compose, *files], environment, engine.inside)
-
-
-def _environment(environment: dict[str, str], folder: Path) -> dict[str, str]:
-    """With secrets of the rehearsal's own, under a project of its own."""
-    run(["sh", str(HERE / "make-secrets.sh"), str(folder / "secrets")])
+def _place(folder: Path) -> Place:
+    """A Compose project of its own with secrets of its own."""
+    if not shutil.which("docker"):
+        raise CannotRehearse("Docker with its Compose is needed")
+    environment = dict(os.environ)
+    run(["docker", "compose", "version"], env=environment)
+    run(["sh", str(HERE / "make-secrets.sh"), str(folder / "secrets")], env=environment)
     project = {"COMPOSE_PROJECT_NAME": "tip-platform-rehearsal"}
-    return environment | project | {"TIPS_SECRETS_FOLDER": str(folder / "secrets")}
+    return Place(environment | project | {"TIPS_SECRETS_FOLDER": str(folder / "secrets")})
 
 
 def _try(place: Place) -> None:
