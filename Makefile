@@ -110,50 +110,53 @@ clean:  ## Remove the virtual environment; data stays
 once = if $(MAKE) -q --no-print-directory $(1) 2>/dev/null; then echo "Set-up: nothing to do."; \
 	else $(MAKE) --no-print-directory $(1); fi
 
-POSTGRES = '/usr/lib/postgresql/*/bin/postgres=postgresql'
-CHROMIUM = chromium=chromium
-PROMETHEUS = prometheus=prometheus prometheus-alertmanager=prometheus-alertmanager
+# Debian packages, each with the commands or files that it brings (deploy/install-packages.sh).
+SERVERS = '/usr/lib/postgresql/*/bin/postgres postgres=postgresql' \
+	prometheus=prometheus 'prometheus-alertmanager alertmanager=prometheus-alertmanager'
+# Playwright's own Node.js needs libatomic, which a minimal Debian lacks.
+BROWSER = chromium=chromium '/usr/lib/*/libatomic.so.1 /lib/*/libatomic.so.1=libatomic1'
 NODE = node=nodejs npm=npm
 
-install = uv pip install -q --no-deps --compile-bytecode
+logged = bash deploy/logged.sh
+install = $(logged) uv pip install -q --no-deps --compile-bytecode
 
 $(VENV)/.uv: requirements-setup.lock
-	@sh deploy/make-venv.sh "$(PYTHON)" $(VENV)
+	@$(logged) sh deploy/make-venv.sh "$(PYTHON)" $(VENV)
 	@touch $@
 
 $(VENV)/.ready: $(VENV)/.uv requirements.lock pyproject.toml
 	@echo "Set-up: installing the locked dependencies (about 1.8 GB on disk) ..."
 	@VIRTUAL_ENV=$(VENV) $(install) --require-hashes -r requirements.lock
 	@VIRTUAL_ENV=$(VENV) $(install) --no-build-isolation -e .
-	@$(BIN)/python -m compileall -q tip_assets app deploy
-	@$(BIN)/python -c "from tip_assets.resources import mlflow_tracking as m; m.migrated_template()"
+	@$(logged) $(BIN)/python -m compileall -q tip_assets app deploy
+	@$(logged) $(BIN)/python -c "from tip_assets.resources import mlflow_tracking as m; m.migrated_template()"
 	@touch $@
 
 $(VENV)/.ready-stack: $(VENV)/.ready requirements-stack.lock
 	@echo "Set-up: installing what the stack needs ..."
 	@VIRTUAL_ENV=$(VENV) $(install) --require-hashes -r requirements-stack.lock
-	@sh deploy/install-servers.sh $(POSTGRES) $(PROMETHEUS)
+	@$(logged) sh deploy/install-packages.sh $(SERVERS)
 	@touch $@
 
 $(VENV)/.ready-dev: $(VENV)/.ready-stack requirements-dev.lock $(VENV)/.ready-infrastructure $(VENV)/.ready-schema
 	@echo "Set-up: installing what the tests need ..."
 	@VIRTUAL_ENV=$(VENV) $(install) --require-hashes -r requirements-dev.lock
-	@sh deploy/install-servers.sh $(CHROMIUM)
+	@$(logged) sh deploy/install-packages.sh $(BROWSER)
 	@touch $@
 
 # What Grafana's dashboards are compiled against: its schema and TypeScript, 25 MB.
 SCHEMA := grafana/schema
 $(VENV)/.ready-schema: $(VENV)/.uv $(SCHEMA)/package-lock.json $(SCHEMA)/.npmrc
-	@sh deploy/install-servers.sh $(NODE)
-	@cd $(SCHEMA) && npm ci --silent
+	@$(logged) sh deploy/install-packages.sh $(NODE)
+	@$(logged) npm --prefix $(SCHEMA) ci
 	@touch $@
 
 # What checks deploy/terraform: checkov, and the 59 MB of the AWS provider's schema.
 INFRASTRUCTURE := deploy/terraform
 $(VENV)/.ready-infrastructure: $(VENV)/.uv $(INFRASTRUCTURE)/checkov.lock $(INFRASTRUCTURE)/provider-schema.lock
-	@uv venv -q --clear $(VENV)/checkov
-	@VIRTUAL_ENV=$(VENV)/checkov uv pip install -q --no-deps --require-hashes -r $(INFRASTRUCTURE)/checkov.lock
+	@$(logged) uv venv -q --clear $(VENV)/checkov
+	@VIRTUAL_ENV=$(VENV)/checkov $(logged) uv pip install -q --no-deps --require-hashes -r $(INFRASTRUCTURE)/checkov.lock
 	@rm -rf $(VENV)/provider-schema
-	@$(BIN)/python -m pip download -q --disable-pip-version-check --no-deps --require-hashes \
+	@$(logged) $(BIN)/python -m pip download -q --disable-pip-version-check --no-deps --require-hashes \
 		-d $(VENV)/provider-schema -r $(INFRASTRUCTURE)/provider-schema.lock
 	@touch $@
