@@ -1,128 +1,118 @@
-"""Runs of the platform in processes of their own, some of them killed at a named point.
+"""The command `tips` as a process of its own, killed at a named point, or called in this process.
 
-Belongs here: how a run or a command is started and killed. Does not belong here: what must be true
+Belongs here: how a command is started, killed and called. Does not belong here: what must be true
 afterwards.
-
-Processes are forked from one that has imported the libraries, which takes longer than the month.
 """
 
 import importlib
-import multiprocessing
-import multiprocessing.util
+import json
 import os
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import asdict, dataclass
 from functools import wraps
-from multiprocessing.process import BaseProcess
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
-_PRELOADED = ["tip_assets_tests.preloaded", __name__]
+TIPS = str(Path(sys.executable).parent / "tips")
+_ENDS_WITHIN_SECONDS = 240
 
 
 @dataclass(frozen=True)
 class Point:
-    """A moment of a run: before or after a call of a function, the nth that satisfies `when`."""
+    """A moment of a run: before or after the nth call of a function.
+
+    With `given`, only calls count that have an argument of this text or file name.
+    """
 
     name: str
     function: str
     after: bool = False
     nth: int = 1
-    when: Callable[..., bool] | None = None
+    given: str | None = None
 
 
 def start(
-    storage: Path, months: Sequence[str], killed_at: Point | None = None, **settings: str
-) -> BaseProcess:
-    """Start a process that runs months one after the other; its exit code is that of the last."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(_PRELOADED)
-    process = context.Process(target=_play, args=(storage, months, killed_at, settings))
-    process.start()
-    return process
+    storage: Path, arguments: Sequence[str], killed_at: Point | None = None, **settings: str
+) -> subprocess.Popen[bytes]:
+    """Start `tips` on a storage; its output goes to `log_of(storage)`."""
+    command = [TIPS, *arguments]
+    if killed_at is not None:
+        point = json.dumps(asdict(killed_at))
+        command = [sys.executable, "-m", __name__, point, *arguments]
+    environment = environment_of(storage, **settings)
+    with log_of(storage).open("a") as log:
+        return subprocess.Popen(command, env=environment, stdout=log, stderr=log)
 
 
-def finish(process: BaseProcess) -> int:
+def finish(process: subprocess.Popen[bytes]) -> int:
     """Wait for a process; gives its exit code, negative for a signal."""
-    process.join(600)
-    assert process.exitcode is not None, "the run hangs"
-    return process.exitcode
-
-
-def command(
-    arguments: Sequence[str], environment: Mapping[str, str]
-) -> subprocess.CompletedProcess[str]:
-    """What the command `tips` does: its exit code and what it prints."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(_PRELOADED)
-    with tempfile.TemporaryDirectory() as folder:
-        outputs = Path(folder) / "stdout", Path(folder) / "stderr"
-        asked = (list(arguments), dict(environment), outputs)
-        process = context.Process(target=_command, args=asked)
-        process.start()
-        code = finish(process)
-        printed, told = (path.read_text() for path in outputs)
-    return subprocess.CompletedProcess(["tips", *arguments], code, printed, told)
+    try:
+        return process.wait(_ENDS_WITHIN_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
 
 
 def log_of(storage: Path) -> Path:
-    """What the processes on a storage have printed."""
+    """The file of what the processes on a storage have printed."""
     return storage.with_suffix(".log")
 
 
-def _command(arguments: list[str], environment: dict[str, str], outputs: Sequence[Path]) -> None:
-    for number, path in enumerate(outputs, start=1):
-        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
-    os.environ.clear()
-    os.environ.update(environment)
-    sys.argv = ["tips", *arguments]
-    _fork_the_fresh_process()
+def environment_of(storage: Path, **settings: str) -> dict[str, str]:
+    """This process's environment with the settings of a platform on a storage, and no others."""
+    others = ("TIPS_", "MLFLOW_", "DAGSTER_")
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(others)}
+    return clean | {"TIPS_STORAGE": str(storage), **settings}
+
+
+def call(
+    arguments: Sequence[str], environment: Mapping[str, str]
+) -> subprocess.CompletedProcess[str]:
+    """Run `tips` in this process, where libraries are imported once; gives what it printed."""
     from tip_assets.cli import main
     from tip_assets.settings import get_settings
 
-    get_settings.cache_clear()
-    main()
+    saved = os.dup(1), os.dup(2)
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        try:
+            os.dup2(out.fileno(), 1)
+            os.dup2(err.fileno(), 2)
+            with (
+                open(1, "w", closefd=False) as stdout,
+                open(2, "w", closefd=False) as stderr,
+                redirect_stdout(stdout),
+                redirect_stderr(stderr),
+                mock.patch.dict(os.environ, environment, clear=True),
+                mock.patch.object(sys, "argv", ["tips", *arguments]),
+            ):
+                get_settings.cache_clear()
+                code = _exit_code_of(main)
+        finally:
+            get_settings.cache_clear()
+            os.dup2(saved[0], 1)
+            os.dup2(saved[1], 2)
+            os.close(saved[0])
+            os.close(saved[1])
+        texts = [file.seek(0) or file.read() for file in (out, err)]
+    return subprocess.CompletedProcess(["tips", *arguments], code, *texts)
 
 
-def _play(
-    storage: Path, months: Sequence[str], killed_at: Point | None, settings: dict[str, str]
-) -> None:
-    log = os.open(log_of(storage), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(log, 1)
-    os.dup2(log, 2)
-    for name in list(os.environ):
-        if name.startswith(("TIPS_", "MLFLOW_TRACKING", "DAGSTER_")):
-            del os.environ[name]
-    os.environ.update({"TIPS_STORAGE": str(storage), **settings})
-    _fork_the_fresh_process()
-    if killed_at is not None:
-        _arm(killed_at)
-    from tip_assets.cli.months import exit_code
-    from tip_assets.run_month import run_month
-    from tip_assets.settings import get_settings
-
-    get_settings.cache_clear()
-    codes = [exit_code(run_month(get_settings(), month)) for month in months]
-    os._exit(codes[-1])
-
-
-def _fork_the_fresh_process() -> None:
-    """Let it share what is imported here: these tests are not about its being fresh."""
-    from tip_assets.resources import fresh_process
-
-    fork = multiprocessing.get_context("fork")
-    fresh_process.multiprocessing = SimpleNamespace(
-        get_context=lambda _method: fork, util=multiprocessing.util
-    )
+def _exit_code_of(main: Any) -> int:
+    try:
+        main()
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
 
 
 def _arm(point: Point) -> None:
-    """Let the process kill itself at the point."""
+    """Let this process kill itself at the point."""
     path, _, name = point.function.rpartition(".")
     module, _, owner = path.partition(":")
     holder: Any = importlib.import_module(module)
@@ -132,7 +122,7 @@ def _arm(point: Point) -> None:
 
     @wraps(original)
     def deadly(*args: Any, **kwargs: Any) -> Any:
-        if point.when is None or point.when(*args, **kwargs):
+        if point.given is None or point.given in {getattr(a, "name", a) for a in args if _named(a)}:
             calls.append(1)
         now = len(calls) == point.nth
         if now and not point.after:
@@ -143,3 +133,15 @@ def _arm(point: Point) -> None:
         return result
 
     setattr(holder, name, deadly)
+
+
+def _named(argument: object) -> bool:
+    return isinstance(argument, str) or hasattr(argument, "name")
+
+
+if __name__ == "__main__":
+    from tip_assets import cli
+
+    _arm(Point(**json.loads(sys.argv[1])))
+    sys.argv = ["tips", *sys.argv[2:]]
+    cli.main()

@@ -21,6 +21,12 @@ ROOT = Path(__file__).parents[1]
 TIPS = Path(sys.executable).parent / "tips"
 
 
+def ignore_signals() -> None:
+    """Start like a background process of a shell without job control."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
 @pytest.fixture
 def environment(tmp_path):
     """An environment with a storage and ports of its own."""
@@ -39,7 +45,12 @@ def test_up_starts_every_server_says_where_and_leaves_nothing_behind(environment
     printed = tmp_path / "printed"
     with printed.open("w") as output:
         servers = subprocess.Popen(
-            [TIPS, "up"], env=environment, cwd=ROOT, stdout=output, start_new_session=True
+            [TIPS, "up"],
+            env=environment,
+            cwd=ROOT,
+            stdout=output,
+            start_new_session=True,
+            preexec_fn=ignore_signals,
         )
         deadline = time.monotonic() + 120
         while "Ctrl-C" not in printed.read_text() and time.monotonic() < deadline:
@@ -55,7 +66,7 @@ def test_up_starts_every_server_says_where_and_leaves_nothing_behind(environment
         )
         assert second.returncode == 1
         assert f"port {environment['TIPS_DAGSTER_PORT']}, meant for Dagster" in second.stderr
-        os.killpg(servers.pid, signal.SIGINT)
+        servers.send_signal(signal.SIGHUP)  # as when its terminal is closed
         assert servers.wait(60) == 0
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", int(environment["TIPS_DAGSTER_PORT"]))) != 0

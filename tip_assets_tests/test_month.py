@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import sqlite3
 import subprocess
 import sys
@@ -15,7 +14,7 @@ import pytest
 from tip_assets.drift.evidently_reports import REPORTS
 from tip_assets.settings import DRIFT_EXPERIMENT, TRAINING_EXPERIMENT, Settings
 from tip_assets.simulate import sample_bytes
-from tip_assets_tests.processes import command
+from tip_assets_tests.processes import call, environment_of
 
 TRIALS = 50
 TIPS = str(Path(sys.executable).parent / "tips")
@@ -28,20 +27,16 @@ class Platform:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.environment = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(("TIPS_", "MLFLOW_", "DAGSTER_"))
-        } | {"TIPS_STORAGE": str(folder)}
+        self.environment = environment_of(folder)
         uri = Settings(storage=str(folder)).tracking_uri
         self.client = mlflow.MlflowClient(uri, uri)
 
     def tips(self, *arguments: str, code: int = 0) -> str:
         """Run a command, assert its exit code, give what it printed."""
-        return self._printed(command(arguments, self.environment), code)
+        return self._printed(call(arguments, self.environment), code)
 
     def typed(self, *arguments: str) -> str:
-        """The same in a process that nothing was prepared for, as a user types it."""
+        """The same in a process of its own, as a user types it."""
         done = subprocess.run(
             [TIPS, *arguments], env=self.environment, capture_output=True, text=True, check=False
         )

@@ -22,7 +22,9 @@ def up() -> None:
     """Start the app, the Dagster UI with its daemon and the MLflow UI, and print the addresses."""
     from tip_assets.local_servers import servers
     from tip_assets.local_servers import up as start
+    from tip_assets.signals import end_when_asked
 
+    end_when_asked()
     settings = get_settings()
     for server in servers(settings):
         _fail_if_busy(server)
@@ -45,7 +47,9 @@ def start_app() -> None:
 def exporter() -> None:
     """Serve the platform's numbers to Prometheus, read from the metric store at each scrape."""
     from tip_assets.exporter.server import start
+    from tip_assets.signals import end_when_asked
 
+    end_when_asked()
     settings = get_settings()
     try:
         _, thread = start(settings)
