@@ -23,7 +23,7 @@ STORE = "tip_assets.resources.metric_store:MetricStore"
 FILES = "tip_assets.io_managers"
 LOGGING = "tip_assets.resources.month_run"
 RAW = "tip_assets.assets.raw_tips"
-# Kills that follow one another: each rerun mends what the kill before has left, and is killed later.
+# Kills that follow one another: each rerun mends what the kill before has left and is killed later.
 # The last of most is early, so that what a late one has left is as it was when the month is run to
 # its end.
 KILLS = [
