@@ -17,8 +17,10 @@ from typing import Any
 import dagster as dg
 import yaml
 from filelock import FileLock
+from upath import UPath
 
 from tip_assets.settings import Settings
+from tip_assets.storage import write_atomically
 
 # On a run: the process that executes it, and whether a person started that process.
 PROCESS_TAG, COMMAND_LINE_TAG = "tips/process", "tips/command_line"
@@ -111,7 +113,10 @@ def _free_places_of_ended_runs(instance: dg.DagsterInstance) -> None:
 
 
 def _write_configuration(path: Path, settings: Settings) -> None:
-    """Write our configuration, unless a person has made the file their own."""
+    """Write our configuration in one step, unless it is there or a person changed the first line.
+
+    Other processes read the file at any moment. With an empty one, Dagster would use SQLite.
+    """
     ours = files("tip_assets").joinpath("dagster.yaml").read_text("utf-8")
     if settings.dagster_storage:
         ours += _POSTGRES_STORAGE
@@ -119,8 +124,9 @@ def _write_configuration(path: Path, settings: Settings) -> None:
         content = yaml.safe_load(ours) | _of_ecs(settings)
         content["run_monitoring"]["start_timeout_seconds"] = TASK_STARTS_WITHIN_SECONDS
         ours = f"{_first_line(ours)}\n{yaml.safe_dump(content, sort_keys=False)}"
-    if not path.exists() or _first_line(path.read_text("utf-8")) == _first_line(ours):
-        path.write_text(ours)
+    found = path.read_text("utf-8") if path.exists() else None
+    if found is None or (found != ours and _first_line(found) == _first_line(ours)):
+        write_atomically(UPath(path), ours.encode())
 
 
 def _of_ecs(settings: Settings) -> dict[str, Any]:
