@@ -105,7 +105,7 @@ def test_every_move_of_the_champion_is_made_under_the_lock(line, monkeypatch):
     assert moves == [3, 2]
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.services)])
 def store(request, tmp_path) -> Iterator[MetricStore]:
     if request.param == "sqlite":
         yield MetricStore(url=f"sqlite:///{tmp_path}/metrics.db")

@@ -6,6 +6,8 @@ import sqlalchemy as sa
 from tip_assets.databases import create_databases
 from tip_assets_tests.postgres_place import only_postgres
 
+pytestmark = pytest.mark.services
+
 
 def test_passwords_let_users_in_and_are_not_in_the_log_of_postgres():
     with only_postgres("log_statement=ddl") as stack:
