@@ -20,6 +20,7 @@ from tip_assets.settings import Settings
 pytestmark = pytest.mark.services
 ROOT = Path(__file__).parents[1]
 OURS, OTHER, ASSETS = "tip_assets.definitions", "other_team", "__ASSET_JOB"
+CHOSEN = {OURS: dg.AssetKey("production_model"), OTHER: dg.AssetKey("bookings")}
 STARTED, QUEUED = dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.NOT_STARTED
 # A job with the name of ours, and assets of days; both go on until a file is there.
 MODULE = """
@@ -65,11 +66,7 @@ class Workspace:
             tags={PARTITION_TAG: partition, **tags},
             remote_job_origin=found.get_remote_origin(),
             job_code_origin=found.get_python_origin(),
-            asset_selection=frozenset(
-                {dg.AssetKey("bookings" if location == OTHER else "production_model")}
-            )
-            if job == ASSETS
-            else None,
+            asset_selection=frozenset([CHOSEN[location]]) if job == ASSETS else None,
         )
         if location == OTHER:
             self.instance.launch_run(run.run_id, request)
@@ -91,6 +88,7 @@ class Workspace:
 @pytest.fixture
 def workspace(tmp_path, monkeypatch) -> Iterator[Workspace]:
     monkeypatch.setenv("TIPS_STORAGE", str(tmp_path / "data"))
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "dagster"))
     monkeypatch.setattr("tip_assets.instance.MARKED_WITHIN_SECONDS", 0)
     (tmp_path / f"{OTHER}.py").write_text(MODULE)
     modules = [(OURS, ROOT), (OTHER, tmp_path)]
@@ -108,7 +106,6 @@ def workspace(tmp_path, monkeypatch) -> Iterator[Workspace]:
     with dg.DagsterInstance.get() as instance, WorkspaceProcessContext(instance, target) as context:
         yield Workspace(tmp_path, context)
         (tmp_path / "go").touch()
-    monkeypatch.delenv("DAGSTER_HOME", raising=False)
 
 
 def test_runs_of_another_code_location_are_neither_closed_nor_recorded(workspace):

@@ -1,10 +1,17 @@
-"""The Dagster instance: its configuration file is always whole, and only our runs are touched."""
+"""Dagster's configuration file is always whole, and left alone when it says what it should."""
 
 import threading
 from pathlib import Path
 
+import pytest
+
 from tip_assets.instance import prepare_instance
 from tip_assets.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "dagster"))
 
 
 def test_a_configuration_that_says_what_it_should_is_not_written_again(tmp_path):
