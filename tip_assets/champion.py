@@ -15,6 +15,7 @@ from upath import UPath
 from tip_assets.io_managers import OtherContract, ParquetFiles
 from tip_assets.modelling.recipe import Recipe, recipe_for
 from tip_assets.modelling.split import PART, TRAIN
+from tip_assets.resources.champion_lock import champion_lock
 from tip_assets.resources.metric_store import MetricStore
 from tip_assets.resources.model_registry import (
     BOOSTER,
@@ -53,16 +54,33 @@ def roll_back(
     """Let an earlier version serve again; returns who served before and who serves now.
 
     Without `to`, the version that served before the champion. The champion becomes `previous`, so
-    that a rollback can be rolled back. Recorded in the champion's history.
+    that a rollback can be rolled back. Recorded in the champion's history. Raises NothingToDo, also
+    when another champion replaced the one that was to be rolled back; raises ChampionLocked.
     """
-    before = serving_version(registry)
-    after = registry.version(to) if to is not None else _previous(registry, store, before)
-    if after is None:
-        raise NothingToDo(f"version {before.number} is the first champion: there is none before it")
-    if after.number == before.number:
-        raise NothingToDo(f"version {before.number} serves already")
-    registry.point(PREVIOUS, before.number)
-    registry.point(CHAMPION, after.number)
+    meant = serving_version(registry)
+    with champion_lock(store):
+        before = serving_version(registry)
+        if to is None and before.number != meant.number:
+            raise NothingToDo(
+                f"version {before.number} replaced version {meant.number} while this waited: look "
+                "at it, then repeat"
+            )
+        after = registry.version(to) if to is not None else _previous(registry, store, before)
+        if after is None:
+            raise NothingToDo(
+                f"version {before.number} is the first champion: there is none before it"
+            )
+        if after.number == before.number:
+            raise NothingToDo(f"version {before.number} serves already")
+        registry.point(PREVIOUS, before.number)
+        registry.point(CHAMPION, after.number)
+        _record_rollback(store, before, after, reason, person)
+    return before, after
+
+
+def _record_rollback(
+    store: MetricStore, before: ModelVersion, after: ModelVersion, reason: str, person: str
+) -> None:
     now = datetime.now(UTC)
     newest = max((row["month"] for row in store.history()), default=before.month)
     store.record_decision(
@@ -78,7 +96,6 @@ def roll_back(
             "person": person,
         }
     )
-    return before, after
 
 
 def _previous(

@@ -13,6 +13,7 @@ from typing import Any
 
 import dagster as dg
 import sqlalchemy as sa
+from psycopg2.extensions import encrypt_password
 
 from tip_assets.instance import prepare_instance
 from tip_assets.resources.metric_store import MetricStore
@@ -89,10 +90,23 @@ def _ensure_user(connection: sa.Connection, url: sa.URL) -> None:
     there = sa.text("select 1 from pg_roles where rolname = :name")
     if connection.execute(there, {"name": url.username}).first() is None:
         connection.execute(sa.text(f"create role {name} login"))
-    # The server binds no parameters in this statement; the driver quotes the password itself.
+    # The server binds no parameters in this statement; the driver quotes the verifier itself.
     connection.exec_driver_sql(
-        f"alter role {name} login nocreatedb nocreaterole password %s", (url.password,)
+        f"alter role {name} login nocreatedb nocreaterole password %s",
+        (_verifier(connection, url),),
     )
+
+
+def _verifier(connection: sa.Connection, url: sa.URL) -> str | None:
+    """The SCRAM verifier of the URL's password; None without a password.
+
+    Postgres logs statements about users when `log_statement` is `ddl` or `all`: the password itself
+    would be in its log.
+    """
+    if url.password is None:
+        return None
+    driver: Any = connection.connection.driver_connection
+    return str(encrypt_password(url.password, url.username, driver, "scram-sha-256"))
 
 
 def _let_read(admin: sa.URL, reader: sa.URL) -> None:

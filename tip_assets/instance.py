@@ -17,8 +17,10 @@ from typing import Any
 import dagster as dg
 import yaml
 from filelock import FileLock
+from upath import UPath
 
 from tip_assets.settings import Settings
+from tip_assets.storage import write_atomically
 
 # On a run: the process that executes it, and whether a person started that process.
 PROCESS_TAG, COMMAND_LINE_TAG = "tips/process", "tips/command_line"
@@ -31,6 +33,10 @@ _POSTGRES_STORAGE = """storage:
     postgres_url:
       env: TIPS_DAGSTER_STORAGE
 """
+# Dagster runs assets that a person chose as a job of this name, in every code location.
+CHOSEN_ASSETS_JOB = "__ASSET_JOB"
+JOBS = {"monthly_retraining_job", "ingestion_job", "release_job", CHOSEN_ASSETS_JOB}
+_DEFINITIONS = "tip_assets.definitions"
 _UNFINISHED = [
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.STARTING,
@@ -83,15 +89,31 @@ def own_mark(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str | None:
     return None if repeated and repeated.tags.get(PROCESS_TAG) == mark else mark
 
 
+def is_ours(run: dg.DagsterRun) -> bool:
+    """Whether a run is of this platform's jobs; other code locations may use the same instance.
+
+    Our executor and command line mark their runs. A run that has not started has no mark: it is
+    ours if it is to load our definitions.
+    """
+    if run.job_name not in JOBS:
+        return False
+    code = run.job_code_origin
+    pointer = code.repository_origin.code_pointer if code else None
+    return PROCESS_TAG in run.tags or getattr(pointer, "module", None) == _DEFINITIONS
+
+
 def close_dead_runs(instance: dg.DagsterInstance) -> list[str]:
-    """Mark as failed the runs whose process on this machine is gone; gives their ids.
+    """Mark as failed our runs whose process on this machine is gone; gives their ids.
 
     A killed run would stay `STARTED` for ever, and the place that it had in a pool would stay
     taken: every later run would wait for it.
     """
     dead = []
     for record in instance.get_run_records(filters=dg.RunsFilter(statuses=_UNFINISHED)):
-        run, mark = record.dagster_run, own_mark(instance, record.dagster_run)
+        run = record.dagster_run
+        if not is_ours(run):
+            continue
+        mark = own_mark(instance, run)
         # Killed between its start and its first act, a run has no mark.
         unmarked = record.start_time and time.time() - record.start_time > MARKED_WITHIN_SECONDS
         if is_dead(mark) if mark else unmarked:
@@ -106,12 +128,15 @@ def _free_places_of_ended_runs(instance: dg.DagsterInstance) -> None:
     if not holders:
         return
     for run in instance.get_runs(filters=dg.RunsFilter(run_ids=list(holders))):
-        if run.is_finished:
+        if run.is_finished and is_ours(run):
             instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
 
 
 def _write_configuration(path: Path, settings: Settings) -> None:
-    """Write our configuration, unless a person has made the file their own."""
+    """Write our configuration in one step, unless it is there or a person changed the first line.
+
+    Other processes read the file at any moment. With an empty one, Dagster would use SQLite.
+    """
     ours = files("tip_assets").joinpath("dagster.yaml").read_text("utf-8")
     if settings.dagster_storage:
         ours += _POSTGRES_STORAGE
@@ -119,8 +144,9 @@ def _write_configuration(path: Path, settings: Settings) -> None:
         content = yaml.safe_load(ours) | _of_ecs(settings)
         content["run_monitoring"]["start_timeout_seconds"] = TASK_STARTS_WITHIN_SECONDS
         ours = f"{_first_line(ours)}\n{yaml.safe_dump(content, sort_keys=False)}"
-    if not path.exists() or _first_line(path.read_text("utf-8")) == _first_line(ours):
-        path.write_text(ours)
+    found = path.read_text("utf-8") if path.exists() else None
+    if found is None or (found != ours and _first_line(found) == _first_line(ours)):
+        write_atomically(UPath(path), ours.encode())
 
 
 def _of_ecs(settings: Settings) -> dict[str, Any]:

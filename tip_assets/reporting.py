@@ -16,6 +16,7 @@ from dagster._core.storage.dagster_run import FINISHED_STATUSES  # not exported
 
 from tip_assets.alarms import AlarmRule, alarming, beginning
 from tip_assets.checks.holds import words
+from tip_assets.instance import is_ours
 from tip_assets.io_managers import JsonFiles
 from tip_assets.landing import LANDED
 from tip_assets.messages import (
@@ -27,6 +28,7 @@ from tip_assets.messages import (
 )
 from tip_assets.modelling.promotion import RELEASABLE
 from tip_assets.parameters import publish_parameters
+from tip_assets.partitions import months
 from tip_assets.resources.metric_store import MetricStore
 from tip_assets.resources.notifications import Message, notifications
 from tip_assets.run_facts import PARTITION_TAG, TRAINING_JOB, RunFacts, ingested, run_facts
@@ -39,10 +41,11 @@ LOOKED_BACK = timedelta(days=7)
 def report_run(instance: dg.DagsterInstance, run_id: str, settings: Settings) -> list[str]:
     """Record a month's run that has ended, send its messages and publish who serves.
 
-    Gives the deliveries that failed, in words. A run of no month is left alone.
+    Gives the deliveries that failed, in words. Leaves alone a run of no month, and one that is not
+    of our jobs.
     """
     record = instance.get_run_record_by_id(run_id)
-    month = record.dagster_run.tags.get(PARTITION_TAG) if record else None
+    month = _month(record.dagster_run) if record else None
     if record is None or month is None:
         return []
     facts, run = run_facts(instance, run_id), record.dagster_run
@@ -74,7 +77,7 @@ def report_run(instance: dg.DagsterInstance, run_id: str, settings: Settings) ->
 
 
 def report_missed_runs(instance: dg.DagsterInstance, settings: Settings) -> list[str]:
-    """Report the runs of the last days that have ended and were not reported yet.
+    """Report our runs of the last days that have ended and were not reported yet.
 
     Their process was killed, or the metric store was away. Gives the deliveries that failed, in
     words.
@@ -82,10 +85,20 @@ def report_missed_runs(instance: dg.DagsterInstance, settings: Settings) -> list
     since = datetime.now(UTC) - LOOKED_BACK
     finished = dg.RunsFilter(statuses=FINISHED_STATUSES, updated_after=since)
     reported = MetricStore(url=settings.metric_store_url).reported_runs()
-    missed = [run.run_id for run in instance.get_runs(finished) if run.run_id not in reported]
+    missed = [
+        run.run_id
+        for run in instance.get_runs(finished)
+        if run.run_id not in reported and _month(run)
+    ]
     return [
         words for run_id in reversed(missed) for words in report_run(instance, run_id, settings)
     ]
+
+
+def _month(run: dg.DagsterRun) -> str | None:
+    """The month that a run of ours was for; None for any other run."""
+    key = run.tags.get(PARTITION_TAG)
+    return key if key and is_ours(run) and months.has_partition_key(key) else None
 
 
 def _landing_digest(

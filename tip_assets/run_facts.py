@@ -12,6 +12,7 @@ from typing import Any
 import dagster as dg
 from dagster._core.events import RunFailureReason  # not exported, and the only way to tell
 
+from tip_assets.instance import is_ours
 from tip_assets.landing import LANDED
 from tip_assets.services import trouble_in_words
 
@@ -84,7 +85,7 @@ def last_training(instance: dg.DagsterInstance, month: str) -> dg.DagsterRun | N
     Runs of single assets, or of the ingestion alone, say nothing of where the month stands.
     """
     of_month = dg.RunsFilter(tags={PARTITION_TAG: month})
-    for run in instance.get_runs(filters=of_month):
+    for run in filter(is_ours, instance.get_runs(filters=of_month)):
         chosen = run.asset_selection
         if run.job_name == TRAINING_JOB or (chosen and DECISION in chosen):
             return run

@@ -77,7 +77,7 @@ def grafana_place() -> Iterator[GrafanaPlace]:
     with ExitStack() as running:
         running.callback(shutil.rmtree, folder)
         stack.prepare()
-        running.enter_context(_postgres(stack))
+        running.enter_context(postgres(stack))
         told = stack.environment()
         create_databases(stack.admin_url(), [told["TIPS_METRIC_STORE"]], told["TIPS_METRIC_READER"])
         settings = Settings(
@@ -117,9 +117,10 @@ def _grafana(settings: Settings, begin: datetime) -> Grafana:
 
 
 @contextmanager
-def _postgres(stack: Stack) -> Iterator[None]:
+def postgres(stack: Stack, *options: str) -> Iterator[None]:
+    """Run the Postgres of a prepared stack with `options`, such as `log_statement=ddl`."""
     (server,) = [server for server in stack.servers if server.name == "postgres"]
-    command = [*server.command.split(), "-c", "fsync=off"]
+    command = [*server.command.split(), *(f"--{option}" for option in ("fsync=off", *options))]
     if server.user:
         command = [util_linux("setpriv"), f"--reuid={server.user}", "--clear-groups", *command]
     with _process(command, stack.folder / "logs" / "postgres.log", signal.SIGINT):

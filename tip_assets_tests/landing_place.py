@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
+from dagster._core.code_pointer import ModuleCodePointer
+from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin
 from upath import UPath
 
 from tip_assets.landing import LANDED, landing_digests, landing_folder
@@ -22,6 +24,10 @@ WHOLE, INGESTION = "monthly_retraining_job", "ingestion_job"
 SUCCESS, FAILURE = dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE
 # Dagster wants to know where a queued run comes from; one that was not launched yet needs nothing.
 STARTED, QUEUED = dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.NOT_STARTED
+CODE = JobPythonOrigin(
+    WHOLE,
+    RepositoryPythonOrigin("python", ModuleCodePointer("tip_assets.definitions", "defs")),
+)
 
 
 class Place:
@@ -68,7 +74,10 @@ class Place:
     ) -> dg.DagsterRun:
         """A run of the month that is where `status` says."""
         run = dg.DagsterRun(
-            job_name=WHOLE, status=status, tags={PARTITION_TAG: month, **(tags or {})}
+            job_name=WHOLE,
+            status=status,
+            tags={PARTITION_TAG: month, **(tags or {})},
+            job_code_origin=CODE,
         )
         return self.instance.add_run(run)
 

@@ -10,6 +10,7 @@ import dagster as dg
 import pytest
 
 from tip_assets.definitions import ASSET_MODULES, defs
+from tip_assets.instance import CHOSEN_ASSETS_JOB, JOBS
 from tip_assets.partitions import is_month, months, months_apart, training_window
 from tip_assets.settings import Settings
 
@@ -44,6 +45,12 @@ def test_the_definitions_validate_and_hold_the_nine_assets():
         assert node.owners
         assert node.kinds
         assert node.group_name != "default"
+
+
+def test_every_job_is_known_as_one_of_ours():
+    jobs = {job.name for job in defs().resolve_all_job_defs()}
+    assert {name for name in jobs if not name.startswith("__")} | {CHOSEN_ASSETS_JOB} == JOBS
+    assert CHOSEN_ASSETS_JOB in jobs
 
 
 def test_every_check_is_per_partition():

@@ -9,6 +9,7 @@ import dagster as dg
 import pytest
 
 from tip_assets.definitions import resources
+from tip_assets.instance import PROCESS_TAG, process_mark
 from tip_assets.partitions import months
 from tip_assets.reporting import report_missed_runs, report_run
 from tip_assets.resources import metric_tables as tables
@@ -93,7 +94,10 @@ class Place:
             executor=dg.in_process_executor,
         )
         result = defs.resolve_implicit_global_asset_job_def().execute_in_process(
-            partition_key=month, instance=self.instance, raise_on_error=False, tags=tags
+            partition_key=month,
+            instance=self.instance,
+            raise_on_error=False,
+            tags={PROCESS_TAG: process_mark(), **(tags or {})},
         )
         assert report_run(self.instance, result.run_id, self.settings) == []
         assert report_run(self.instance, result.run_id, self.settings) == []

@@ -59,6 +59,7 @@ def stack(aws_calls: Recorder) -> Iterator[StackPlace]:
         assert all(address in printed for address in addresses)
         assert made.make("status").count("ready") == len(made.stack.servers)
         made.control("stop", "daemon")  # it would run what lands while a test does
+        log_statements_about_users(made)
         aws = {k: v for k, v in made.stack.environment().items() if k.startswith("AWS_")}
         os.environ.update(aws)
         yield made
@@ -66,6 +67,16 @@ def stack(aws_calls: Recorder) -> Iterator[StackPlace]:
         made.remove()
         for name in [name for name in os.environ if name.startswith("AWS_")]:
             del os.environ[name]
+
+
+def log_statements_about_users(stack: StackPlace) -> None:
+    """From now on Postgres logs them: passwords that are set again must not be in the log."""
+    engine = sa.create_engine(stack.stack.admin_url(), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sa.text("alter system set log_statement = ddl"))
+        connection.execute(sa.text("select pg_reload_conf()"))
+    engine.dispose()
+    stack.tips("databases", TIPS_POSTGRES_ADMIN=stack.stack.admin_url())
 
 
 @pytest.fixture(scope="module")
@@ -227,6 +238,7 @@ def test_no_secret_is_anywhere_but_in_its_own_files(stack):
         if path.is_file() and path.name not in own and "postgres" not in path.parts
     }
     assert any(name.endswith("daemon.log") for name in places)
+    assert b"alter role tips_metrics" in places[f"{stack.folder}/logs/postgres.log"]
     places |= {f"arguments of {pid}": words for pid, words in stack.arguments().items()}
     for database in ("dagster", "mlflow", "metrics"):
         places[f"database {database}"] = stack.dump(database)

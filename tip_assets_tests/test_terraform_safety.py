@@ -174,3 +174,9 @@ def test_tasks_start_nothing_that_a_person_could_not_name():
         for overrides in re.findall(r"--overrides '(.*?)'", command):
             (container,) = json.loads(overrides)["containerOverrides"]
             assert container["name"] == family.removeprefix("tip-platform-")
+
+
+def test_no_statement_about_users_is_in_the_log_of_the_database():
+    (group,) = evaluated().of("aws_db_parameter_group")
+    (statements,) = [p["value"] for p in group["parameter"] if p["name"] == "log_statement"]
+    assert statements == "none"

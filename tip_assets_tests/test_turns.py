@@ -94,6 +94,7 @@ def test_runs_of_single_assets_do_not_change_where_a_month_stands(place):
         status=SUCCESS,
         tags={PARTITION_TAG: "2024-01"},
         asset_selection=frozenset([dg.AssetKey("raw_tips")]),
+        job_code_origin=early.job_code_origin,
     )
     place.instance.add_run(one)
     assert last_training(place.instance, "2024-01").run_id == early.run_id
@@ -126,6 +127,7 @@ def test_a_retry_is_not_taken_for_the_killed_run_that_it_repeats(place):
         job_name=killed.job_name,
         status=QUEUED,
         tags=killed.tags,
+        job_code_origin=killed.job_code_origin,
         parent_run_id=killed.run_id,
         root_run_id=killed.run_id,
     )

@@ -9,6 +9,7 @@ from pydantic import Field
 from tip_assets.modelling.probe import unservable
 from tip_assets.modelling.promotion import Decision, Situation, decide
 from tip_assets.partitions import MODEL_POOL, OWNERS, month_after, months, months_apart
+from tip_assets.resources.champion_lock import champion_lock
 from tip_assets.resources.metric_store import PERSON_TAG, MetricStore, decision_cause
 from tip_assets.resources.mlflow_tracking import MlflowTracking
 from tip_assets.resources.model_registry import (
@@ -60,24 +61,27 @@ def production_model(
     faults, person = unservable(registered_model), context.run.tags.get(PERSON_TAG)
     if faults:
         raise _refusal(registry, metric_store, registered_model, "; ".join(faults), person)
-    row = metric_store.decision(month, version)
-    serving = registry.by_alias(CHAMPION)
-    serves = serving is not None and serving.number == version
-    released_anew = config.reason and not serves
-    if row is None or row["action"] == "held" or released_anew:
-        champion = _champion(registry, registered_model, released=bool(config.reason))
-        situation = _situation(
-            month, settings, metric_store, champion, registered_model, drift_metrics
-        )
-        decision = decide(situation, config.reason)
-        if config.reason and not decision.promotes:
-            raise _refusal(registry, metric_store, registered_model, decision.reason, person)
-        row = _carry_out(registry, decision, registered_model, champion)
-        now, cause = datetime.now(UTC), decision_cause(month, version)
-        if config.reason:
-            cause = f"release {month} version {version} {now.isoformat()}"
-        metric_store.record_decision(row | {"cause": cause, "at": now, "person": person})
-    registry.archive_beyond(settings.versions_kept)
+    with champion_lock(metric_store):
+        row = metric_store.decision(month, version)
+        serving = registry.by_alias(CHAMPION)
+        serves = serving is not None and serving.number == version
+        released_anew = config.reason and not serves
+        if row is None or row["action"] == "held" or released_anew:
+            champion = _champion(
+                registry, metric_store, registered_model, released=bool(config.reason)
+            )
+            situation = _situation(
+                month, settings, metric_store, champion, registered_model, drift_metrics
+            )
+            decision = decide(situation, config.reason)
+            if config.reason and not decision.promotes:
+                raise _refusal(registry, metric_store, registered_model, decision.reason, person)
+            row = _carry_out(registry, decision, registered_model, champion)
+            now, cause = datetime.now(UTC), decision_cause(month, version)
+            if config.reason:
+                cause = f"release {month} version {version} {now.isoformat()}"
+            metric_store.record_decision(row | {"cause": cause, "at": now, "person": person})
+        registry.archive_beyond(settings.versions_kept)
     value = {
         name: row[name]
         for name in ("month", "action", "reason", "challenger", "champion_before", "champion_after")
@@ -117,7 +121,10 @@ def _refusal(
 
 
 def _champion(
-    registry: ModelRegistry, registered_model: dict[str, Any], released: bool
+    registry: ModelRegistry,
+    store: MetricStore,
+    registered_model: dict[str, Any],
+    released: bool,
 ) -> ModelVersion | None:
     """The champion that is to be replaced or kept.
 
@@ -133,12 +140,27 @@ def _champion(
         return champion
     serving = champion.number if champion else None
     if not released and serving != (compared["version"] if compared else None):
-        raise dg.Failure(
-            f"The comparison was made with {compared or 'no champion'}, but version {serving} "
-            "serves by now. Materialize registered_model again.",
-            allow_retries=False,
-        )
+        raise _compared_with_another(store, registered_model, serving)
     return champion
+
+
+def _compared_with_another(
+    store: MetricStore, registered_model: dict[str, Any], serving: int | None
+) -> dg.Failure:
+    """Someone moved the champion after `registered_model` was compared with it."""
+    compared = registered_model["incumbent"]
+    change = store.change_to(serving) if serving else None
+    why = f" ({change['action']}: {change['reason']})" if change else ""
+    return dg.Failure(
+        f"Version {registered_model['version']} was compared with "
+        f"{_named(compared['version'] if compared else None)}, but {_named(serving)} serves by now"
+        f"{why}. Run the month again: that repeats the comparison.",
+        allow_retries=False,
+    )
+
+
+def _named(version: int | None) -> str:
+    return f"version {version}" if version else "no champion"
 
 
 def _situation(

@@ -81,6 +81,7 @@ def registry_of() -> Iterator[tuple[Settings, "ModelRegistry"]]:
     from tip_assets.champion import NothingToDo
     from tip_assets.console import noise_to
     from tip_assets.definitions import mlflow_tracking
+    from tip_assets.resources.champion_lock import ChampionLocked
     from tip_assets.resources.model_registry import ModelRegistry
     from tip_assets.table_files import UnreadableFile
 
@@ -90,5 +91,5 @@ def registry_of() -> Iterator[tuple[Settings, "ModelRegistry"]]:
             yield settings, ModelRegistry(mlflow_tracking(settings).client)
     except NothingToDo as error:
         fail(f"{error}; the storage is {settings.storage_root}")
-    except (UnreadableFile, MlflowException) as error:
+    except (UnreadableFile, MlflowException, ChampionLocked) as error:
         fail(str(error))
