@@ -6,7 +6,7 @@ predicting (`serving.py`, `scoring.py`).
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import pandas as pd
@@ -113,8 +113,8 @@ def _previous(
 def rebuild(registry: ModelRegistry, settings: Settings, number: int) -> Rebuilt:
     """Build a version again from its tagged recipe and the stored data, and compare the bytes.
 
-    When an input differs (a month's data, the code, a library) it is named and nothing is built:
-    other inputs are expected to give other bytes.
+    When data or a library differ, they are named and nothing is built: other bytes are expected.
+    When the code differs, the bytes decide: most changes of code change no model.
     """
     from tip_assets.modelling.search import best_of, search
     from tip_assets.modelling.training import train_booster
@@ -122,14 +122,16 @@ def rebuild(registry: ModelRegistry, settings: Settings, number: int) -> Rebuilt
     version = registry.version(number)
     recipe = version.recipe
     window = _window(settings.storage_root, recipe)
-    differences = recipe.differences(_today(recipe, window, settings))
-    if differences:
+    today = _today(recipe, window, settings)
+    differences = recipe.differences(today)
+    if recipe.differences(replace(today, code=recipe.code)):
         return Rebuilt(number, identical=False, differences=differences)
     trials = search(window[window[PART] == TRAIN], recipe)
     ubj = train_booster(version.month, window, best_of(trials), recipe)
     same = hashlib.sha256(ubj).hexdigest() == version.tags[BOOSTER]
-    words = [] if same else ["the bytes, although every recorded input is the same"]
-    return Rebuilt(number, identical=same, differences=words)
+    if not same and not differences:
+        differences = ["the bytes, although every recorded input is the same"]
+    return Rebuilt(number, identical=same, differences=[] if same else differences)
 
 
 def _window(storage: UPath, recipe: Recipe) -> pd.DataFrame:
@@ -147,11 +149,11 @@ def _window(storage: UPath, recipe: Recipe) -> pd.DataFrame:
 
 
 def _today(recipe: Recipe, window: pd.DataFrame, settings: Settings) -> Recipe:
-    """The recipe with today's data, code and libraries; its settings are the recorded ones."""
+    """The recipe with today's data, code and libraries; settings and threads are as recorded."""
     recorded = settings.model_copy(
         update={
             name: getattr(recipe, name)
             for name in ("trials", "seed", "target", "search_space", "fixed_share", "confidence")
         }
     )
-    return recipe_for(window, recorded)
+    return replace(recipe_for(window, recorded), threads=recipe.threads)

@@ -182,6 +182,13 @@ def decode(encoded: pd.DataFrame) -> pd.DataFrame:
     return decoded
 
 
+def codes(records: pd.DataFrame) -> pd.DataFrame:
+    """Turn the categories of valid records into their codes; other columns stay as they are."""
+    return records.assign(
+        **{column.name: records[column.name].map(column.codes) for column in CATEGORIES}
+    )
+
+
 def document() -> dict[str, Any]:
     """The contract of the features as plain data: what a registered model carries with it."""
     features = []

@@ -38,16 +38,15 @@ class MonthlyFiles(dg.UPathIOManager):
         super().__init__(base_path=storage / folder)
 
     def dump_to_path(self, context: dg.OutputContext, obj: Any, path: UPath) -> None:
-        write_atomically(path, self.to_bytes(obj))
+        data = self.to_bytes(obj)
+        write_atomically(path, data)
+        context.add_output_metadata({"bytes": dg.MetadataValue.int(len(data))})
 
     def load_from_path(self, context: dg.InputContext, path: UPath) -> Any:
         return self.from_bytes(path.read_bytes())
 
     def make_directory(self, path: UPath) -> None:
         """Folders are made by the write; object stores have none."""
-
-    def get_metadata(self, context: dg.OutputContext, obj: Any) -> dict[str, dg.MetadataValue]:
-        return {"bytes": dg.MetadataValue.int(len(self.to_bytes(obj)))}
 
     @abstractmethod
     def to_bytes(self, obj: Any) -> bytes:

@@ -11,14 +11,29 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+import typer
+from typer.testing import CliRunner
 
-from tip_assets import demo
+from tip_assets import cli, demo
 from tip_assets.landing import landing_folder
-from tip_assets.settings import Settings
+from tip_assets.settings import Settings, get_settings
+from tip_assets.simulate import sample_bytes
 from tip_assets_tests.ports import free_port
 
 ROOT = Path(__file__).parents[1]
 TIPS = Path(sys.executable).parent / "tips"
+COMMANDS = typer.main.get_command(cli.app).commands
+# Commands that make a platform where there is none, and the function that would do it.
+MAKING = {
+    "run": "tip_assets.run_month.run_month",
+    "simulate": "tip_assets.simulate.land_generated",
+    "demo": "tip_assets.demo.play",
+    "up": "tip_assets.local_servers.up",
+    "app": "os.execv",
+    "databases": "tip_assets.databases.prepare_databases",
+    "instance": "tip_assets.instance.prepare_instance",
+}
+ARGUMENTS = {"month": "2024-01", "reason": "why", "version": "1", "file": "bills.csv"}
 
 
 def ignore_signals() -> None:
@@ -116,3 +131,69 @@ def test_the_demonstration_never_mixes_with_real_files(tmp_path):
     with pytest.raises(FileExistsError, match=r"tips\.csv is not of the demonstration"):
         next(demo.play(settings))
     assert own.read_text() == "real"
+
+
+@pytest.fixture
+def tips_in_empty_folder(tmp_path, monkeypatch):
+    """Type a command, with arguments that it must have, in a folder that holds nothing."""
+    bills = tmp_path / "bills.csv"
+    bills.write_bytes(sample_bytes())
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    monkeypatch.chdir(empty)
+    for name in list(os.environ):
+        if name.startswith(("TIPS_", "MLFLOW_TRACKING", "DAGSTER_")):
+            monkeypatch.delenv(name)
+    values = ARGUMENTS | {"file": str(bills)}
+
+    def typed(name: str, **variables: str):
+        for variable, value in variables.items():
+            monkeypatch.setenv(variable, value)
+        get_settings.cache_clear()
+        words = [name]
+        for parameter in COMMANDS[name].params:
+            if parameter.required:
+                option = parameter.param_type_name == "option"
+                words += [parameter.opts[0]] * option + [values[parameter.name]]
+        return CliRunner().invoke(cli.app, words)
+
+    yield typed
+    monkeypatch.undo()
+    get_settings.cache_clear()
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS.keys() - MAKING.keys()))
+def test_a_command_that_reads_makes_nothing_in_a_folder_without_a_platform(
+    tips_in_empty_folder, name
+):
+    done = tips_in_empty_folder(name)
+    assert list(Path.cwd().iterdir()) == []
+    assert done.exit_code == 1, done.output
+    if name != "parameters":  # it reads the Parameter Store alone
+        assert f"there is no platform in {Path.cwd() / 'data'}" in done.stderr
+        assert "TIPS_STORAGE" in done.stderr
+
+
+@pytest.mark.parametrize("name", sorted(MAKING))
+def test_a_command_that_makes_a_platform_says_so_and_where(tips_in_empty_folder, name, monkeypatch):
+    monkeypatch.setattr(MAKING[name], lambda *_, **__: [])
+    new = f"New platform in {Path.cwd() / 'data'}: set TIPS_STORAGE to use an existing one"
+    done = tips_in_empty_folder(name)
+    assert new in done.stderr
+    assert new not in done.stdout
+    there = Path.cwd() / "other"
+    wished = tips_in_empty_folder(name, TIPS_STORAGE=str(there))
+    assert f"New platform in {there} (TIPS_STORAGE)" in wished.stderr
+    (there / "landing").mkdir(parents=True)
+    assert "New platform" not in tips_in_empty_folder(name, TIPS_STORAGE=str(there)).stderr
+
+
+def test_a_platform_on_servers_is_read_from_an_empty_folder(tips_in_empty_folder, month_settings):
+    """Its databases are elsewhere, and there is no folder of its own on this machine."""
+    elsewhere = {
+        "TIPS_METRIC_STORE": month_settings.metric_store_url,
+        "MLFLOW_TRACKING_URI": month_settings.tracking_uri,
+    }
+    assert "promoted" in tips_in_empty_folder("history", **elsewhere).stdout
+    assert "version     1" in tips_in_empty_folder("champion", **elsewhere).stdout
+    assert list(Path.cwd().iterdir()) == []

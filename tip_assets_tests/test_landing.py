@@ -212,3 +212,45 @@ def test_a_quote_that_is_never_closed_costs_the_rows_inside_it_and_no_more(land)
     month = land(quote_csv=f'{HEADER}\n{good * 3}10,2,"Male,No,Sun,Dinner,2\n{good}')
     assert len(month.rows) == 3
     assert len(month.quarantine) > 0
+
+
+def materialize_raw_tips(folder, landed: bytes) -> tuple[str, list[int]]:
+    """Run the asset on one landing file; its data version, and the sizes that are recorded."""
+    settings = Settings(storage=str(folder))
+    path = landing_folder(settings.storage_root, "2024-01") / "tips.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(landed)
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = dg.materialize(
+            [raw_tips], partition_key="2024-01", resources=resources(settings), instance=instance
+        )
+    (made,) = result.asset_materializations_for_node("raw_tips")
+    sizes = [
+        made.metadata["bytes"].value,
+        (folder / "assets/raw_tips/2024-01.parquet").stat().st_size,
+    ]
+    return made.tags["dagster/data_version"], sizes
+
+
+def test_a_table_is_encoded_once_and_its_version_is_of_what_it_holds(tmp_path, monkeypatch):
+    """Each table was encoded three times, and a release of pyarrow made every month stale."""
+    encode, rows, options = pd.DataFrame.to_parquet, [], {}
+
+    def spy(frame, *args, **kwargs):
+        rows.append(len(frame))
+        return encode(frame, *args, **kwargs, **options)
+
+    monkeypatch.setattr(pd.DataFrame, "to_parquet", spy)
+    version, (told, size) = materialize_raw_tips(tmp_path / "a", sample_bytes())
+    assert sorted(rows) == [0, 244]  # the quarantine and the table
+    assert told == size
+    options["compression"] = "gzip"
+    other_writer, (_, other_size) = materialize_raw_tips(tmp_path / "b", sample_bytes())
+    assert other_size != size
+    assert other_writer == version
+    first, *rest = sample_bytes().splitlines(keepends=True)
+    changed = [rest[0].replace(b"16.99", b"17.00"), *rest[1:]]
+    swapped = [rest[1], rest[0], *rest[2:]]
+    for number, lines in enumerate((changed, swapped)):
+        landed = b"".join([first, *lines])
+        assert materialize_raw_tips(tmp_path / str(number), landed)[0] != version

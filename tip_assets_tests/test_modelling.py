@@ -1,12 +1,21 @@
 """Search, training, comparison and promotion: reproducible, and honest about evidence."""
 
 import dataclasses
+import hashlib
+import os
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+from unittest.mock import create_autospec
 
 import numpy as np
 import pandas as pd
 import pytest
+from upath import UPath
 
-from tip_assets import contract
+from tip_assets import champion, contract
+from tip_assets.io_managers import ParquetFiles
+from tip_assets.modelling import recipe as recipe_module
 from tip_assets.modelling import search as search_module
 from tip_assets.modelling.comparison import compare
 from tip_assets.modelling.evaluation import baselines, quality
@@ -22,7 +31,15 @@ from tip_assets.modelling.training import (
     tips_of,
     train_booster,
 )
+from tip_assets.resources.model_registry import (
+    BOOSTER,
+    MONTH,
+    RECIPE,
+    ModelRegistry,
+    ModelVersion,
+)
 from tip_assets.settings import Settings
+from tip_assets.storage import write_atomically
 
 FIRST = Situation(
     "2024-02", "2024-01", "not enough evidence", [], False, False, 1, 6, contract.VERSION
@@ -134,6 +151,79 @@ def test_a_recipe_names_what_differs(rows):
     names = [line.split(":")[0] for line in mine.differences(other)]
     assert names == ["data 2024-01", "trials"]
     assert mine.fingerprint != other.fingerprint
+
+
+@pytest.fixture
+def version_of_edited(tmp_path, monkeypatch):
+    """Give the code version of a copy of the package in which one text is another."""
+    package = Path(contract.__file__).parent
+    copy = tmp_path / "tip_assets"
+
+    def edited(module: str, old: str, new: str) -> str:
+        shutil.copytree(package, copy, dirs_exist_ok=True)
+        source = (package / module).read_text("utf-8")
+        assert old in source
+        (copy / module).write_text(source.replace(old, new), "utf-8")
+        monkeypatch.setattr(recipe_module, "__file__", str(copy / "modelling" / "recipe.py"))
+        recipe_module.code_version.cache_clear()
+        return recipe_module.code_version()
+
+    yield edited
+    monkeypatch.undo()
+    recipe_module.code_version.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new", "same"),
+    [
+        ("modelling/search.py", "    # A bare array", "    # An array", True),
+        ("modelling/search.py", '"""The trial with', '"""Return the trial with', True),
+        ("modelling/search.py", "MAX_ROUNDS = 600", "MAX_ROUNDS = (\n    600\n)", True),
+        ("modelling/search.py", "MAX_ROUNDS = 600", "MAX_ROUNDS = 601", False),
+        ("modelling/evaluation.py", " - ", " + ", False),
+        ("contract.py", '"Fri": 1, "Sat": 2', '"Fri": 2, "Sat": 1', False),
+    ],
+)
+def test_only_code_that_acts_counts_as_code(version_of_edited, module, old, new, same):
+    """A changed comment was a new recipe, a new search and a second version of the month."""
+    before = recipe_module.code_version()
+    assert (version_of_edited(module, old, new) == before) is same
+
+
+def test_threads_come_from_the_recipe_whatever_the_machine_has(rows, monkeypatch):
+    many = pd.concat([rows] * (50_000 // len(rows) + 1), ignore_index=True)
+    recipes = []
+    for cores in (1, 2, 64):
+        monkeypatch.setattr(os, "cpu_count", lambda cores=cores: cores)
+        recipes.append(recipe_for(many, Settings()))
+    assert recipes[0] == recipes[1] == recipes[2]
+    assert search_module.booster_parameters({"max_depth": 2.0}, recipes[0])["nthread"] == 2
+
+
+def registered(recipe: Recipe, ubj: bytes, **tags: str) -> ModelRegistry:
+    """A registry that holds one version."""
+    known = {RECIPE: recipe.to_json(), MONTH: "2024-01", BOOSTER: hashlib.sha256(ubj).hexdigest()}
+    version = ModelVersion(1, "run", "source", known | tags, datetime.now(UTC))
+    registry = create_autospec(ModelRegistry, instance=True)
+    registry.version.return_value = version
+    return registry
+
+
+def test_a_version_of_other_code_and_threads_is_rebuilt_if_its_bytes_are_the_same(tmp_path, rows):
+    """Versions of before are tagged with a digest of source text, and a machine's cores."""
+    files = ParquetFiles(UPath(tmp_path))
+    write_atomically(UPath(tmp_path) / "assets/splits/2024-01.parquet", files.to_bytes(rows))
+    settings = Settings(storage=str(tmp_path))
+    today = recipe_for(rows, Settings(trials=2))
+    old = dataclasses.replace(today, code="0123456789ab", threads=3)
+    best = best_of(search(rows[rows[PART] == TRAIN], old))
+    ubj = train_booster("2024-01", rows, best, old)
+    assert champion.rebuild(registered(old, ubj), settings, 1).identical
+    other = champion.rebuild(registered(old, b"other bytes"), settings, 1)
+    assert other.differences == [f"code: 0123456789ab then, {today.code} now"]
+    unknown = dataclasses.replace(old, libraries=old.libraries | {"xgboost": "0.1"})
+    named = champion.rebuild(registered(unknown, ubj), settings, 1).differences
+    assert [line.split(":")[0] for line in named] == ["code", "libraries xgboost"]
 
 
 def test_quality_equals_its_definitions():

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from tip_assets.drift.evidently_reports import REPORTS
+from tip_assets.resources.metric_store import MetricStore
 from tip_assets.settings import DRIFT_EXPERIMENT, TRAINING_EXPERIMENT, Settings
 from tip_assets.simulate import sample_bytes
 from tip_assets_tests.processes import call, environment_of
@@ -295,5 +296,7 @@ def test_errors_are_told_in_words(platform, tmp_path):
 
 def test_a_new_platform_says_what_to_do_first(tmp_path):
     empty = Platform(tmp_path / "empty")
-    assert "there is no champion yet" in empty.tips("champion", code=1)
+    for command_name in ("champion", "history"):
+        assert "run a month first" in empty.tips(command_name, code=1)
+    MetricStore(url=Settings(storage=str(empty.folder)).metric_store_url).history()
     assert "No decision yet" in empty.tips("history")

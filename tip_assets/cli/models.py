@@ -21,6 +21,7 @@ from tip_assets.cli.terminal import (
     app,
     echo_json,
     registry_of,
+    require_platform,
 )
 from tip_assets.settings import get_settings
 
@@ -58,7 +59,9 @@ def history(as_json: AsJson = False) -> None:
     """Show who served when, and why it changed."""
     from tip_assets.resources.metric_store import MetricStore
 
-    rows = MetricStore(url=get_settings().metric_store_url).history()
+    settings = get_settings()
+    require_platform(settings, settings.metric_store_url)
+    rows = MetricStore(url=settings.metric_store_url).history()
     if as_json:
         echo_json(rows)
         return
@@ -89,6 +92,7 @@ def rollback(
     from tip_assets.resources.metric_store import MetricStore
 
     with registry_of() as (settings, registry):
+        require_platform(settings, settings.metric_store_url)
         store = MetricStore(url=settings.metric_store_url)
         before, after = roll_back(registry, store, to, reason, getpass.getuser())
         not_told = publish_parameters(settings)

@@ -16,9 +16,11 @@ from tip_assets.cli.terminal import (
     Exit,
     Month,
     Reason,
+    announce_new_platform,
     app,
     echo_json,
     fail,
+    require_platform,
     settings_for,
 )
 from tip_assets.settings import Settings, get_settings
@@ -46,6 +48,7 @@ def run(
     from tip_assets.simulate import land_sample
 
     settings = settings_for(month)
+    announce_new_platform(settings)
     if sample:
         land_sample(settings.storage_root, month)
     typer.echo(f"Month {month}, storage {settings.storage_root}", err=as_json)
@@ -78,6 +81,7 @@ def backfill(
     landed = filter(months.has_partition_key, landing_digests(settings.storage_root))
     chosen = [m for m in landed if (since or m) <= m <= (until or m)]
     if not chosen:
+        require_platform(settings, settings.metric_store_url)
         between = f" from {since or 'the first'} to {until or 'the last'}" if since or until else ""
         fail(f"no month{between} has landed under {settings.storage_root / 'landing'}")
     outcomes = []
@@ -102,6 +106,7 @@ def release(month: Month, reason: Reason, as_json: AsJson = False) -> None:
     settings = settings_for(month)
     if not reason.strip():
         fail("a release needs a reason: it is kept in the champion's history")
+    require_platform(settings, settings.metric_store_url, settings.tracking_uri)
     if not (settings.storage_root / "assets" / "registered_model" / f"{month}.json").exists():
         fail(f"{month} has no model to release: run the month first")
     outcome = release_month(settings, month, reason, getpass.getuser(), quiet=as_json)
@@ -118,8 +123,10 @@ def quarantine(month: Month, as_json: AsJson = False) -> None:
     from tip_assets.landing import rows_in
     from tip_assets.storage import quarantine_file
 
-    path = quarantine_file(settings_for(month).storage_root, month)
+    settings = settings_for(month)
+    path = quarantine_file(settings.storage_root, month)
     if not path.exists():
+        require_platform(settings, settings.metric_store_url)
         fail(f"{month} has not been run yet: there is no {path}")
     refused = pd.read_parquet(io.BytesIO(path.read_bytes()))
     if as_json:
@@ -138,7 +145,9 @@ def checks(month: Month, as_json: AsJson = False) -> None:
     """List what the checks of a month found when they last ran."""
     from tip_assets.resources.metric_store import MetricStore
 
-    found = MetricStore(url=settings_for(month).metric_store_url).checks(month)
+    settings = settings_for(month)
+    require_platform(settings, settings.metric_store_url)
+    found = MetricStore(url=settings.metric_store_url).checks(month)
     if not found:
         fail(f"{month} has not been checked yet: run the month first")
     if as_json:
@@ -154,7 +163,9 @@ def notifications(as_json: AsJson = False) -> None:
     """List what people were told, oldest first, and what could not be delivered."""
     from tip_assets.resources.notifications import notifications as telling
 
-    sent = telling(get_settings()).sent()
+    settings = get_settings()
+    require_platform(settings, settings.metric_store_url)
+    sent = telling(settings).sent()
     if as_json:
         echo_json(sent)
         return
@@ -186,6 +197,7 @@ def simulate(
     from tip_assets.simulate import Change, land_generated
 
     settings = settings_for(month)
+    announce_new_platform(settings)
     change = Change(prices, generosity, lunch_share, larger_parties)
     for path in land_generated(settings.storage_root, month, rows, seed, change, broken):
         typer.echo(f"written: {path}")
@@ -198,6 +210,7 @@ def demo() -> None:
     from tip_assets.summary import summary
 
     settings = get_settings()
+    announce_new_platform(settings)
     failed = False
     for part in play(settings):
         if isinstance(part, str):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from tip_assets.cli.terminal import LOOKING, app, fail
+from tip_assets.cli.terminal import LOOKING, announce_new_platform, app, fail, require_platform
 from tip_assets.settings import get_settings
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ def up() -> None:
     settings = get_settings()
     for server in servers(settings):
         _fail_if_busy(server)
+    announce_new_platform(settings)
     raise typer.Exit(start(settings, sys.stdout))
 
 
@@ -36,8 +37,10 @@ def start_app() -> None:
     """Start the app alone: predictions, files, reports, history, the model."""
     from tip_assets.local_servers import app_server
 
-    server = app_server(get_settings())
+    settings = get_settings()
+    server = app_server(settings)
     _fail_if_busy(server)
+    announce_new_platform(settings)
     typer.echo(f"The app is on {server.address}; Ctrl-C stops it.")
     command = shlex.split(server.command)
     os.execv(command[0], command)
@@ -51,6 +54,7 @@ def exporter() -> None:
 
     end_when_asked()
     settings = get_settings()
+    require_platform(settings, settings.metric_reader or settings.metric_store_url)
     try:
         _, thread = start(settings)
     except OSError as error:
@@ -72,6 +76,7 @@ def databases() -> None:
     from tip_assets.databases import prepare_databases
 
     settings = get_settings()
+    announce_new_platform(settings)
     log = settings.state_folder / "logs" / "databases.log"
     try:
         with noise_to(log):
@@ -87,6 +92,7 @@ def instance() -> None:
     from tip_assets.instance import prepare_instance
 
     settings = get_settings()
+    announce_new_platform(settings)
     prepare_instance(settings)
     typer.echo(f"Dagster's configuration is in {settings.dagster_folder}.")
 

@@ -4,10 +4,12 @@ Belongs here: those. Does not belong here: a command.
 """
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC
 from enum import IntEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
@@ -73,6 +75,34 @@ def settings_for(month: str) -> Settings:
     return settings
 
 
+def require_platform(settings: Settings, *databases: str) -> None:
+    """End with exit code 1 unless these databases exist; URLs of servers count as existing.
+
+    Every command that needs a platform and makes none starts with it: connecting would make a
+    missing SQLite database.
+    """
+    for url in databases:
+        if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists():
+            fail(
+                f"there is no platform in {settings.state_folder}: run a month first, or set "
+                "TIPS_STORAGE to the storage of an existing one"
+            )
+
+
+def announce_new_platform(settings: Settings) -> None:
+    """Say on stderr that this command makes a platform, and where, unless there is one.
+
+    Every command that makes what is missing starts with it. Storages other than folders hold a
+    platform already or are set on purpose.
+    """
+    root = settings.storage_root
+    if root.protocol == "s3" or (root.is_dir() and any(root.iterdir())):
+        return
+    chosen = "storage" in settings.model_fields_set
+    words = " (TIPS_STORAGE)" if chosen else ": set TIPS_STORAGE to use an existing one"
+    typer.echo(f"New platform in {root}{words}", err=True)
+
+
 @contextmanager
 def registry_of() -> Iterator[tuple[Settings, "ModelRegistry"]]:
     """The settings and the registry, library noise kept off, expected trouble told in words."""
@@ -86,8 +116,11 @@ def registry_of() -> Iterator[tuple[Settings, "ModelRegistry"]]:
     from tip_assets.table_files import UnreadableFile
 
     settings = get_settings()
+    require_platform(settings, settings.tracking_uri)
+    # A platform on servers has no state folder on this machine until something is run here.
+    log = settings.state_folder / "logs" / "tips.log"
     try:
-        with noise_to(settings.state_folder / "logs" / "tips.log"):
+        with noise_to(log if settings.state_folder.exists() else Path(os.devnull)):
             yield settings, ModelRegistry(mlflow_tracking(settings).client)
     except NothingToDo as error:
         fail(f"{error}; the storage is {settings.storage_root}")

@@ -4,9 +4,9 @@ Belongs here: naming the inputs of a model and telling which of them differ. Doe
 training, or the registry in which a recipe is tagged.
 """
 
+import ast
 import hashlib
 import json
-import os
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from importlib.metadata import version
@@ -24,7 +24,10 @@ CODE = ("comparison", "evaluation", "intervals", "search", "served_model", "spli
 FOLDS = 5
 # Below this, a second thread costs more than it brings (measured: harmless on idle cores, 34 times
 # slower on busy ones at 244 rows).
-ROWS_FOR_ALL_CORES = 50_000
+ROWS_FOR_THREADS = 50_000
+# A constant, not the machine's cores: sums of floats may depend on the number of threads (two
+# million rows gave the same bytes with 1, 2 and 4, but xgboost does not promise it).
+THREADS = 2
 
 
 @dataclass(frozen=True)
@@ -88,17 +91,31 @@ def recipe_for(window: pd.DataFrame, settings: Settings) -> Recipe:
 
 
 def threads_for(rows: int) -> int:
-    """Threads of xgboost for a number of rows."""
-    return 1 if rows < ROWS_FOR_ALL_CORES else os.cpu_count() or 1
+    """Number of xgboost's threads for a number of rows; the same on every machine."""
+    return 1 if rows < ROWS_FOR_THREADS else THREADS
 
 
 @lru_cache(maxsize=1)
 def code_version() -> str:
-    """A digest of the source that decides a model's bytes and what it serves."""
+    """A digest of the code that decides a model's bytes and what it serves."""
     here = Path(__file__).parent
-    digest = hashlib.sha256((here.parent / "contract.py").read_bytes())
-    for module in CODE:
-        digest.update((here / f"{module}.py").read_bytes())
+    modules = [here.parent / "contract.py", *(here / f"{module}.py" for module in CODE)]
+    return code_digest(*(module.read_text("utf-8") for module in modules))
+
+
+def code_digest(*sources: str) -> str:
+    """Digest Python sources by what they do: comments, docstrings and formatting do not count.
+
+    The digest is of syntax trees, which differ between minor versions of Python.
+    """
+    digest = hashlib.sha256()
+    for source in sources:
+        tree = ast.parse(source)
+        for node in ast.walk(tree):
+            documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+            if isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None:
+                del node.body[0]
+        digest.update(ast.dump(tree).encode())
     return digest.hexdigest()[:12]
 
 
