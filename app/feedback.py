@@ -98,7 +98,7 @@ def _tell_pieces(log: PredictionLog, file: Path) -> Iterator[ToldTips]:
         tips = piece.records[TIP]
         given = piece.records[tips.notna() & (tips.astype("string").str.strip() != "")]
         if len(given):
-            yield tell_tips(log, given, datetime.now(UTC))
+            yield tell_tips(log, given, datetime.now(UTC), piece.decimal)
         if piece.broken_lines:
             lines = [(row, "", line, BROKEN_LINE) for row, line in piece.broken_lines.items()]
             yield ToldTips(0, 0, pd.DataFrame(lines, columns=_COLUMNS))

@@ -38,11 +38,12 @@ class ToldTips:
     refused: pd.DataFrame
 
 
-def tell_tips(log: PredictionLog, told: pd.DataFrame, at: datetime) -> ToldTips:
+def tell_tips(log: PredictionLog, told: pd.DataFrame, at: datetime, decimal: str = ".") -> ToldTips:
     """Check tips against the log and the contract, and write those that are right.
 
-    `told` has the columns `prediction_id` and the contract's label, and a unique index. Telling the
-    same again changes nothing. Raises ValueError when a column is missing.
+    `told` has the columns `prediction_id` and the contract's label, and a unique index; `decimal`
+    is the decimal mark of tips that are text. Telling the same again changes nothing. Raises
+    ValueError when a column is missing.
     """
     for column in (PREDICTION_ID, TIP):
         if column not in told:
@@ -51,7 +52,7 @@ def tell_tips(log: PredictionLog, told: pd.DataFrame, at: datetime) -> ToldTips:
     # Some databases cannot even be asked for others.
     logged = log.find(sorted(key for key in set(ids) if key and key.isprintable()))
     reasons = {row: _unknown(key) for row, key in ids.items() if key not in logged}
-    tips, broken = _checked(told[TIP].drop(index=list(reasons)), ids, logged)
+    tips, broken = _checked(told[TIP].drop(index=list(reasons)), ids, logged, decimal)
     reasons |= broken
     reasons |= _contradictions(tips, ids)
     new: dict[str, float] = {}
@@ -100,11 +101,11 @@ def _landing_file(rows: Sequence[Row]) -> bytes:
 
 
 def _checked(
-    tips: pd.Series, ids: pd.Series, logged: Mapping[str, Row]
+    tips: pd.Series, ids: pd.Series, logged: Mapping[str, Row], decimal: str
 ) -> tuple[pd.Series, dict[Hashable, str]]:
     """The tips as numbers, and why others are refused: each with its record, as it will land."""
     records = pd.DataFrame([logged[ids[row]]["inputs"] for row in tips.index], index=tips.index)
-    checked = contract.check(records.assign(**{TIP: tips}))
+    checked = contract.check(records.assign(**{TIP: tips}), decimal=decimal)
     broken: dict[Hashable, str] = {}
     for row, column, reason in zip(
         checked.refused["position"],

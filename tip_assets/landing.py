@@ -17,7 +17,7 @@ import pandas as pd
 from upath import UPath
 
 from tip_assets import contract
-from tip_assets.table_files import FORMATS, Piece, UnreadableFile, read_pieces
+from tip_assets.table_files import Piece, UnreadableFile, format_of, read_pieces
 
 SOURCE_FILE, SOURCE_ROW = "source_file", "source_row"
 QUARANTINE_COLUMNS = ["file", "row", "column", "value", "reason", "record"]
@@ -31,13 +31,15 @@ class MonthOfLanding:
     """What the landing files of a month gave.
 
     `rows` are valid records with their source file and row. `quarantine` has a row for every value,
-    line or file that was refused. `ignored_columns` maps a file to its columns nobody asked for.
+    line or file that was refused. `ignored_columns` maps a file to its columns nobody asked for,
+    `read_as` to what was assumed to read it, such as decimal commas.
     """
 
     rows: pd.DataFrame
     quarantine: pd.DataFrame
     files: list[str]
     ignored_columns: dict[str, list[str]]
+    read_as: dict[str, list[str]]
 
     @property
     def rows_refused(self) -> int:
@@ -118,8 +120,7 @@ def _listing(storage: UPath, month: str = "") -> Iterator[tuple[str, str, dict[s
         return
     for path, facts in sorted(root.fs.find(listed.path, detail=True).items()):
         of_month, _, name = path.removeprefix(root.path).lstrip("/").partition("/")
-        file = PurePosixPath(name)
-        if name and file.suffix.lower() in FORMATS and not file.name.startswith("."):
+        if format_of(name) and not PurePosixPath(name).name.startswith("."):
             yield of_month, name, facts
 
 
@@ -132,6 +133,7 @@ def read_month(storage: UPath, month: str) -> MonthOfLanding:
     rows: list[pd.DataFrame] = []
     quarantine: list[dict[str, object]] = []
     ignored: dict[str, list[str]] = {}
+    read_as: dict[str, list[str]] = {}
     names = []
     for path in landing_files(storage, month):
         name = path.path.removeprefix(folder.path).lstrip("/")
@@ -140,13 +142,15 @@ def read_month(storage: UPath, month: str) -> MonthOfLanding:
             for piece in read_pieces(path, list(contract.COLUMNS)):
                 refused = pd.DataFrame()
                 if len(piece.records):  # the first piece of a file has its columns only
-                    checked = contract.check(piece.records)
+                    checked = contract.check(piece.records, decimal=piece.decimal)
                     refused = checked.refused
                     rows.append(_with_source(checked.accepted, name))
                 quarantine += _describe(name, piece, refused)
                 extra = [column for column in piece.records if column not in contract.COLUMNS]
                 if extra:
                     ignored[name] = extra
+                if piece.read_as:
+                    read_as[name] = list(piece.read_as)
         except UnreadableFile as error:
             quarantine.append(_entry(name, None, None, None, str(error), None))
     columns = [SOURCE_FILE, SOURCE_ROW, *contract.COLUMNS]
@@ -156,6 +160,7 @@ def read_month(storage: UPath, month: str) -> MonthOfLanding:
         quarantine=pd.DataFrame(quarantine, columns=QUARANTINE_COLUMNS).astype({"row": "Int64"}),
         files=names,
         ignored_columns=ignored,
+        read_as=read_as,
     )
 
 

@@ -22,6 +22,7 @@ from tip_assets.resources.landing_log import LandingLog
 from tip_assets.resources.metric_store import MetricStore
 from tip_assets.settings import Settings, get_settings
 from tip_assets.storage import quarantine_file, write_atomically
+from tip_assets.table_files import FORMATS
 
 landing_tips = dg.AssetSpec(
     "landing_tips",
@@ -63,8 +64,8 @@ def raw_tips(
     folder = landing_folder(storage, month)
     if not landing.files or landed is None:
         raise dg.Failure(
-            f"No .csv or .parquet file for {month} under {folder}. Put the month's records there "
-            "and run the month again.",
+            f"No {', '.join(FORMATS)} file for {month} under {folder}. Put the month's records "
+            "there and run the month again.",
             allow_retries=False,
         )
     quarantine = quarantine_file(storage, month)
@@ -103,6 +104,8 @@ def _metadata(landing: MonthOfLanding) -> Mapping[str, dg.MetadataValue]:
         "files": dg.MetadataValue.json(landing.files),
         "preview": dg.MetadataValue.md(preview(landing.rows)),
     }
+    if landing.read_as:
+        metadata["read_as"] = dg.MetadataValue.json(landing.read_as)
     if landing.ignored_columns:
         metadata["ignored_columns"] = dg.MetadataValue.json(landing.ignored_columns)
     if len(landing.quarantine):
