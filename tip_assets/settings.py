@@ -144,6 +144,12 @@ class Settings(BaseSettings):
         description="Who may use the app after a login: e-mail addresses or `@domain`s, separated "
         "by commas. Empty: everybody whom the provider knows.",
     )
+    app_accept_unverified_email: bool = Field(
+        False,
+        description="Whether an address counts although the provider does not say "
+        "`email_verified`. Only for a provider that verifies all addresses and never sends the "
+        "claim: elsewhere anybody may register under an address of `app_users` and enter.",
+    )
     dagster_home: str = Field(
         "",
         validation_alias="DAGSTER_HOME",
