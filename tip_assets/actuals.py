@@ -17,7 +17,7 @@ import pandas as pd
 from upath import UPath
 
 from tip_assets import contract
-from tip_assets.landing import landing_folder
+from tip_assets.landing import FEEDBACK_FILES, landing_folder
 from tip_assets.resources.metric_store import Row
 from tip_assets.resources.prediction_log import PredictionLog
 from tip_assets.storage import write_atomically
@@ -81,7 +81,8 @@ def land_tips(log: PredictionLog, storage: UPath, told_before: datetime, now: da
     """
     for month, (_, first) in log.waiting().items():
         if first <= told_before:
-            name = f"feedback-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}.csv"
+            stamp = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+            name = FEEDBACK_FILES.replace("*", stamp)
             log.name_for_landing(month, name)
     landed = 0
     for month, name in log.unwritten_files():

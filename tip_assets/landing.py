@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -23,6 +24,8 @@ SOURCE_FILE, SOURCE_ROW = "source_file", "source_row"
 QUARANTINE_COLUMNS = ["file", "row", "column", "value", "reason", "record"]
 # In metadata of Dagster: the digest of the landing files that something is of.
 LANDED = "landing_digest"
+# Files that the platform writes itself, of tips reported in the app: the name is reserved.
+FEEDBACK_FILES = "feedback-*.csv"
 BROKEN_LINE = "the line does not have as many fields as the header"
 
 
@@ -51,6 +54,22 @@ def rows_in(quarantine: pd.DataFrame) -> int:
     """Number of rows in a quarantine table, which has an entry for each of their broken values."""
     rows = quarantine.dropna(subset="row")
     return len(rows.drop_duplicates(["file", "row"]))
+
+
+def is_feedback(name: str) -> bool:
+    """Return whether a landing file holds feedback from the app, by its name.
+
+    A producer's file of that name only gets the smaller weight of feedback. A forged other name
+    gains nothing: who can write landing files is a producer.
+    """
+    return fnmatchcase(PurePosixPath(name).name, FEEDBACK_FILES)
+
+
+def feedback_rows(rows: pd.DataFrame) -> pd.Series:
+    """Return which rows of a table with `source_file` come from feedback."""
+    return rows[SOURCE_FILE].isin(
+        {name for name in rows[SOURCE_FILE].unique() if is_feedback(name)}
+    )
 
 
 def landing_folder(storage: UPath, month: str) -> UPath:

@@ -209,6 +209,12 @@ class Settings(BaseSettings):
     most_quarantined: float = Field(
         0.2, ge=0, le=1, description="A month with a larger share of refused rows stops."
     )
+    max_feedback_share: float = Field(
+        0.2,
+        ge=0,
+        le=0.5,
+        description="Largest share of a month's training rows that may come from feedback.",
+    )
     champion_max_age_months: int = Field(
         6, ge=1, description="A champion older than this is replaced by any model not worse."
     )

@@ -12,6 +12,7 @@ from tip_assets.io_managers import ParquetFiles
 from tip_assets.landing import (
     LANDED,
     MonthOfLanding,
+    feedback_rows,
     landed_months,
     landing_folder,
     read_month,
@@ -22,7 +23,6 @@ from tip_assets.resources.landing_log import LandingLog
 from tip_assets.resources.metric_store import MetricStore
 from tip_assets.settings import Settings, get_settings
 from tip_assets.storage import quarantine_file, write_atomically
-from tip_assets.table_files import FORMATS
 
 landing_tips = dg.AssetSpec(
     "landing_tips",
@@ -64,8 +64,8 @@ def raw_tips(
     folder = landing_folder(storage, month)
     if not landing.files or landed is None:
         raise dg.Failure(
-            f"No {', '.join(FORMATS)} file for {month} under {folder}. Put the month's records "
-            "there and run the month again.",
+            f"No .csv or .parquet file for {month} under {folder}. Put the month's records there "
+            "and run the month again.",
             allow_retries=False,
         )
     quarantine = quarantine_file(storage, month)
@@ -92,7 +92,11 @@ def _numbers(landing: MonthOfLanding) -> dict[str, int]:
 
 def _metadata(landing: MonthOfLanding) -> Mapping[str, dg.MetadataValue]:
     files, unreadable, kept, refused = _numbers(landing).values()
-    summary = f"{kept} rows kept, {refused} quarantined, from {files} file{'s' * (files != 1)}"
+    feedback = int(feedback_rows(landing.rows).sum())
+    told = f" ({feedback:,} from feedback)" if feedback else ""
+    summary = (
+        f"{kept} rows kept{told}, {refused} quarantined, from {files} file{'s' * (files != 1)}"
+    )
     if unreadable:
         summary += f" ({unreadable} unreadable)"
     metadata: dict[str, dg.MetadataValue] = {
@@ -104,6 +108,8 @@ def _metadata(landing: MonthOfLanding) -> Mapping[str, dg.MetadataValue]:
         "files": dg.MetadataValue.json(landing.files),
         "preview": dg.MetadataValue.md(preview(landing.rows)),
     }
+    if feedback:
+        metadata["feedback_rows"] = dg.MetadataValue.int(feedback)
     if landing.read_as:
         metadata["read_as"] = dg.MetadataValue.json(landing.read_as)
     if landing.ignored_columns:
