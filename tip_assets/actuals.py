@@ -31,19 +31,27 @@ class ToldTips:
     """What became of tips that were told: how many were new, how many known just so.
 
     `refused` has a row for each that was refused: `row` (its index), `id`, `value` and `reason`.
+    `predictions` are the logged predictions of the new tips, with the tip as `actual`.
     """
 
     new: int
     known: int
     refused: pd.DataFrame
+    predictions: Sequence[Row] = ()
 
 
-def tell_tips(log: PredictionLog, told: pd.DataFrame, at: datetime, decimal: str = ".") -> ToldTips:
+def tell_tips(
+    log: PredictionLog,
+    told: pd.DataFrame,
+    at: datetime,
+    decimal: str = ".",
+    write: bool = True,
+) -> ToldTips:
     """Check tips against the log and the contract, and write those that are right.
 
     `told` has the columns `prediction_id` and the contract's label, and a unique index; `decimal`
-    is the decimal mark of tips that are text. Telling the same again changes nothing. Raises
-    ValueError when a column is missing.
+    is the decimal mark of tips that are text. Telling the same again changes nothing. Without
+    `write` the tips are only checked. Raises ValueError when a column is missing.
     """
     for column in (PREDICTION_ID, TIP):
         if column not in told:
@@ -64,13 +72,19 @@ def tell_tips(log: PredictionLog, told: pd.DataFrame, at: datetime, decimal: str
             reasons[row] = "another tip of this prediction has been handed over and stays"
         else:
             new[ids[row]] = tip
-    log.tell_tips(new, at)
+    if write:
+        log.tell_tips(new, at)
     refuse = ids.index.isin(list(reasons))
     refused = pd.DataFrame(
         [(row, ids[row], str(told.at[row, TIP]), reasons[row]) for row in ids.index[refuse]],
         columns=["row", "id", "value", "reason"],
     )
-    return ToldTips(new=len(new), known=len(told) - len(reasons) - len(new), refused=refused)
+    return ToldTips(
+        new=len(new),
+        known=len(told) - len(reasons) - len(new),
+        refused=refused,
+        predictions=[{**logged[key], "actual": tip} for key, tip in new.items()],
+    )
 
 
 def land_tips(log: PredictionLog, storage: UPath, told_before: datetime, now: datetime) -> int:
