@@ -5,7 +5,7 @@ checking or landing them (`tip_assets/actuals.py`), or showing (`views/feedback.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from upath import UPath
 
 from app.form import record_in_words
 from app.style import dollars
+from tip_assets import contract
 from tip_assets.actuals import PREDICTION_ID, TIP, ToldTips, tell_tips
 from tip_assets.landing import BROKEN_LINE
 from tip_assets.resources.metric_store import Row
@@ -21,6 +22,8 @@ from tip_assets.resources.prediction_log import PredictionLog
 from tip_assets.table_files import UnreadableFile, read_pieces
 
 MOST_REFUSALS_SHOWN = 1_000
+MOST_OUTLIERS_SHOWN = 50
+_OUTLIER = 3
 _COLUMNS = ["row", "id", "value", "reason"]
 
 
@@ -44,6 +47,65 @@ class OnItsWay:
     month: str
     tips: int
     lands_at: datetime
+
+
+@dataclass
+class Preview:
+    """What the tips of a month would bring, for a person to compare with what they expect.
+
+    Shares are of the bill, as means: of the tips, and of what was predicted. Outliers are tips of
+    more than three times or less than a third of the prediction; `first_outliers` are some of them.
+    """
+
+    month: str
+    tips: int
+    share: float
+    predicted_share: float
+    outliers: int
+    first_outliers: list[Row]
+
+
+def previews(rows: Iterable[Row]) -> list[Preview]:
+    """Summarize logged predictions with their tips (`actual`), by month."""
+    found: dict[str, Preview] = {}
+    for row in rows:
+        month = found.setdefault(row["month"], Preview(row["month"], 0, 0.0, 0.0, 0, []))
+        bill, tip, predicted = row["inputs"][contract.BILL], row["actual"], row["predicted"]
+        month.tips += 1
+        month.share += (tip / bill - month.share) / month.tips
+        month.predicted_share += (predicted / bill - month.predicted_share) / month.tips
+        if not predicted / _OUTLIER <= tip <= predicted * _OUTLIER:
+            month.outliers += 1
+            if len(month.first_outliers) < MOST_OUTLIERS_SHOWN:
+                month.first_outliers.append(row)
+    return [found[month] for month in sorted(found)]
+
+
+def preview_file(log: PredictionLog, file: Path) -> tuple[Told, list[Preview]]:
+    """Check a file of tips without noting any; raises what `tell_file` raises."""
+    pieces: list[ToldTips] = []
+
+    def rows() -> Iterator[Row]:
+        for piece in _tell_pieces(log, file, write=False):
+            pieces.append(replace(piece, predictions=()))
+            yield from piece.predictions
+
+    found = previews(rows())
+    return _together(pieces), found
+
+
+def preview_in_words(preview: Preview) -> str:
+    """Say what the tips of a month would bring."""
+    words = (
+        f"{tips(preview.tips)}, on average {preview.share:.1%} of the bill; "
+        f"{preview.predicted_share:.1%} was predicted"
+    )
+    if preview.outliers:
+        words += (
+            f". {tips(preview.outliers)} of more than {_OUTLIER} times or less than 1/{_OUTLIER} "
+            "of the prediction"
+        )
+    return f"{words}."
 
 
 def prediction_in_words(row: Row) -> str:
@@ -90,7 +152,7 @@ def in_words(told: Told) -> str:
     return ", ".join(words) + "."
 
 
-def _tell_pieces(log: PredictionLog, file: Path) -> Iterator[ToldTips]:
+def _tell_pieces(log: PredictionLog, file: Path, write: bool = True) -> Iterator[ToldTips]:
     for piece in read_pieces(UPath(file), [PREDICTION_ID, TIP]):
         missing = [name for name in (PREDICTION_ID, TIP) if name not in piece.records]
         if missing:
@@ -98,7 +160,7 @@ def _tell_pieces(log: PredictionLog, file: Path) -> Iterator[ToldTips]:
         tips = piece.records[TIP]
         given = piece.records[tips.notna() & (tips.astype("string").str.strip() != "")]
         if len(given):
-            yield tell_tips(log, given, datetime.now(UTC))
+            yield tell_tips(log, given, datetime.now(UTC), piece.decimal, write)
         if piece.broken_lines:
             lines = [(row, "", line, BROKEN_LINE) for row, line in piece.broken_lines.items()]
             yield ToldTips(0, 0, pd.DataFrame(lines, columns=_COLUMNS))

@@ -50,7 +50,9 @@ def is_let_in() -> bool:
     # Streamlit knows of logins only when its secrets have `[auth]`.
     if "is_logged_in" not in st.user:
         return not (settings.app_secrets or settings.app_users)
-    return bool(st.user.is_logged_in) and may_enter(dict(st.user), settings.app_users)
+    return bool(st.user.is_logged_in) and may_enter(
+        dict(st.user), settings.app_users, settings.app_accept_unverified_email
+    )
 
 
 HERE = Path(__file__).parent

@@ -1,6 +1,6 @@
 """A waiter-tip prediction model, kept in production by monthly software-defined assets.
 
-    landing/YYYY-MM/*.csv, *.parquet
+    landing/YYYY-MM/*.csv, *.csv.gz, *.parquet
         |
     raw_tips -> transformed_tips -> splits -> best_params -> trained_booster -> registered_model
                                       |                                          |   |

@@ -17,7 +17,7 @@ import pandas as pd
 from upath import UPath
 
 from tip_assets import contract
-from tip_assets.landing import landing_folder
+from tip_assets.landing import FEEDBACK_FILES, landing_folder
 from tip_assets.resources.metric_store import Row
 from tip_assets.resources.prediction_log import PredictionLog
 from tip_assets.storage import write_atomically
@@ -31,18 +31,27 @@ class ToldTips:
     """What became of tips that were told: how many were new, how many known just so.
 
     `refused` has a row for each that was refused: `row` (its index), `id`, `value` and `reason`.
+    `predictions` are the logged predictions of the new tips, with the tip as `actual`.
     """
 
     new: int
     known: int
     refused: pd.DataFrame
+    predictions: Sequence[Row] = ()
 
 
-def tell_tips(log: PredictionLog, told: pd.DataFrame, at: datetime) -> ToldTips:
+def tell_tips(
+    log: PredictionLog,
+    told: pd.DataFrame,
+    at: datetime,
+    decimal: str = ".",
+    write: bool = True,
+) -> ToldTips:
     """Check tips against the log and the contract, and write those that are right.
 
-    `told` has the columns `prediction_id` and the contract's label, and a unique index. Telling the
-    same again changes nothing. Raises ValueError when a column is missing.
+    `told` has the columns `prediction_id` and the contract's label, and a unique index; `decimal`
+    is the decimal mark of tips that are text. Telling the same again changes nothing. Without
+    `write` the tips are only checked. Raises ValueError when a column is missing.
     """
     for column in (PREDICTION_ID, TIP):
         if column not in told:
@@ -51,7 +60,7 @@ def tell_tips(log: PredictionLog, told: pd.DataFrame, at: datetime) -> ToldTips:
     # Some databases cannot even be asked for others.
     logged = log.find(sorted(key for key in set(ids) if key and key.isprintable()))
     reasons = {row: _unknown(key) for row, key in ids.items() if key not in logged}
-    tips, broken = _checked(told[TIP].drop(index=list(reasons)), ids, logged)
+    tips, broken = _checked(told[TIP].drop(index=list(reasons)), ids, logged, decimal)
     reasons |= broken
     reasons |= _contradictions(tips, ids)
     new: dict[str, float] = {}
@@ -63,13 +72,19 @@ def tell_tips(log: PredictionLog, told: pd.DataFrame, at: datetime) -> ToldTips:
             reasons[row] = "another tip of this prediction has been handed over and stays"
         else:
             new[ids[row]] = tip
-    log.tell_tips(new, at)
+    if write:
+        log.tell_tips(new, at)
     refuse = ids.index.isin(list(reasons))
     refused = pd.DataFrame(
         [(row, ids[row], str(told.at[row, TIP]), reasons[row]) for row in ids.index[refuse]],
         columns=["row", "id", "value", "reason"],
     )
-    return ToldTips(new=len(new), known=len(told) - len(reasons) - len(new), refused=refused)
+    return ToldTips(
+        new=len(new),
+        known=len(told) - len(reasons) - len(new),
+        refused=refused,
+        predictions=[{**logged[key], "actual": tip} for key, tip in new.items()],
+    )
 
 
 def land_tips(log: PredictionLog, storage: UPath, told_before: datetime, now: datetime) -> int:
@@ -80,7 +95,8 @@ def land_tips(log: PredictionLog, storage: UPath, told_before: datetime, now: da
     """
     for month, (_, first) in log.waiting().items():
         if first <= told_before:
-            name = f"feedback-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}.csv"
+            stamp = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+            name = FEEDBACK_FILES.replace("*", stamp)
             log.name_for_landing(month, name)
     landed = 0
     for month, name in log.unwritten_files():
@@ -100,11 +116,11 @@ def _landing_file(rows: Sequence[Row]) -> bytes:
 
 
 def _checked(
-    tips: pd.Series, ids: pd.Series, logged: Mapping[str, Row]
+    tips: pd.Series, ids: pd.Series, logged: Mapping[str, Row], decimal: str
 ) -> tuple[pd.Series, dict[Hashable, str]]:
     """The tips as numbers, and why others are refused: each with its record, as it will land."""
     records = pd.DataFrame([logged[ids[row]]["inputs"] for row in tips.index], index=tips.index)
-    checked = contract.check(records.assign(**{TIP: tips}))
+    checked = contract.check(records.assign(**{TIP: tips}), decimal=decimal)
     broken: dict[Hashable, str] = {}
     for row, column, reason in zip(
         checked.refused["position"],

@@ -5,6 +5,7 @@ come from (`landing.py`) or how the served model encodes them (`modelling/served
 gets `document()` handed into its artifact and so never depends on a later contract).
 """
 
+import re
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -15,6 +16,7 @@ import pandera.pandas as pa
 
 # Major: records valid before are refused now, or codes change. Minor: more is accepted.
 VERSION = "1.0"
+_DECIMAL_COMMA = re.compile(r"[+-]?\d+(,\d+)?", re.ASCII)
 VERSION_TAG = "tips.contract"  # what tables and registered models carry their version under
 
 
@@ -136,11 +138,12 @@ def schema(with_label: bool = True) -> pa.DataFrameSchema:
     )
 
 
-def check(records: pd.DataFrame, with_label: bool = True) -> CheckedRecords:
+def check(records: pd.DataFrame, with_label: bool = True, decimal: str = ".") -> CheckedRecords:
     """Sort records into those that satisfy the contract and those that do not.
 
     `records` may hold text or typed values, in any column order, with extra columns (left out of
-    the answer); its index must be unique. A column that is missing refuses every record.
+    the answer); its index must be unique. A column that is missing refuses every record. `decimal`
+    is the decimal mark of numbers that are text.
     """
     columns = [*FEATURES, LABEL] if with_label else list(FEATURES)
     missing = [column.name for column in columns if column.name not in records]
@@ -156,7 +159,7 @@ def check(records: pd.DataFrame, with_label: bool = True) -> CheckedRecords:
         if isinstance(column, CategoryColumn):
             clean[column.name] = _canonical(given[column.name], column)
         else:
-            clean[column.name], not_numbers = _numbers(given[column.name])
+            clean[column.name], not_numbers = _numbers(given[column.name], decimal)
             words.append(_refusals(not_numbers, column.name, None, "is not a number"))
 
     broken = _broken_values(clean, with_label)
@@ -212,14 +215,22 @@ def _canonical(values: pd.Series, column: CategoryColumn) -> pd.Series:
     return known.astype(object).where(known.notna(), text.astype(object).where(text.notna(), None))
 
 
-def _numbers(values: pd.Series) -> tuple[pd.Series, pd.Index]:
+def _numbers(values: pd.Series, decimal: str) -> tuple[pd.Series, pd.Index]:
     """Values as floats, and the index of those that say something else than a number."""
     if not (values.dtype == object or pd.api.types.is_numeric_dtype(values)) or _is_bool(values):
         # Dates and truth values would be counted as numbers of nanoseconds, ones and zeros.
         values = values.astype("string").astype(object)
-    numbers = pd.to_numeric(_decoded(values), errors="coerce").astype(float)
+    plain = _decoded(values)
+    if decimal == ",":
+        plain = plain.map(lambda v: _with_point(v) if isinstance(v, str) else v)
+    numbers = pd.to_numeric(plain, errors="coerce").astype(float)
     others = values[numbers.isna() & values.notna()]
     return numbers, others.index[others.astype(str).str.strip() != ""]
+
+
+def _with_point(text: str) -> str | None:
+    """A number with a decimal comma as one with a point; None for any other text."""
+    return text.replace(",", ".") if _DECIMAL_COMMA.fullmatch(text.strip()) else None
 
 
 def _broken_values(clean: pd.DataFrame, with_label: bool) -> pd.DataFrame:

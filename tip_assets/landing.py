@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -17,12 +18,14 @@ import pandas as pd
 from upath import UPath
 
 from tip_assets import contract
-from tip_assets.table_files import FORMATS, Piece, UnreadableFile, read_pieces
+from tip_assets.table_files import Piece, UnreadableFile, format_of, read_pieces
 
 SOURCE_FILE, SOURCE_ROW = "source_file", "source_row"
 QUARANTINE_COLUMNS = ["file", "row", "column", "value", "reason", "record"]
 # In metadata of Dagster: the digest of the landing files that something is of.
 LANDED = "landing_digest"
+# Files that the platform writes itself, of tips reported in the app: the name is reserved.
+FEEDBACK_FILES = "feedback-*.csv"
 BROKEN_LINE = "the line does not have as many fields as the header"
 
 
@@ -31,13 +34,15 @@ class MonthOfLanding:
     """What the landing files of a month gave.
 
     `rows` are valid records with their source file and row. `quarantine` has a row for every value,
-    line or file that was refused. `ignored_columns` maps a file to its columns nobody asked for.
+    line or file that was refused. `ignored_columns` maps a file to its columns nobody asked for,
+    `read_as` to what was assumed to read it, such as decimal commas.
     """
 
     rows: pd.DataFrame
     quarantine: pd.DataFrame
     files: list[str]
     ignored_columns: dict[str, list[str]]
+    read_as: dict[str, list[str]]
 
     @property
     def rows_refused(self) -> int:
@@ -49,6 +54,22 @@ def rows_in(quarantine: pd.DataFrame) -> int:
     """Number of rows in a quarantine table, which has an entry for each of their broken values."""
     rows = quarantine.dropna(subset="row")
     return len(rows.drop_duplicates(["file", "row"]))
+
+
+def is_feedback(name: str) -> bool:
+    """Return whether a landing file holds feedback from the app, by its name.
+
+    A producer's file of that name only gets the smaller weight of feedback. A forged other name
+    gains nothing: who can write landing files is a producer.
+    """
+    return fnmatchcase(PurePosixPath(name).name, FEEDBACK_FILES)
+
+
+def feedback_rows(rows: pd.DataFrame) -> pd.Series:
+    """Return which rows of a table with `source_file` come from feedback."""
+    return rows[SOURCE_FILE].isin(
+        {name for name in rows[SOURCE_FILE].unique() if is_feedback(name)}
+    )
 
 
 def landing_folder(storage: UPath, month: str) -> UPath:
@@ -118,8 +139,7 @@ def _listing(storage: UPath, month: str = "") -> Iterator[tuple[str, str, dict[s
         return
     for path, facts in sorted(root.fs.find(listed.path, detail=True).items()):
         of_month, _, name = path.removeprefix(root.path).lstrip("/").partition("/")
-        file = PurePosixPath(name)
-        if name and file.suffix.lower() in FORMATS and not file.name.startswith("."):
+        if format_of(name) and not PurePosixPath(name).name.startswith("."):
             yield of_month, name, facts
 
 
@@ -132,6 +152,7 @@ def read_month(storage: UPath, month: str) -> MonthOfLanding:
     rows: list[pd.DataFrame] = []
     quarantine: list[dict[str, object]] = []
     ignored: dict[str, list[str]] = {}
+    read_as: dict[str, list[str]] = {}
     names = []
     for path in landing_files(storage, month):
         name = path.path.removeprefix(folder.path).lstrip("/")
@@ -140,13 +161,15 @@ def read_month(storage: UPath, month: str) -> MonthOfLanding:
             for piece in read_pieces(path, list(contract.COLUMNS)):
                 refused = pd.DataFrame()
                 if len(piece.records):  # the first piece of a file has its columns only
-                    checked = contract.check(piece.records)
+                    checked = contract.check(piece.records, decimal=piece.decimal)
                     refused = checked.refused
                     rows.append(_with_source(checked.accepted, name))
                 quarantine += _describe(name, piece, refused)
                 extra = [column for column in piece.records if column not in contract.COLUMNS]
                 if extra:
                     ignored[name] = extra
+                if piece.read_as:
+                    read_as[name] = list(piece.read_as)
         except UnreadableFile as error:
             quarantine.append(_entry(name, None, None, None, str(error), None))
     columns = [SOURCE_FILE, SOURCE_ROW, *contract.COLUMNS]
@@ -156,6 +179,7 @@ def read_month(storage: UPath, month: str) -> MonthOfLanding:
         quarantine=pd.DataFrame(quarantine, columns=QUARANTINE_COLUMNS).astype({"row": "Int64"}),
         files=names,
         ignored_columns=ignored,
+        read_as=read_as,
     )
 
 

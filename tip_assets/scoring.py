@@ -84,14 +84,14 @@ def _in_turn(pieces: Iterator[Piece]) -> Iterator[Piece]:
     for piece in pieces:
         ahead |= piece.broken_lines
         last = piece.records.index.max() if len(piece.records) else 0
-        yield Piece(piece.records, {row: line for row, line in ahead.items() if row < last})
+        yield replace(piece, broken_lines={r: line for r, line in ahead.items() if r < last})
         ahead = {row: line for row, line in ahead.items() if row >= last}
     if piece is not None:
         yield Piece(piece.records.head(0), ahead)
 
 
 def _score(model: LoadedModel, piece: Piece, coverage: float, id_prefix: str) -> ScoredPiece:
-    checked = contract.check(piece.records, with_label=False)
+    checked = contract.check(piece.records, with_label=False, decimal=piece.decimal)
     accepted = checked.accepted[contract.FEATURE_NAMES]
     predicted, low, high = (np.full(len(accepted), np.nan) for _ in range(3))
     if len(accepted):

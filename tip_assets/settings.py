@@ -144,6 +144,12 @@ class Settings(BaseSettings):
         description="Who may use the app after a login: e-mail addresses or `@domain`s, separated "
         "by commas. Empty: everybody whom the provider knows.",
     )
+    app_accept_unverified_email: bool = Field(
+        False,
+        description="Whether an address counts although the provider does not say "
+        "`email_verified`. Only for a provider that verifies all addresses and never sends the "
+        "claim: elsewhere anybody may register under an address of `app_users` and enter.",
+    )
     dagster_home: str = Field(
         "",
         validation_alias="DAGSTER_HOME",
@@ -202,6 +208,12 @@ class Settings(BaseSettings):
     )
     most_quarantined: float = Field(
         0.2, ge=0, le=1, description="A month with a larger share of refused rows stops."
+    )
+    max_feedback_share: float = Field(
+        0.2,
+        ge=0,
+        le=0.5,
+        description="Largest share of a month's training rows that may come from feedback.",
     )
     champion_max_age_months: int = Field(
         6, ge=1, description="A champion older than this is replaced by any model not worse."

@@ -73,6 +73,8 @@ def model_lines(registered: dict[str, Any]) -> Iterator[str]:
     for rule, rmse in registered["baselines"].items():
         verdict = registered["against"][rule]["verdict"]
         yield f"                 {rule.replace('_', ' '):<14} {rmse:.3f}  (model: {verdict})"
+    if registered.get("feedback"):
+        yield f"  feedback     {registered['feedback']}"
     comparison = registered["comparison"]
     if comparison:
         yield (

@@ -5,9 +5,13 @@ is (`contract.py`) or which files a month has (`landing.py`).
 """
 
 import codecs
+import csv
+import gzip
 import io
+import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import BinaryIO, cast
 
 import numpy as np
 import pandas as pd
@@ -16,10 +20,19 @@ import pyarrow.csv
 import pyarrow.parquet
 from upath import UPath
 
-FORMATS = (".csv", ".parquet")
+from tip_assets import contract
+
+CSV, GZIP, PARQUET = ".csv", ".csv.gz", ".parquet"
+FORMATS = (CSV, GZIP, PARQUET)
 ROWS_A_PIECE = 100_000
 _BYTES_A_PIECE = 8 << 20
 _SNIFFED_BYTES = 1 << 16
+_SEPARATORS = {",": "','", ";": "';'", "\t": "tab"}
+_NUMBERS = frozenset(column.name for column in contract.NUMBERS)
+# Rows with the other decimal mark are refused one by one up to this share of a file's first piece;
+# with more of them, nobody can say which mark the file uses.
+_MOST_STRAY = 0.1
+_WITH_COMMA, _WITH_POINT = r"[+-]?\d+,\d+", r"[+-]?\d*\.\d+"
 
 
 class UnreadableFile(ValueError):
@@ -31,25 +44,37 @@ class Piece:
     """Some records of a file, indexed by row number, the first record of the file being row 1.
 
     The first piece of a file has its columns and no records.
-    `broken_lines` are lines among them that do not have the header's number of fields.
+    `broken_lines` are lines among them that do not have the header's number of fields. `decimal` is
+    the decimal mark of numbers that are text. `read_as` lists what was assumed to read the file.
     """
 
     records: pd.DataFrame
     broken_lines: dict[int, str] = field(default_factory=dict)
+    decimal: str = "."
+    read_as: tuple[str, ...] = ()
+
+
+def format_of(name: str) -> str:
+    """Return the ending in FORMATS that a file name has, in any letter case; empty if none."""
+    return next((ending for ending in FORMATS if name.lower().endswith(ending)), "")
 
 
 def read_pieces(path: UPath, wanted: list[str]) -> Iterator[Piece]:
     """Read a file in pieces of bounded size; values are text (CSV) or as stored (Parquet).
 
-    Accepts UTF-8 with or without a byte order mark, UTF-16 with one, commas or semicolons; bytes
-    that are no text become U+FFFD. Blank lines are passed over. Raises UnreadableFile when the
-    bytes are not a table, or when a wanted column occurs twice.
+    Accepts UTF-8 with or without a byte order mark and UTF-16 with one; commas, semicolons or tabs;
+    decimal commas where commas do not separate; gzip; names of wanted columns in any letter case.
+    Bytes that are no text become U+FFFD. Blank lines are passed over. Raises UnreadableFile when
+    the bytes are not a table, when a wanted column occurs twice, or when separator or decimal mark
+    are ambiguous.
     """
     try:
-        read = _read_csv if path.suffix.lower() == ".csv" else _read_parquet
-        for piece in read(path):
-            yield Piece(_named(piece.records, wanted), piece.broken_lines)
-    except (pa.ArrowException, OSError) as error:
+        pieces = _read_parquet(path) if format_of(path.name) == PARQUET else _read_csv(path, wanted)
+        for piece in pieces:
+            records, renamed = _named(piece.records, wanted)
+            read_as = (*piece.read_as, *(["column names in another letter case"] * renamed))
+            yield replace(piece, records=records, read_as=read_as)
+    except (pa.ArrowException, OSError, EOFError, zlib.error) as error:
         if _is_of_the_storage(error):
             raise
         raise UnreadableFile(f"the file cannot be read: {_in_words(error)}") from error
@@ -67,18 +92,24 @@ def _is_of_the_storage(error: Exception) -> bool:
 def _read_parquet(path: UPath) -> Iterator[Piece]:
     with path.open("rb") as file:
         table = pa.parquet.ParquetFile(file)
-        yield Piece(table.schema_arrow.empty_table().to_pandas())
+        # Columns as they stand in the file: pandas' metadata would make some of them the index.
+        yield Piece(table.schema_arrow.empty_table().to_pandas(ignore_metadata=True))
         rows = 0
         for batch in table.iter_batches(ROWS_A_PIECE):
-            records = batch.to_pandas()
+            records = batch.to_pandas(ignore_metadata=True)
             records.index = pd.RangeIndex(rows + 1, rows + 1 + len(records))
             rows += len(records)
             yield Piece(records)
 
 
-def _read_csv(path: UPath) -> Iterator[Piece]:
-    with path.open("rb") as file:
-        encoding, separator = _sniff(file.read(_SNIFFED_BYTES))
+def _read_csv(path: UPath, wanted: list[str]) -> Iterator[Piece]:
+    zipped = format_of(path.name) == GZIP
+    with path.open("rb") as stored, _unzipped(stored) if zipped else stored as file:
+        encoding, separator = _sniff(file.read(_SNIFFED_BYTES), wanted)
+        read_as = ("gzip",) * zipped
+        if separator != ",":
+            read_as += (f"separator {_SEPARATORS[separator]}",)
+        decimal = "." if separator == "," else None
         file.seek(0)
         text = codecs.EncodedFile(file, "utf-8", encoding, errors="replace")
         broken: dict[int, str] = {}
@@ -104,7 +135,7 @@ def _read_csv(path: UPath) -> Iterator[Piece]:
         )
         following = 1
         told: set[int] = set()
-        yield Piece(reader.schema.empty_table().to_pandas())
+        yield Piece(reader.schema.empty_table().to_pandas(), read_as=read_as)
         for batch in reader:
             numbers = np.arange(following, following + batch.num_rows + len(broken))
             numbers = numbers[~np.isin(numbers, list(broken))][: batch.num_rows]
@@ -113,14 +144,22 @@ def _read_csv(path: UPath) -> Iterator[Piece]:
             following = int(numbers[-1]) + 1 if len(numbers) else following
             new = {row: line for row, line in broken.items() if row not in told}
             told |= new.keys()
-            yield Piece(records.dropna(how="all"), new)
+            records = records.dropna(how="all")
+            if decimal is None and len(records):
+                decimal = _decimal_mark(records)
+                read_as += ("decimal commas",) * (decimal == ",")
+            yield Piece(records, new, decimal or ".", read_as)
         late = {row: line for row, line in broken.items() if row not in told}
         if late:
             yield Piece(reader.schema.empty_table().to_pandas(), late)
 
 
-def _sniff(start: bytes) -> tuple[str, str]:
-    """The encoding and the separator of a CSV file, from its first bytes."""
+def _unzipped(file: BinaryIO) -> BinaryIO:
+    return cast(BinaryIO, gzip.GzipFile(fileobj=file))
+
+
+def _sniff(start: bytes, wanted: list[str]) -> tuple[str, str]:
+    """Find the encoding and the separator of a CSV file from its first bytes."""
     if not start.strip():
         raise UnreadableFile("the file is empty")
     encoding = "utf-8-sig"
@@ -129,18 +168,65 @@ def _sniff(start: bytes) -> tuple[str, str]:
     elif b"\0" in start:
         raise UnreadableFile("the file cannot be read: it is binary, not text")
     header = io.StringIO(start.decode(encoding, errors="replace")).readline()
-    return encoding, ";" if ";" in header and "," not in header else ","
+    return encoding, _separator(header, wanted)
 
 
-def _named(records: pd.DataFrame, wanted: list[str]) -> pd.DataFrame:
-    """Strip column names, leave out nameless ones: spreadsheets write a row index there."""
-    names = [str(name).strip() for name in records.columns]
+def _separator(header: str, wanted: list[str]) -> str:
+    """Choose the separator that gives the header the most wanted columns."""
+    known = {name.casefold() for name in wanted}
+    found = {separator: 0 for separator in _SEPARATORS if separator in header}
+    for separator in found:
+        for names in csv.reader([header], delimiter=separator):
+            found[separator] = sum(name.strip().casefold() in known for name in names)
+    most = max(found.values(), default=0)
+    best = [separator for separator, names in found.items() if names == most]
+    if most and len(best) > 1:
+        words = " or by ".join(_SEPARATORS[separator] for separator in best)
+        raise UnreadableFile(f"the columns may be separated by {words}")
+    return best[0] if best else ","
+
+
+def _decimal_mark(records: pd.DataFrame) -> str:
+    """Decide from the first records whether numbers have decimal commas or points.
+
+    A row whose numbers have both says nothing. Raises UnreadableFile when rows of both kinds occur
+    and neither kind is rare.
+    """
+    columns = [name for name in records if str(name).strip().casefold() in _NUMBERS]
+    text = records[columns].astype("string").apply(lambda column: column.str.strip())
+    commas, points = (
+        text.apply(lambda column, p=pattern: column.str.fullmatch(p, na=False)).any(axis="columns")
+        for pattern in (_WITH_COMMA, _WITH_POINT)
+    )
+    commas, points = commas & ~points, points & ~commas
+    few, many = sorted((commas.sum(), points.sum()))
+    if few > _MOST_STRAY * many:
+        raise UnreadableFile(
+            f"numbers have decimal commas in row {commas.idxmax()} and decimal points in row "
+            f"{points.idxmax()}"
+        )
+    return "," if commas.sum() > points.sum() else "."
+
+
+def _named(records: pd.DataFrame, wanted: list[str]) -> tuple[pd.DataFrame, bool]:
+    """Strip column names, and spell wanted ones as wanted; also whether that changed one.
+
+    Leaves out nameless columns and pandas' nameless index: spreadsheets write row numbers there.
+    """
+    spelling = {name.casefold(): name for name in wanted}
+    given = [str(name).strip() for name in records.columns]
+    names = [spelling.get(name.casefold(), name) for name in given]
     twice = sorted({name for name in names if name in wanted and names.count(name) > 1})
     if twice:
-        raise UnreadableFile(f"the file has more than one column named {', '.join(twice)}")
+        stand = [old for old, new in zip(given, names, strict=True) if new in twice]
+        variants = f": {', '.join(stand)}" if set(stand) != set(twice) else ""
+        raise UnreadableFile(
+            f"the file has more than one column named {', '.join(twice)}{variants}"
+        )
     records = records.set_axis(names, axis="columns")
-    kept = [i for i, name in enumerate(names) if name and not name.startswith("Unnamed:")]
-    return records.iloc[:, kept]
+    nameless = ("Unnamed:", "__index_level_")
+    kept = [i for i, name in enumerate(names) if name and not name.startswith(nameless)]
+    return records.iloc[:, kept], names != given
 
 
 def _in_words(error: Exception) -> str:

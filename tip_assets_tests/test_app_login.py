@@ -3,6 +3,7 @@
 import pytest
 
 from app.login import may_enter
+from tip_assets.settings import Settings
 from tip_assets_tests.app_place import DESKTOP, Visit, chromium, running_app
 from tip_assets_tests.ports import free_port
 
@@ -22,13 +23,32 @@ PERSON = {"email": "Ada@Example.org", "email_verified": True}
         (PERSON | {"email_verified": False}, "@example.org", False),
         (PERSON | {"email_verified": "false"}, "@example.org", False),
         (PERSON | {"email_verified": "true"}, "@example.org", True),
-        ({"email": "ada@example.org"}, "ada@example.org", True),
+        (PERSON | {"email_verified": "True"}, "@example.org", True),
+        (PERSON | {"email_verified": None}, "@example.org", False),
+        (PERSON | {"email_verified": 1}, "@example.org", False),
+        ({"email": "ada@example.org"}, "ada@example.org", False),
+        ({"email": "ada@example.org"}, "", True),
         ({"name": "Ada"}, "ada@example.org", False),
         ({}, "@", False),
     ],
 )
 def test_a_person_enters_by_a_verified_address(person, users, enters):
     assert may_enter(person, users) is enters
+
+
+@pytest.mark.parametrize(
+    ("person", "enters"),
+    [
+        ({"email": "ada@example.org"}, True),
+        (PERSON, True),
+        (PERSON | {"email_verified": False}, False),
+        (PERSON | {"email_verified": "false"}, False),
+        ({"email": "bob@example.org"}, False),
+    ],
+)
+def test_a_provider_without_the_claim_needs_the_setting(person, enters):
+    assert may_enter(person, "ada@example.org", accept_unverified=True) is enters
+    assert Settings().app_accept_unverified_email is False
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +63,8 @@ def login(tmp_path_factory):
     import oidc_provider_mock as oidc
 
     users = [
-        oidc.User(sub=name, claims={"email": f"{name}@example.org"}) for name in ("ada", "mallory")
+        oidc.User(sub=name, claims={"email": f"{name}@example.org", "email_verified": True})
+        for name in ("ada", "mallory")
     ]
     port = free_port()
     secrets = tmp_path_factory.mktemp("login") / "login.toml"

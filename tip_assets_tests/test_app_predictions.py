@@ -8,7 +8,7 @@ import pytest
 from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from app import sources
+from app import feedback, sources
 from app.app_metrics import AppMetrics
 from app.feedback import tell_file
 from app.predictions import Refused, predictions
@@ -96,6 +96,25 @@ def test_the_log_can_be_switched_off(storage, monkeypatch, tmp_path):
     assert "The log of predictions is switched off" in words(page("feedback"))
 
 
+def _button(test, label: str):
+    (found,) = [button for button in test.button if button.label == label]
+    return found
+
+
+def test_a_preview_names_month_shares_and_outliers():
+    row = {"month": "2024-05", "inputs": {contract.BILL: 20.0}, "predicted": 3.0, "actual": 3.0}
+    rows = [row, row | {"actual": 9.01}, row | {"actual": 0.0}, row | {"month": "2024-04"}]
+    april, may = feedback.previews(rows)
+    assert (april.month, april.tips, april.outliers) == ("2024-04", 1, 0)
+    assert (may.tips, may.predicted_share, may.outliers) == (3, pytest.approx(0.15), 2)
+    assert may.share == pytest.approx(12.01 / 60)
+    assert [row["actual"] for row in may.first_outliers] == [9.01, 0.0]
+    assert feedback.preview_in_words(april) == (
+        "1 tip, on average 15.0% of the bill; 15.0% was predicted."
+    )
+    assert "2 tips of more than 3 times or less than 1/3" in feedback.preview_in_words(may)
+
+
 def test_a_tip_is_told_on_the_page_and_lands_once(storage):
     shown = page("predict")
     key = fill(shown, 24.5).code[0].value
@@ -110,8 +129,11 @@ def test_a_tip_is_told_on_the_page_and_lands_once(storage):
     test.button[0].click().run()
     assert "1 tip noted." in words(test)
     assert landing_files(get_settings().storage_root, MONTH) == []
-    (hand_over,) = [button for button in test.button if button.label == "Hand over now"]
-    hand_over.click().run()
+    _button(test, "Hand over now").click().run()
+    assert not test.exception
+    assert "1 tip, on average 16.3% of the bill" in words(test)
+    assert landing_files(get_settings().storage_root, MONTH) == []
+    _button(test, "Hand over 1 tip").click().run()
     assert not test.exception
     landed = read_month(get_settings().storage_root, MONTH)
     assert landed.rows[[*contract.COLUMNS]].to_dict("records") == [RECORD | {TIP: 4.0}]
@@ -138,8 +160,17 @@ def test_the_answer_to_a_file_is_given_back_with_tips(storage, sample, tmp_path)
     answer[TIP] = sample["tip"].where(sample.index < 100)
     told = tmp_path / "told.csv"
     answer.to_csv(told, index=False)
+    test = page("feedback")
+    test.file_uploader[0].set_value(("told.csv", told.read_bytes(), "text/csv")).run()
+    _button(test, "Preview the tips").click().run()
+    assert not test.exception
+    assert "99 tips, on average" in words(test)
+    assert predictions().log.waiting() == {}
+    _button(test, "Note 99 tips").click().run()
+    assert "99 tips noted" in words(test)
+    assert landing_files(get_settings().storage_root, MONTH) == []
     result = tell_file(predictions().log, told)
-    assert (result.new, result.known) == (99, 0)
+    assert (result.new, result.known) == (0, 99)
     assert result.first_refused["reason"].tolist() == ["the id is missing"]
     assert tell_file(predictions().log, told).known == 99
     assert predictions().land_now() == 99

@@ -100,6 +100,16 @@ def test_every_row_has_a_prediction_or_a_reason_in_both_formats(
     assert reasons["total_bill", "is not a number"] == 1
 
 
+def test_a_file_with_decimal_commas_is_scored_and_refused_cells_stay_as_they_stand(model, tmp_path):
+    plain, _, _ = scored(model, tmp_path, f"{HEADER}\n20.5,Female,No,Sun,Dinner,2\n")
+    header = HEADER.upper().replace(",", "\t")
+    rows = "20,5\tFemale\tNo\tSun\tDinner\t2\n1.5,2\tMale\tNo\tSun\tDinner\t2\n"
+    export, _, _ = scored(model, tmp_path, f"{header}\n{rows}")
+    accepted, refused = export.splitlines()[1:]
+    assert accepted == plain.splitlines()[1]
+    assert refused == '2,"1.5,2",Male,No,Sun,Dinner,2,,,,,total_bill is not a number'
+
+
 def test_cells_that_are_lists_or_bytes_are_refused_as_they_stand(model, tmp_path):
     bill = {"total_bill": 20.0, "sex": "Male", "smoker": "No", "day": "Sun", "time": "Dinner"}
     bills = pd.DataFrame([bill | {"size": 2}] * 4).astype({"sex": object, "day": object})

@@ -20,6 +20,7 @@ from tip_assets.settings import get_settings
 from tip_assets.table_files import FORMATS, UnreadableFile
 
 TOLD, TROUBLE = "feedback_told", "feedback_trouble"
+PREVIEWED_FILE, PREVIEWED_TIPS = "feedback_previewed_file", "feedback_previewed_tips"
 _SHOWN = 50
 
 
@@ -77,20 +78,44 @@ def file_of_tips() -> None:
     )
     kinds = [suffix.removeprefix(".") for suffix in FORMATS]
     upload = st.file_uploader("File", type=kinds, label_visibility="collapsed")
-    if st.button("Note the tips", type="primary", disabled=upload is None):
+    if st.button("Preview the tips", disabled=upload is None):
+        with st.spinner("Reading the file"):
+            tell(upload, write=False)
+        st.rerun()
+    file_id, found = st.session_state.get(PREVIEWED_FILE, ("", []))
+    if upload is None or upload.file_id != file_id or not found:
+        return
+    show_previews(found)
+    if st.button(f"Note {feedback.tips(sum(month.tips for month in found))}", type="primary"):
         with st.spinner("Noting the tips"):
             tell(upload)
         st.rerun()
 
 
-def tell(upload: Any) -> None:
-    """Tell the tips of an uploaded file."""
+def show_previews(found: list[feedback.Preview]) -> None:
+    """Show what tips would bring, month by month, with their outliers."""
+    for preview in found:
+        st.markdown(f"**{month_words(preview.month)}**: {feedback.preview_in_words(preview)}")
+        if preview.outliers:
+            with st.expander(f"Outliers of {month_words(preview.month)}"):
+                _table(preview.first_outliers)
+
+
+def tell(upload: Any, write: bool = True) -> None:
+    """Note the tips of an uploaded file, or only preview them."""
+    st.session_state.pop(PREVIEWED_FILE, None)
     with tempfile.TemporaryDirectory(prefix="tips-told-") as folder:
         predictions().writer.finish(2.0)
         try:
             given, _ = keep_upload(upload, Path(folder), get_settings().app_upload_rows)
             # No bound on time: a million rows take minutes, and every piece is noted as it is read.
-            keep(feedback.tell_file(predictions().log, given))
+            if write:
+                keep(feedback.tell_file(predictions().log, given))
+            else:
+                told, found = feedback.preview_file(predictions().log, given)
+                st.session_state[PREVIEWED_FILE] = upload.file_id, found
+                # What is refused shows before anything is noted.
+                keep(told if told.refused or not found else None)
         except UnreadableFile as error:
             keep(None, sentence(str(error)))
         except SQLAlchemyError:
@@ -131,6 +156,15 @@ def show_on_its_way() -> None:
             f"{month.lands_at:%Y-%m-%d %H:%M} UTC. Until then they may be corrected."
         )
     if st.button("Hand over now", icon=":material/send:"):
+        rows = ask(METRICS, predictions().log.waiting_rows)
+        st.session_state[PREVIEWED_TIPS] = feedback.previews(rows or [])
+    found, total = st.session_state.get(PREVIEWED_TIPS, []), sum(m.tips for m in waiting)
+    # Tips that were noted since are not in the preview: it has to be asked for again.
+    if sum(preview.tips for preview in found) != total:
+        return
+    show_previews(found)
+    if st.button(f"Hand over {feedback.tips(total)}", type="primary"):
+        del st.session_state[PREVIEWED_TIPS]
         landed = ask(STORAGE, predictions().land_now)
         if landed is not None:
             st.toast(f"{landed} handed over to the landing.")
@@ -143,6 +177,10 @@ def show_last() -> None:
     if not rows:
         return
     st.subheader("The last predictions")
+    _table(rows)
+
+
+def _table(rows: list[Row]) -> None:
     money = st.column_config.NumberColumn(format="$%.2f")
     st.dataframe(
         [_line(row) for row in rows],

@@ -117,7 +117,7 @@ def show_columns() -> None:
 settings = get_settings()
 st.title("Score a file")
 st.caption(
-    f"Bills as CSV or Parquet, up to {settings.app_upload_mb} MB and "
+    f"Bills as CSV (plain or gzip) or Parquet, up to {settings.app_upload_mb} MB and "
     f"{count(settings.app_upload_rows)} rows. A million rows take about ten seconds, or a minute "
     "with ids. Every row gets a prediction or the reason why not."
 )

@@ -7,7 +7,7 @@ import pandas as pd
 
 from tip_assets.modelling.recipe import Recipe, recipe_for
 from tip_assets.modelling.search import Trial, best_of, search
-from tip_assets.modelling.split import PART, TRAIN
+from tip_assets.modelling.split import PART, TRAIN, from_feedback
 from tip_assets.partitions import MODEL_POOL, OWNERS, months, training_window, window_input
 from tip_assets.resources.mlflow_tracking import MlflowTracking
 from tip_assets.resources.month_run import log_trials, month_run
@@ -54,7 +54,7 @@ def best_params(
             "parameters": dg.MetadataValue.json(best.parameters),
             "months_read": read,
             "window": f"{read} of at most {asked} months: {', '.join(recipe.months)}",
-            "training_rows": int((splits[PART] == TRAIN).sum()),
+            "training_rows": int(((splits[PART] == TRAIN) & ~from_feedback(splits)).sum()),
             "mlflow_run": mlflow_tracking.run_link(TRAINING_EXPERIMENT, run_id),
         },
     )

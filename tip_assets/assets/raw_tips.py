@@ -15,6 +15,7 @@ from tip_assets.landing import (
     SOURCE_FILE,
     SOURCE_ROW,
     MonthOfLanding,
+    feedback_rows,
     landed_months,
     landing_folder,
     read_month,
@@ -102,7 +103,11 @@ def _numbers(landing: MonthOfLanding) -> dict[str, int]:
 
 def _metadata(landing: MonthOfLanding) -> Mapping[str, dg.MetadataValue]:
     files, unreadable, kept, refused = _numbers(landing).values()
-    summary = f"{kept} rows kept, {refused} quarantined, from {files} file{'s' * (files != 1)}"
+    feedback = int(feedback_rows(landing.rows).sum())
+    told = f" ({feedback:,} from feedback)" if feedback else ""
+    summary = (
+        f"{kept} rows kept{told}, {refused} quarantined, from {files} file{'s' * (files != 1)}"
+    )
     if unreadable:
         summary += f" ({unreadable} unreadable)"
     metadata: dict[str, dg.MetadataValue] = {
@@ -114,6 +119,10 @@ def _metadata(landing: MonthOfLanding) -> Mapping[str, dg.MetadataValue]:
         "files": dg.MetadataValue.json(landing.files),
         "preview": dg.MetadataValue.md(preview(landing.rows)),
     }
+    if feedback:
+        metadata["feedback_rows"] = dg.MetadataValue.int(feedback)
+    if landing.read_as:
+        metadata["read_as"] = dg.MetadataValue.json(landing.read_as)
     if landing.ignored_columns:
         metadata["ignored_columns"] = dg.MetadataValue.json(landing.ignored_columns)
     if len(landing.quarantine):

@@ -15,6 +15,7 @@ from tip_assets.modelling.promotion import quality_faults
 from tip_assets.modelling.split import PART, TEST
 from tip_assets.modelling.training import (
     TrainingReport,
+    feedback_words,
     load_booster,
     predict_rows,
     read_report,
@@ -84,6 +85,7 @@ def registered_model(
         "incumbent": _facts(incumbent),
         "served_by": _facts(served_by),
         "comparison": comparison.to_dict() if comparison else None,
+        "feedback": feedback_words(report),
         "quality_faults": quality_faults(report.baselines, report.against),
         "cross_validated_rmse": report.cross_validated_rmse,
         "train": report.train,
@@ -120,6 +122,8 @@ def _register(
         f"{', '.join(report.months)}; test RMSE {report.test['rmse']:.3f} USD on "
         f"{report.test['rows']} rows."
     )
+    if words := feedback_words(report):
+        description += f" {words}."
     return registry.register(source, run_id, model_id, tags, description)
 
 

@@ -3,8 +3,19 @@
 import dagster as dg
 import pandas as pd
 
-from tip_assets.modelling.split import MONTH, PART, TEST, fingerprint, part_of
+from tip_assets.modelling.split import (
+    LEFT_OUT,
+    MONTH,
+    MOST_FEEDBACK,
+    PART,
+    TEST,
+    TRAIN,
+    fingerprint,
+    from_feedback,
+    part_of,
+)
 from tip_assets.partitions import OWNERS, months
+from tip_assets.settings import Settings
 
 
 @dg.asset(
@@ -13,30 +24,42 @@ from tip_assets.partitions import OWNERS, months
     kinds={"pandas", "parquet"},
     owners=OWNERS,
     io_manager_key="parquet_files",
-    code_version="1",
+    code_version="2",
 )
 def splits(
-    context: dg.AssetExecutionContext, transformed_tips: pd.DataFrame
+    context: dg.AssetExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    transformed_tips: pd.DataFrame,
 ) -> dg.MaterializeResult[pd.DataFrame]:
     """The month's rows, each marked train or test by a hash of its content.
 
     A row and its exact duplicates are on the same side for ever, so no champion of an earlier month
-    has learned from a row that a later challenger is measured on.
+    has learned from a row that a later challenger is measured on. Feedback only trains, up to a
+    share of the training rows; the rest of it is left out.
     """
-    rows = split(transformed_tips, context.partition_key)
-    test = int((rows[PART] == TEST).sum())
+    rows = split(transformed_tips, context.partition_key, settings.max_feedback_share)
+    train, test = (int((rows[PART] == part).sum()) for part in (TRAIN, TEST))
+    summary, feedback = f"{train} train rows, {test} test rows", from_feedback(rows)
+    if feedback.any():
+        used = int((rows[PART][feedback] != LEFT_OUT).sum())
+        summary += (
+            f"; {used:,} of {int(feedback.sum()):,} feedback rows used: in the producers' range, "
+            f"at most {settings.max_feedback_share:.0%} of training rows"
+        )
     return dg.MaterializeResult(
         value=rows,
         metadata={
-            "summary": f"{len(rows) - test} train rows, {test} test rows",
+            "summary": summary,
             "dagster/row_count": len(rows),
             "test_rows": test,
-            "test_share": test / len(rows),
+            "test_share": test / max(1, int((~feedback).sum())),
+            "feedback_rows": int(feedback.sum()),
+            "feedback_rows_left_out": int((rows[PART] == LEFT_OUT).sum()),
             "fingerprint": fingerprint(rows),
         },
     )
 
 
-def split(rows: pd.DataFrame, month: str) -> pd.DataFrame:
+def split(rows: pd.DataFrame, month: str, most_feedback: float = MOST_FEEDBACK) -> pd.DataFrame:
     """Add the month and the part of each row."""
-    return rows.assign(**{MONTH: month, PART: part_of(rows)})
+    return rows.assign(**{MONTH: month, PART: part_of(rows, most_feedback)})

@@ -12,6 +12,7 @@ from tip_assets.modelling.search import Trial
 from tip_assets.modelling.split import PART, TEST
 from tip_assets.modelling.training import (
     TrainingReport,
+    feedback_words,
     load_booster,
     predict_rows,
     read_report,
@@ -95,8 +96,11 @@ def _metadata(report: TrainingReport) -> dict[str, Any]:
         f"{rule.replace('_', ' ')} {rmse:.3f}" for rule, rmse in report.baselines.items()
     )
     verdict = report.against[LEAST_SQUARES]["verdict"]
+    words, facts = feedback_words(report), report.feedback or {}
     return {
-        "summary": f"test RMSE {report.test['rmse']:.3f} USD; {rules}",
+        "summary": f"test RMSE {report.test['rmse']:.3f} USD; {rules}"
+        + (f"; {words}" if words else ""),
+        **{f"feedback_{name}": value for name, value in facts.items()},
         "test_rmse_usd": report.test["rmse"],
         "train_rmse_usd": report.train["rmse"],
         "test_mean_absolute_error_usd": report.test["mean_absolute_error"],

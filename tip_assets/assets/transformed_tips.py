@@ -6,6 +6,8 @@ import pandas as pd
 
 from tip_assets import contract
 from tip_assets.assets.raw_tips import preview
+from tip_assets.landing import SOURCE_FILE, feedback_rows
+from tip_assets.modelling.split import FROM_FEEDBACK
 from tip_assets.partitions import OWNERS, months
 
 
@@ -36,7 +38,10 @@ def transformed_tips(raw_tips: pd.DataFrame) -> dg.MaterializeResult[pd.DataFram
 
 
 def transform(records: pd.DataFrame) -> pd.DataFrame:
-    """Encode valid records; money keeps its precision, codes and counts become small integers."""
+    """Encode valid records; money keeps its precision, codes and counts become small integers.
+
+    Months that hold feedback get a column that marks its rows.
+    """
     from tip_assets.modelling.served_model import encode
 
     encoded = encode(records, contract.document())
@@ -46,6 +51,8 @@ def transform(records: pd.DataFrame) -> pd.DataFrame:
         else:
             encoded[column.name] = encoded[column.name].astype(_smallest_integer(column))
     encoded[contract.LABEL.name] = records[contract.LABEL.name].astype(float)
+    if SOURCE_FILE in records and (feedback := feedback_rows(records)).any():
+        encoded[FROM_FEEDBACK] = feedback
     return encoded
 
 

@@ -9,8 +9,8 @@ import dagster as dg
 import pandas as pd
 
 from tip_assets import contract
-from tip_assets.landing import rows_in
-from tip_assets.modelling.split import PART, content_hash
+from tip_assets.landing import feedback_rows, is_feedback, rows_in
+from tip_assets.modelling.split import LEFT_OUT, PART, content_hash
 from tip_assets.partitions import months
 from tip_assets.settings import Settings
 from tip_assets.storage import quarantine_file
@@ -35,14 +35,17 @@ def enough_rows(
     raw_tips: pd.DataFrame,
     settings: dg.ResourceParam[Settings],
 ) -> dg.AssetCheckResult:
-    """The month has enough rows to measure anything on."""
-    rows, least = len(raw_tips), settings.least_rows
+    """The month has enough rows from producers to measure anything on; feedback does not count."""
+    feedback, least = int(feedback_rows(raw_tips).sum()), settings.least_rows
+    rows = len(raw_tips) - feedback
+    whence = f" from producers ({feedback} from feedback do not count)" if feedback else ""
     refused = _quarantined(settings, context.partition_key)
     first = "" if rows or refused.empty else f"; {_where(refused)}: {refused['reason'].iloc[0]}"
     return dg.AssetCheckResult(
         passed=rows >= least,
         severity=dg.AssetCheckSeverity.ERROR,
-        description=f"{rows} valid rows, at least {least} are needed (TIPS_LEAST_ROWS){first}",
+        description=f"{rows} valid rows{whence}, at least {least} are needed (TIPS_LEAST_ROWS)"
+        + first,
         metadata={"rows": rows, "threshold": least},
     )
 
@@ -53,10 +56,12 @@ def few_rows_are_quarantined(
     raw_tips: pd.DataFrame,
     settings: dg.ResourceParam[Settings],
 ) -> dg.AssetCheckResult:
-    """Most of what landed satisfies the contract; otherwise what is left may not be the month."""
+    """Most of what producers sent is valid; otherwise what is left may not be the month."""
     path = quarantine_file(settings.storage_root, context.partition_key)
-    refused = rows_in(_quarantined(settings, context.partition_key))
-    share, most = refused / max(1, refused + len(raw_tips)), settings.most_quarantined
+    quarantined = _quarantined(settings, context.partition_key)
+    refused = rows_in(quarantined[~quarantined["file"].map(is_feedback).astype(bool)])
+    kept = len(raw_tips) - int(feedback_rows(raw_tips).sum())
+    share, most = refused / max(1, refused + kept), settings.most_quarantined
     return dg.AssetCheckResult(
         passed=share <= most,
         severity=dg.AssetCheckSeverity.ERROR,
@@ -73,7 +78,8 @@ def few_rows_are_quarantined(
 @dg.asset_check(asset="splits", blocking=True, partitions_def=months)
 def no_row_is_on_both_sides(splits: pd.DataFrame) -> dg.AssetCheckResult:
     """Equal rows are on one side: none that measures a model has been learned from."""
-    sides = pd.Series(splits[PART].to_numpy()).groupby(content_hash(splits)).nunique()
+    used = splits[splits[PART] != LEFT_OUT]
+    sides = pd.Series(used[PART].to_numpy()).groupby(content_hash(used)).nunique()
     both = int((sides > 1).sum())
     return dg.AssetCheckResult(
         passed=both == 0,

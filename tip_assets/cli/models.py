@@ -119,7 +119,9 @@ def rebuild(version: Annotated[int, typer.Argument(help="A registry version.")])
 
 @app.command(rich_help_panel=MODELS)
 def predict(
-    file: Annotated[Path, typer.Argument(help="A .csv or .parquet file of bills.", exists=True)],
+    file: Annotated[
+        Path, typer.Argument(help="A .csv, .csv.gz or .parquet file of bills.", exists=True)
+    ],
     output: Annotated[
         Path | None, typer.Option(help="Write CSV here; default: to the terminal.")
     ] = None,

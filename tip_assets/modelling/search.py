@@ -15,7 +15,7 @@ import pandas as pd
 from tip_assets import contract
 from tip_assets.modelling.evaluation import rmse
 from tip_assets.modelling.recipe import Recipe
-from tip_assets.modelling.split import content_hash
+from tip_assets.modelling.split import content_hash, from_feedback
 
 logger = logging.getLogger(__name__)
 
@@ -38,13 +38,14 @@ class Trial:
 
 
 def search(train: pd.DataFrame, recipe: Recipe) -> list[Trial]:
-    """Search hyperparameters on training rows; returns every trial, in order.
+    """Search hyperparameters on producers' training rows; returns every trial, in order.
 
     The same rows and recipe give the same trials. Raises ValueError when there are too few
     different rows to hold out a fold of two.
     """
     import hyperopt
 
+    train = train[~from_feedback(train)]
     different = len(np.unique(content_hash(train)))
     if different < 2 * recipe.folds:
         raise ValueError(

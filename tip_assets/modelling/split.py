@@ -11,8 +11,12 @@ import pandas as pd
 
 from tip_assets import contract
 
-TRAIN, TEST = "train", "test"
+# Left out: feedback that neither trains nor measures a model.
+TRAIN, TEST, LEFT_OUT = "train", "test", "left_out"
 PART, MONTH = "part", "month"
+# A column of tables that hold feedback; tables without it hold rows of producers only.
+FROM_FEEDBACK = "from_feedback"
+MOST_FEEDBACK = 0.2  # default share of training rows
 TEST_SHARE = 0.2
 
 # Constants of splitmix64 (Steele, Lea & Flood, 2014, "Fast splittable pseudorandom number
@@ -36,16 +40,50 @@ def content_hash(rows: pd.DataFrame) -> np.ndarray:
     return state
 
 
-def part_of(rows: pd.DataFrame) -> np.ndarray:
-    """`train` or `test` for each encoded row; a fifth of all possible contents is `test`."""
-    share = content_hash(rows) / np.float64(2**64)
-    return np.where(share < TEST_SHARE, TEST, TRAIN)
+def from_feedback(rows: pd.DataFrame) -> np.ndarray:
+    """Return which rows come from feedback, also of months joined into one table."""
+    if FROM_FEEDBACK not in rows:
+        return np.zeros(len(rows), dtype=bool)
+    return rows[FROM_FEEDBACK].eq(True).to_numpy(bool)
+
+
+def part_of(rows: pd.DataFrame, most_feedback: float = MOST_FEEDBACK) -> np.ndarray:
+    """Return `train`, `test` or `left_out` for each encoded row of a month.
+
+    A fifth of all possible contents is `test`. Feedback is never `test`: producers' rows alone
+    measure models. It is `train` up to the share `most_feedback` of the training rows, lowest
+    hashes first, and only within the producers' range of bills, party sizes and tip shares.
+    """
+    hashes, feedback = content_hash(rows), from_feedback(rows)
+    parts = np.where(hashes / np.float64(2**64) < TEST_SHARE, TEST, TRAIN)
+    if not feedback.any():
+        return parts
+    producers = int((~feedback & (parts == TRAIN)).sum())
+    most = int(most_feedback * producers / (1 - most_feedback))
+    usable = np.flatnonzero(feedback & (parts == TRAIN) & _within_range(rows, ~feedback))
+    chosen = usable[np.argsort(hashes[usable], kind="stable")][:most]
+    unused = feedback.copy()
+    unused[chosen] = False
+    return np.where(unused, LEFT_OUT, parts)
+
+
+def _within_range(rows: pd.DataFrame, of: np.ndarray) -> np.ndarray:
+    """Which rows lie in the range of the rows `of`: number features and tip / bill."""
+    bill, tip = (rows[name].to_numpy(float) for name in (contract.BILL, contract.LABEL.name))
+    within = np.full(len(rows), of.any())
+    for values in (bill, rows[contract.PARTY].to_numpy(float), tip / bill):
+        if of.any():
+            within &= (values >= values[of].min()) & (values <= values[of].max())
+    return within
 
 
 def fingerprint(rows: pd.DataFrame) -> str:
     """A digest of encoded rows, their order and their parts (16 hexadecimal digits)."""
     digest = hashlib.sha256(content_hash(rows).tobytes())
     digest.update((rows[PART] == TEST).to_numpy().tobytes())
+    feedback = from_feedback(rows)
+    if feedback.any():
+        digest.update(feedback.tobytes() + (rows[PART] == LEFT_OUT).to_numpy().tobytes())
     return digest.hexdigest()[:16]
 
 

@@ -105,6 +105,15 @@ class PredictionLog:
         rows = self.store.select(query)
         return {row["month"]: (row["rows"], in_utc(row["first"])) for row in rows}
 
+    def waiting_rows(self) -> list[Row]:
+        """The predictions whose tips wait to be named for the landing, by month and id."""
+        query = (
+            sa.select(log)
+            .where(log.c.actual_at.is_not(None), _OPEN)
+            .order_by(log.c.month, log.c.id)
+        )
+        return [_in_utc(row) for row in self.store.select(query)]
+
     def name_for_landing(self, month: str, file: str) -> None:
         """Give the month's waiting tips a landing file: from now on they belong to it for ever."""
         statement = (
