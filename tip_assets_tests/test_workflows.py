@@ -85,7 +85,8 @@ def test_a_workflow_that_breaks_the_rule_is_told(
 
 
 def test_every_image_that_is_deployed_is_built_and_has_a_place() -> None:
-    matrices = [job.body["strategy"]["matrix"] for job in jobs(texts()) if "strategy" in job.body]
+    strategies = [job.body["strategy"]["matrix"] for job in jobs(texts()) if "strategy" in job.body]
+    matrices = [matrix for matrix in strategies if "target" in matrix]
     built = set(matrices[0]["target"])
     targets = re.findall(
         r"^FROM .* AS (.+)$", (ROOT / "deploy/Dockerfile").read_text(), re.MULTILINE
