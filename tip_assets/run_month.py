@@ -193,12 +193,13 @@ def _at_most(minutes: float) -> Iterator[_Limit]:
         signal.raise_signal(signal.SIGINT)
 
     before = signal.signal(signal.SIGALRM, interrupt)
-    signal.setitimer(signal.ITIMER_REAL, minutes * 60, _INTERRUPTED_AGAIN_SECONDS)
+    timer = signal.setitimer(signal.ITIMER_REAL, minutes * 60, _INTERRUPTED_AGAIN_SECONDS)
     try:
         yield limit
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_REAL, *timer)
 
 
 def _collect_less_garbage() -> None:

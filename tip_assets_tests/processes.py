@@ -78,7 +78,8 @@ def call(
     from tip_assets.cli import main
     from tip_assets.settings import get_settings
 
-    saved = os.dup(1), os.dup(2)
+    # The limit of a run replaces pytest's own while it lasts.
+    limits, saved = {"TIPS_MOST_RUN_MINUTES": "4"}, (os.dup(1), os.dup(2))
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         try:
             os.dup2(out.fileno(), 1)
@@ -88,7 +89,7 @@ def call(
                 open(2, "w", closefd=False) as stderr,
                 redirect_stdout(stdout),
                 redirect_stderr(stderr),
-                mock.patch.dict(os.environ, environment, clear=True),
+                mock.patch.dict(os.environ, limits | dict(environment), clear=True),
                 mock.patch.object(sys, "argv", ["tips", *arguments]),
             ):
                 get_settings.cache_clear()

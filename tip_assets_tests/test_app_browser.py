@@ -29,7 +29,7 @@ from tip_assets_tests.exporter_place import Samples, scraped, value
 from tip_assets_tests.ports import free_port
 from tip_assets_tests.processes import finish, log_of, start
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.timeout(900)]
 
 PAGES = ["Predict", "Score a file", "Feedback", "Reports", "History", "Model"]
 # What a check says may quote a cell of a file: it must be shown, and mean nothing.

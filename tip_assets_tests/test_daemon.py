@@ -102,6 +102,7 @@ def daemon(tmp_path):
 
 
 @pytest.mark.services
+@pytest.mark.timeout(900)
 def test_nobody_has_to_look_for_the_right_thing_to_happen(daemon):
     land_sample(daemon.storage, "2024-01")
     for folder in ("2024-13", "2999-01"):

@@ -28,7 +28,7 @@ from tip_assets_tests.grafana_questions import (
     panels,
 )
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.timeout(900)]
 BOARDS = {board["uid"]: board for board in dashboards()}
 PANELS = [
     pytest.param(uid, panel, id=f"{uid}: {panel['title']}")

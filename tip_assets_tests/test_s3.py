@@ -42,7 +42,7 @@ from tip_assets_tests.busy_proxy import BusyProxy
 from tip_assets_tests.ports import free_port
 from tip_assets_tests.test_actuals import NOW, predict, tell
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.timeout(900)]
 BINARIES = Path(sys.executable).parent
 KEYS = {"AWS_ACCESS_KEY_ID": "TIPS", "AWS_SECRET_ACCESS_KEY": "of-this-test-only"}
 # May list objects and not read them.

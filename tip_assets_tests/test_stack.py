@@ -29,7 +29,7 @@ from tip_assets_tests.stack_place import StackPlace, land, land_first_days
 from tip_assets_tests.test_actuals import NOW, predict, tell
 from tip_assets_tests.visible_state import same, visible_state
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.timeout(900)]
 # A step is tried twice, and each try has its own time-outs.
 AWAY_SECONDS = 150
 # Without these a command is in the embedded mode; an empty variable is none.
