@@ -42,6 +42,7 @@ def files(storage: Path, asset: str) -> list[bytes]:
     return [path.read_bytes() for path in sorted((storage / "assets" / asset).glob("*.json"))]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_months_at_once_in_any_order_end_like_month_by_month(tmp_path):
     in_order, at_once = landed(tmp_path / "in order"), landed(tmp_path / "at once")

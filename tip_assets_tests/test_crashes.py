@@ -100,6 +100,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Platform:
     return Platform(tmp_path_factory.mktemp("platform"))
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("kills", KILLS, ids=lambda kills: kills[0].name)
 def test_the_rerun_of_a_killed_run_ends_like_an_undisturbed_one(platform, kills):

@@ -17,6 +17,7 @@ from tip_assets.settings import DRIFT_EXPERIMENT, TRAINING_EXPERIMENT, Settings
 from tip_assets.simulate import sample_bytes
 from tip_assets_tests.processes import call, environment_of
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 TRIALS = 50
 TIPS = str(Path(sys.executable).parent / "tips")
 # When what was run: of the metric store's tables, only these change with every run.
