@@ -2,7 +2,9 @@
 
 import shutil
 import signal
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from itertools import count
 from pathlib import Path
 
@@ -91,7 +93,11 @@ class Platform:
         """What a reader can see, without times and ids."""
         # MLflow keeps its connection to a database: of one that was put back it would show the old.
         copy = self.storage.with_name(f"mlflow-{next(self.looks)}.db")
-        shutil.copyfile(self.storage / "mlflow.db", copy)
+        with (
+            closing(sqlite3.connect(self.storage / "mlflow.db")) as source,
+            closing(sqlite3.connect(copy)) as target,
+        ):
+            source.backup(target)
         return visible_state(Settings(storage=str(self.storage)), f"sqlite:///{copy}")
 
 

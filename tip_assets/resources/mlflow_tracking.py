@@ -12,6 +12,7 @@ when any step fails; and importing it imports MLflow, which must not happen when
 import contextlib
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -140,9 +141,10 @@ def migrated_template() -> Path:
     """An empty SQLite database of the installed MLflow's schema, made if it is not there.
 
     MLflow's migrations take 1.5 s from an empty file: they run once, when the platform is set up,
-    and every new database starts as a copy.
+    and every new database starts as a copy. It keeps a write-ahead log, as Dagster's and the metric
+    store do: fifty trials are written in about half the time, and readers do not wait.
     """
-    template = Path(sys.prefix) / "share" / "tip-platform" / f"mlflow-{version('mlflow')}.db"
+    template = Path(sys.prefix) / "share" / "tip-platform" / f"mlflow-{version('mlflow')}-wal.db"
     if template.exists():
         return template
     template.parent.mkdir(parents=True, exist_ok=True)
@@ -150,5 +152,7 @@ def migrated_template() -> Path:
         made = Path(folder) / "mlflow.db"
         upgrade = [sys.executable, "-m", "mlflow", "db", "upgrade", f"sqlite:///{made}"]
         subprocess.run(upgrade, check=True, capture_output=True)
+        with contextlib.closing(sqlite3.connect(made)) as database:
+            database.execute("PRAGMA journal_mode = WAL")  # kept in the file
         made.replace(template)
     return template
