@@ -42,11 +42,12 @@ class Told:
 
 @dataclass(frozen=True)
 class OnItsWay:
-    """Tips of a month that will land, how many, and when at the latest."""
+    """Tips of a month that will land, how many, and when at the latest; when one last changed."""
 
     month: str
     tips: int
     lands_at: datetime
+    changed_at: datetime
 
 
 @dataclass
@@ -131,9 +132,9 @@ def tell_file(log: PredictionLog, file: Path) -> Told:
 
 def on_its_way(log: PredictionLog, minutes: float) -> list[OnItsWay]:
     """The tips that were told and have not landed, by month."""
-    waiting = log.waiting().items()
     return [
-        OnItsWay(month, count, at + timedelta(minutes=minutes)) for month, (count, at) in waiting
+        OnItsWay(month, count, first + timedelta(minutes=minutes), last)
+        for month, (count, first, last) in log.waiting().items()
     ]
 
 

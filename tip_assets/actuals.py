@@ -93,7 +93,7 @@ def land_tips(log: PredictionLog, storage: UPath, told_before: datetime, now: da
     Completes what an earlier call was kept from. Each call makes one file for a month at most, of
     the contract's columns, in the month in which the prediction was made (UTC).
     """
-    for month, (_, first) in log.waiting().items():
+    for month, (_, first, _) in log.waiting().items():
         if first <= told_before:
             stamp = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
             name = FEEDBACK_FILES.replace("*", stamp)

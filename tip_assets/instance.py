@@ -144,8 +144,8 @@ def _write_configuration(path: Path, settings: Settings) -> None:
         content = yaml.safe_load(ours) | _of_ecs(settings)
         content["run_monitoring"]["start_timeout_seconds"] = TASK_STARTS_WITHIN_SECONDS
         ours = f"{_first_line(ours)}\n{yaml.safe_dump(content, sort_keys=False)}"
-    found = path.read_text("utf-8") if path.exists() else None
-    if found is None or (found != ours and _first_line(found) == _first_line(ours)):
+    found = path.read_text("utf-8") if path.exists() else ""
+    if not found or (found != ours and _first_line(found) == _first_line(ours)):
         write_atomically(UPath(path), ours.encode())
 
 

@@ -10,7 +10,6 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -62,7 +61,8 @@ def is_feedback(name: str) -> bool:
     A producer's file of that name only gets the smaller weight of feedback. A forged other name
     gains nothing: who can write landing files is a producer.
     """
-    return fnmatchcase(PurePosixPath(name).name, FEEDBACK_FILES)
+    # Also when somebody has compressed or renamed the copy: it never becomes a producer's.
+    return PurePosixPath(name).name.casefold().startswith(FEEDBACK_FILES.partition("*")[0])
 
 
 def feedback_rows(rows: pd.DataFrame) -> pd.Series:
@@ -153,11 +153,12 @@ def read_month(storage: UPath, month: str) -> MonthOfLanding:
     quarantine: list[dict[str, object]] = []
     ignored: dict[str, list[str]] = {}
     read_as: dict[str, list[str]] = {}
-    names = []
-    for path in landing_files(storage, month):
-        name = path.path.removeprefix(folder.path).lstrip("/")
-        names.append(name)
+    paths = landing_files(storage, month)
+    names = [path.path.removeprefix(folder.path).lstrip("/") for path in paths]
+    for path, name in zip(paths, names, strict=True):
         try:
+            if name.casefold().endswith(".gz") and name[:-3] in names:
+                raise UnreadableFile(f"{name[:-3]} is there, too: its rows would count twice")
             for piece in read_pieces(path, list(contract.COLUMNS)):
                 refused = pd.DataFrame()
                 if len(piece.records):  # the first piece of a file has its columns only

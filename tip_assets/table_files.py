@@ -7,7 +7,7 @@ is (`contract.py`) or which files a month has (`landing.py`).
 import codecs
 import csv
 import gzip
-import io
+import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -167,7 +167,7 @@ def _sniff(start: bytes, wanted: list[str]) -> tuple[str, str]:
         encoding = "utf-16"
     elif b"\0" in start:
         raise UnreadableFile("the file cannot be read: it is binary, not text")
-    header = io.StringIO(start.decode(encoding, errors="replace")).readline()
+    header = re.split(r"\r\n|\r|\n", start.decode(encoding, errors="replace"), maxsplit=1)[0]
     return encoding, _separator(header, wanted)
 
 

@@ -133,6 +133,12 @@ def test_a_tip_is_told_on_the_page_and_lands_once(storage):
     assert not test.exception
     assert "1 tip, on average 16.3% of the bill" in words(test)
     assert landing_files(get_settings().storage_root, MONTH) == []
+    # Corrected meanwhile: what would be handed over is not what was previewed.
+    feedback.tell_one(predictions().log, key, 5.0)
+    _button(test, "Hand over 1 tip").click().run()
+    assert landing_files(get_settings().storage_root, MONTH) == []
+    feedback.tell_one(predictions().log, key, 4.0)
+    _button(test, "Hand over now").click().run()
     _button(test, "Hand over 1 tip").click().run()
     assert not test.exception
     landed = read_month(get_settings().storage_root, MONTH)

@@ -182,16 +182,18 @@ def test_a_command_that_makes_a_platform_says_so_and_where(tips_in_empty_folder,
     assert new in done.stderr
     assert new not in done.stdout
     there = Path.cwd() / "other"
+    there.mkdir()
+    (there / "notes.txt").touch()  # a folder of something else
     wished = tips_in_empty_folder(name, TIPS_STORAGE=str(there))
     assert f"New platform in {there} (TIPS_STORAGE)" in wished.stderr
-    (there / "landing").mkdir(parents=True)
+    (there / "landing").mkdir()
     assert "New platform" not in tips_in_empty_folder(name, TIPS_STORAGE=str(there)).stderr
 
 
 def test_a_platform_on_servers_is_read_from_an_empty_folder(tips_in_empty_folder, month_settings):
     """Its databases are elsewhere, and there is no folder of its own on this machine."""
     elsewhere = {
-        "TIPS_METRIC_STORE": month_settings.metric_store_url,
+        "TIPS_METRIC_STORE": f"{month_settings.metric_store_url}?timeout=30",
         "MLFLOW_TRACKING_URI": month_settings.tracking_uri,
     }
     assert "promoted" in tips_in_empty_folder("history", **elsewhere).stdout

@@ -24,6 +24,16 @@ def test_a_configuration_that_says_what_it_should_is_not_written_again(tmp_path)
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
+def test_an_empty_configuration_left_by_a_killed_process_is_written_again(tmp_path):
+    settings = Settings(storage=str(tmp_path))
+    file = settings.dagster_folder / "dagster.yaml"
+    prepare_instance(settings)
+    whole = file.read_text()
+    file.write_text("")
+    prepare_instance(settings)
+    assert file.read_text() == whole
+
+
 def test_a_reader_never_sees_a_part_of_the_configuration(tmp_path):
     sqlite = Settings(storage=str(tmp_path))
     postgres = Settings(storage=str(tmp_path), dagster_storage="postgresql://h/d")

@@ -15,7 +15,7 @@ from upath import UPath
 from tip_assets import contract
 from tip_assets.assets.raw_tips import raw_tips
 from tip_assets.definitions import resources
-from tip_assets.landing import landing_folder, read_month
+from tip_assets.landing import is_feedback, landing_folder, read_month
 from tip_assets.settings import Settings
 from tip_assets.simulate import Change, land_generated, sample_bytes
 from tip_assets.storage import quarantine_file
@@ -54,6 +54,28 @@ def test_csv_and_parquet_give_the_same_rows(land, sample, tmp_path):
         a.drop(columns="source_file").reset_index(drop=True),
         b.drop(columns="source_file").reset_index(drop=True),
     )
+
+
+def test_lines_may_end_as_on_old_macintoshes(land, sample):
+    month = land(tips_csv=sample.to_csv(index=False, lineterminator="\r"))
+    assert (len(month.rows), len(month.quarantine)) == (244, 0)
+
+
+def test_a_compressed_copy_beside_its_file_is_not_counted_twice(land, sample):
+    content = sample.to_csv(index=False).encode()
+    month = land(**{"tips_csv": content, "tips_csv.gz": gzip.compress(content)})
+    assert len(month.rows) == 244
+    (entry,) = month.quarantine.to_dict("records")
+    assert (entry["file"], entry["reason"]) == (
+        "tips.csv.gz",
+        "tips.csv is there, too: its rows would count twice",
+    )
+
+
+@pytest.mark.parametrize("name", ["feedback-1.csv", "feedback-1.csv.gz", "Feedback-1.parquet"])
+def test_feedback_stays_feedback_when_its_file_is_compressed_or_converted(name):
+    assert is_feedback(f"folder/{name}")
+    assert not is_feedback(f"folder/tips-{name}")
 
 
 @pytest.mark.parametrize("index", ["day", ["day", "size"], "row"])

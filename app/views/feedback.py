@@ -157,11 +157,12 @@ def show_on_its_way() -> None:
         )
     if st.button("Hand over now", icon=":material/send:"):
         rows = ask(METRICS, predictions().log.waiting_rows)
-        st.session_state[PREVIEWED_TIPS] = feedback.previews(rows or [])
-    found, total = st.session_state.get(PREVIEWED_TIPS, []), sum(m.tips for m in waiting)
-    # Tips that were noted since are not in the preview: it has to be asked for again.
-    if sum(preview.tips for preview in found) != total:
+        st.session_state[PREVIEWED_TIPS] = waiting, feedback.previews(rows or [])
+    previewed, found = st.session_state.get(PREVIEWED_TIPS, ([], []))
+    # Tips that were noted or corrected since are not in the preview: it has to be asked for again.
+    if previewed != waiting:
         return
+    total = sum(month.tips for month in waiting)
     show_previews(found)
     if st.button(f"Hand over {feedback.tips(total)}", type="primary"):
         del st.session_state[PREVIEWED_TIPS]

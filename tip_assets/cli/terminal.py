@@ -19,6 +19,9 @@ from tip_assets.settings import Settings, get_settings
 if TYPE_CHECKING:
     from tip_assets.resources.model_registry import ModelRegistry
 
+# Of a platform, one of these is there first: a folder of that name alone may be anybody's.
+_MADE_FIRST = ("metrics.db", "mlflow.db", "dagster")
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -81,8 +84,11 @@ def require_platform(settings: Settings, *databases: str) -> None:
     Every command that needs a platform and makes none starts with it: connecting would make a
     missing SQLite database.
     """
+    from sqlalchemy import make_url
+
     for url in databases:
-        if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists():
+        file = make_url(url).database if url.startswith("sqlite") else None
+        if file is not None and not Path(file).exists():
             fail(
                 f"there is no platform in {settings.state_folder}: run a month first, or set "
                 "TIPS_STORAGE to the storage of an existing one"
@@ -96,7 +102,9 @@ def announce_new_platform(settings: Settings) -> None:
     platform already or are set on purpose.
     """
     root = settings.storage_root
-    if root.protocol == "s3" or (root.is_dir() and any(root.iterdir())):
+    if root.protocol == "s3" or (root / "landing").exists():
+        return
+    if any((settings.state_folder / made).exists() for made in _MADE_FIRST):
         return
     chosen = "storage" in settings.model_fields_set
     words = " (TIPS_STORAGE)" if chosen else ": set TIPS_STORAGE to use an existing one"

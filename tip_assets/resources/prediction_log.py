@@ -90,20 +90,23 @@ class PredictionLog:
             with self.store.engine.begin() as connection:
                 connection.execute(statement, rows)
 
-    def waiting(self) -> dict[str, tuple[int, datetime]]:
-        """By month, how many tips wait to be named for the landing, and since when."""
+    def waiting(self) -> dict[str, tuple[int, datetime, datetime]]:
+        """By month, how many tips wait to be named for the landing; times of the first and last."""
         query = (
             sa.select(
                 log.c.month,
                 sa.func.count().label("rows"),
                 sa.func.min(log.c.actual_at).label("first"),
+                sa.func.max(log.c.actual_at).label("last"),
             )
             .where(log.c.actual_at.is_not(None), _OPEN)
             .group_by(log.c.month)
             .order_by(log.c.month)
         )
         rows = self.store.select(query)
-        return {row["month"]: (row["rows"], in_utc(row["first"])) for row in rows}
+        return {
+            row["month"]: (row["rows"], in_utc(row["first"]), in_utc(row["last"])) for row in rows
+        }
 
     def waiting_rows(self) -> list[Row]:
         """The predictions whose tips wait to be named for the landing, by month and id."""
