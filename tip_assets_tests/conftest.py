@@ -40,6 +40,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 OURS = ("TIPS_", "MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "DAGSTER_HOME")
+MAIN = sys.modules["__main__"]
 
 
 def forget_other_platforms() -> None:
@@ -51,6 +52,8 @@ def forget_other_platforms() -> None:
         sys.modules["mlflow"].set_registry_uri(None)
     if "s3fs" in sys.modules:  # it keeps connections by their options, whatever the environment
         sys.modules["s3fs"].S3FileSystem.clear_instance_cache()
+    # Streamlit's AppTest puts the app in its place, and processes that are spawned would import it.
+    sys.modules["__main__"] = MAIN
 
 
 @pytest.fixture(scope="module", autouse=True)
