@@ -26,33 +26,28 @@ FILES = "tip_assets.io_managers"
 LOGGING = "tip_assets.resources.month_run"
 RAW = "tip_assets.assets.raw_tips"
 # Kills that follow one another: each rerun mends what the kill before has left and is killed later.
-# The last of most is early, so that what a late one has left is as it was when the month is run to
-# its end.
+# The last is early, so that what the latest has left is as it was when the month is run to its end.
 KILLS = [
     [
-        Point("amid_the_logging_of_trials", "mlflow:MlflowClient.log_batch", nth=2),
-        Point("version_registered_alias_not_moved", f"{REGISTRY}.register", after=True),
-        Point("previous_moved_champion_not", f"{REGISTRY}.point", given=CHAMPION),
-        Point("told_and_not_ticked_off", "tip_assets.resources.notifications:Notifications._mark"),
-        Point("before_anything_is_written", f"{RAW}.write_atomically"),
-    ],
-    [
+        Point("search_done_and_not_stored", f"{FILES}:JsonFiles.dump_to_path"),
         Point("model_logged_run_not_ticked_off", f"{LOGGING}.log_model", after=True),
+        Point("booster_logged_and_not_stored", f"{FILES}:BoosterFiles.dump_to_path"),
         Point("challenger_named_and_not_stored", f"{REGISTRY}.point", after=True),
+        Point("numbers_stored_drift_not_logged", f"{STORE}.replace_month", after=True),
         Point("champion_moved_and_not_recorded", f"{STORE}.record_decision"),
         Point("told_and_run_not_recorded", f"{STORE}.record_run"),
         Point("quarantine_written_rows_not", f"{RAW}.write_atomically", after=True),
-    ],
-    [
-        Point("booster_logged_and_not_stored", f"{FILES}:BoosterFiles.dump_to_path"),
-        Point("numbers_stored_drift_not_logged", f"{STORE}.replace_month", after=True),
-        Point("decision_recorded_and_not_stored", f"{STORE}.record_decision", after=True),
-        Point("month_done_and_not_reported", "tip_assets.reporting.report_run"),
         Point("in_the_middle_of_a_file", "tip_assets.storage:os.fsync", nth=3),
     ],
     [
+        Point("amid_the_logging_of_trials", "mlflow:MlflowClient.log_batch", nth=2),
+        Point("version_registered_alias_not_moved", f"{REGISTRY}.register", after=True),
         Point("amid_the_reports", f"{FILES}.write_atomically", given="target_drift.html"),
-        Point("search_done_and_not_stored", f"{FILES}:JsonFiles.dump_to_path"),
+        Point("previous_moved_champion_not", f"{REGISTRY}.point", given=CHAMPION),
+        Point("decision_recorded_and_not_stored", f"{STORE}.record_decision", after=True),
+        Point("month_done_and_not_reported", "tip_assets.reporting.report_run"),
+        Point("told_and_not_ticked_off", "tip_assets.resources.notifications:Notifications._mark"),
+        Point("before_anything_is_written", f"{RAW}.write_atomically"),
     ],
 ]
 

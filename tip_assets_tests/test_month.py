@@ -4,7 +4,6 @@ import hashlib
 import json
 import sqlite3
 import subprocess
-import sys
 from pathlib import Path
 
 import mlflow
@@ -18,8 +17,7 @@ from tip_assets.simulate import sample_bytes
 from tip_assets_tests.processes import call, environment_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-TRIALS = 50
-TIPS = str(Path(sys.executable).parent / "tips")
+TRIALS = 8
 # When what was run: of the metric store's tables, only these change with every run.
 LOGS_OF_OPERATION = ("run_outcome", "asset_success")
 
@@ -29,20 +27,13 @@ class Platform:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.environment = environment_of(folder)
+        self.environment = environment_of(folder, TIPS_TRIALS=str(TRIALS))
         uri = Settings(storage=str(folder)).tracking_uri
         self.client = mlflow.MlflowClient(uri, uri)
 
     def tips(self, *arguments: str, code: int = 0) -> str:
         """Run a command, assert its exit code, give what it printed."""
         return self._printed(call(arguments, self.environment), code)
-
-    def typed(self, *arguments: str) -> str:
-        """The same in a process of its own, as a user types it."""
-        done = subprocess.run(
-            [TIPS, *arguments], env=self.environment, capture_output=True, text=True, check=False
-        )
-        return self._printed(done, 0)
 
     @staticmethod
     def _printed(done: subprocess.CompletedProcess[str], code: int) -> str:
@@ -97,7 +88,7 @@ class Platform:
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Platform:
     """A platform on which `tips demo` has been played."""
     made = Platform(tmp_path_factory.mktemp("platform"))
-    made.played = made.typed("demo")
+    made.played = made.tips("demo")
     return made
 
 
@@ -205,7 +196,7 @@ def test_versions_are_described_pinned_and_ready(platform):
 def test_a_second_run_of_a_month_changes_nothing_a_reader_can_see(platform):
     """Retries of the original system doubled runs and versions."""
     before = platform.visible_state()
-    for month, code in (("2024-04", 0), ("2024-01", 0), ("2024-03", 3)):
+    for month, code in (("2024-01", 0), ("2024-03", 3)):
         platform.tips("run", "--month", month, code=code)
         after = platform.visible_state()
         for kind, seen in before.items():

@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -24,28 +25,18 @@ from tip_assets.resources.prediction_log import PredictionLog
 from tip_assets.settings import Settings
 from tip_assets_tests.aws_calls import Recorder, assert_recorded
 from tip_assets_tests.exporter_place import samples, scraped, value
+from tip_assets_tests.processes import call, environment_of
 from tip_assets_tests.restore_rehearsal import rehearse, rehearse_embedded
-from tip_assets_tests.stack_place import StackPlace, land, land_first_days
+from tip_assets_tests.stack_place import QUICK, StackPlace, land, land_first_days
 from tip_assets_tests.test_actuals import NOW, predict, tell
 from tip_assets_tests.visible_state import same, visible_state
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(900)]
 # A step is tried twice, and each try has its own time-outs.
 AWAY_SECONDS = 150
-# Without these a command is in the embedded mode; an empty variable is none.
-EMBEDDED = dict.fromkeys(
-    (
-        "TIPS_STATE",
-        "TIPS_METRIC_STORE",
-        "TIPS_METRIC_READER",
-        "TIPS_DAGSTER_STORAGE",
-        "MLFLOW_TRACKING_URI",
-        "MLFLOW_BACKEND_STORE_URI",
-        "DAGSTER_HOME",
-    ),
-    "",
-)
-SERVER_OF_MONTH = {"2024-03": "s3", "2024-04": "postgres", "2024-05": "mlflow"}
+AWAY = {"s3": "the S3 storage", "postgres": "Postgres", "mlflow": "MLflow"}
+# The month whose run each of them leaves, one after the other.
+DISTURBED = "2024-03"
 
 
 @pytest.fixture(scope="module")
@@ -85,8 +76,16 @@ def embedded(tmp_path_factory: pytest.TempPathFactory, stack: StackPlace) -> Set
     storage = tmp_path_factory.mktemp("embedded") / "data"
     settings = Settings(storage=str(storage), mlflow_port=stack.stack.settings.mlflow_port)
     land_first_days(settings.storage_root)
-    stack.tips("backfill", **EMBEDDED, TIPS_STORAGE=settings.storage)
+    backfill(settings, "2024-01")
     return settings
+
+
+def backfill(embedded: Settings, first: str) -> None:
+    """Run the months from this one on, in this process."""
+    port = {"TIPS_MLFLOW_PORT": str(embedded.mlflow_port)}
+    environment = environment_of(Path(embedded.storage), **QUICK, **port)
+    done = call(["backfill", "--from", first], environment)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_months_leave_what_they_leave_in_the_embedded_mode(stack, embedded):
@@ -111,27 +110,25 @@ def test_prometheus_reads_of_postgres_what_it_reads_of_the_embedded_mode(stack, 
     assert {key: found.get(key) for key in expected} == pytest.approx(expected)
 
 
-@pytest.mark.parametrize(("month", "name"), SERVER_OF_MONTH.items(), ids=lambda word: word)
-def test_a_server_that_goes_away_is_named_and_the_rerun_completes(stack, month, name):
-    title = {"s3": "the S3 storage", "postgres": "Postgres", "mlflow": "MLflow"}[name]
-    land(stack.settings.storage_root, month)
-    with stack.run_until("[3/9] splits", "run", "--month", month) as run:
+@pytest.mark.parametrize("name", AWAY)
+def test_a_server_that_goes_away_is_named(stack, name):
+    land(stack.settings.storage_root, DISTURBED)
+    with stack.run_until("[3/9] splits", "run", "--month", DISTURBED) as run:
         started = time.monotonic()
         with stack.away(name):
             printed, _ = run.communicate(timeout=AWAY_SECONDS)
             assert run.returncode == 1, printed
-            assert f"{title} does not answer" in printed
+            assert f"{AWAY[name]} does not answer" in printed
             assert "Traceback" not in printed
             assert time.monotonic() - started < AWAY_SECONDS
             words = stack.make("status", code=1)
             assert f"{stack.server(name).title:<17} NOT READY" in words
-    assert "done" in stack.tips("run", "--month", month)
 
 
-def test_after_all_that_nothing_is_doubled_or_lost(stack, embedded):
-    for month in SERVER_OF_MONTH:
-        land(embedded.storage_root, month)
-    stack.tips("backfill", "--from", "2024-03", **EMBEDDED, TIPS_STORAGE=embedded.storage)
+def test_the_rerun_completes_the_month_and_nothing_is_doubled_or_lost(stack, embedded):
+    assert "done" in stack.tips("run", "--month", DISTURBED)
+    land(embedded.storage_root, DISTURBED)
+    backfill(embedded, DISTURBED)
     same(visible_state(stack.settings), visible_state(embedded))
 
 

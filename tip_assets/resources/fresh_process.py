@@ -22,10 +22,10 @@ from pydantic import PrivateAttr
 from tip_assets.drift.evidently_reports import draw_reports
 from tip_assets.drift.rule import Thresholds
 from tip_assets.drift.sides import Sides
-from tip_assets.resources.in_fresh_process import get_ready, predict_by_version
+from tip_assets.resources.in_fresh_process import end_with, import_libraries, predict_by_version
 
-# Months that one process runs one after the other share it, by the registry it knows.
-_warm: dict[str, ProcessPoolExecutor] = {}
+# Months that one process runs one after the other share it.
+_warm: list[ProcessPoolExecutor] = []
 
 
 class FreshProcess(dg.ConfigurableResource):
@@ -39,41 +39,43 @@ class FreshProcess(dg.ConfigurableResource):
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
         """Start the process and let it import its libraries, unless an earlier run has."""
-        if not self._lives():
+        if not _lives():
             pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
-            _warm[self.tracking_uri] = pool
+            _warm[:] = [pool]
             # The daemon runs a month in a child of multiprocessing, which waits for its own
             # children before Python would shut the pool down: it would wait for ever. Early, while
             # the pool's queues (priority 10) still carry the word.
             multiprocessing.util.Finalize(None, pool.shutdown, exitpriority=100)
-            self._imports = pool.submit(get_ready, self.tracking_uri, os.getpid())
-
-    def _lives(self) -> bool:
-        """Whether an earlier run's process answers; one that was killed does not."""
-        try:
-            return self.tracking_uri in _warm and _warm[self.tracking_uri].submit(int).result() == 0
-        except BrokenProcessPool:
-            return False
+            pool.submit(end_with, os.getpid())
+            self._imports = pool.submit(import_libraries, self.tracking_uri)
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
         """After a failure elsewhere, end the process without waiting for its imports."""
         if self._imports is not None and not self._imports.done():
             # Leaving Python would wait for them; Python 3.14 has a public name for this.
-            for process in list(_warm.pop(self.tracking_uri)._processes.values()):
+            for process in list(_warm.pop()._processes.values()):
                 process.kill()
 
     def draw(
         self, sides: Sides, thresholds: Thresholds, most_rows: int, seed: int
     ) -> dict[str, str]:
         """Draw the four reports."""
-        return self._running.submit(draw_reports, sides, thresholds, most_rows, seed).result()
+        return _running().submit(draw_reports, sides, thresholds, most_rows, seed).result()
 
     def predict(self, number: int, records: pd.DataFrame) -> Future[np.ndarray]:
         """Predict raw records by a registry version, in dollars, while this process goes on."""
-        return self._running.submit(predict_by_version, self.tracking_uri, number, records)
+        return _running().submit(predict_by_version, self.tracking_uri, number, records)
 
-    @property
-    def _running(self) -> ProcessPoolExecutor:
-        if self.tracking_uri not in _warm:
-            raise RuntimeError("the process is started by a run of Dagster, and there is none")
-        return _warm[self.tracking_uri]
+
+def _lives() -> bool:
+    """Whether an earlier run's process answers; one that was killed does not."""
+    try:
+        return bool(_warm) and _warm[0].submit(int).result() == 0
+    except BrokenProcessPool:
+        return False
+
+
+def _running() -> ProcessPoolExecutor:
+    if not _warm:
+        raise RuntimeError("the process is started by a run of Dagster, and there is none")
+    return _warm[0]

@@ -17,15 +17,19 @@ import pandas as pd
 from tip_assets.drift.evidently_reports import import_evidently
 
 
-def get_ready(tracking_uri: str, parent: int) -> None:
-    """Import what will be needed, while other processes work; end when the parent has ended."""
-    # Linux ends this process with the run's own, however that ends (prctl's PR_SET_PDEATHSIG is 1).
+def end_with(parent: int) -> None:
+    """End this process when its parent ends, however that happens."""
+    # The signal comes from Linux (prctl's PR_SET_PDEATHSIG is 1).
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)
     if os.getppid() != parent:  # it had ended before that was asked for
         os._exit(1)
     # The run waits for the end of this process, and taking libraries down takes 0.1 s.
     atexit.register(os._exit, 0)
+
+
+def import_libraries(tracking_uri: str) -> None:
+    """Import what will be needed, while other processes work."""
     # An import makes millions of objects that stay: collecting garbage meanwhile finds nothing.
     gc.disable()
     import_evidently()
