@@ -132,7 +132,7 @@ $(VENV)/.ready: $(VENV)/.uv requirements.lock pyproject.toml
 	@VIRTUAL_ENV=$(VENV) $(install) --require-hashes -r requirements.lock
 	@VIRTUAL_ENV=$(VENV) $(install) --no-build-isolation -e .
 	@$(logged) $(BIN)/python -m compileall -q tip_assets app deploy
-	@$(logged) $(BIN)/python -c "from tip_assets.resources import mlflow_tracking as m; m.migrated_template()"
+	@$(logged) $(BIN)/python -c "from tip_assets.tracking import connection as m; m.migrated_template()"
 	@touch $@
 
 $(VENV)/.ready-stack: $(VENV)/.ready requirements-stack.lock

@@ -1,7 +1,7 @@
 """`python -m app`: the app, with its numbers and its model from the start of the process.
 
 Belongs here: what begins before anybody comes. Does not belong here: options of the server
-(`tip_assets/local_servers.py` gives them), or the pages (`main.py`).
+(`tip_assets/runtime/local_servers.py` gives them), or the pages (`main.py`).
 """
 
 import sys
@@ -11,7 +11,7 @@ from streamlit.web import cli
 
 from app.predictions import predictions
 from app.sources import give_up_soon
-from tip_assets.signals import end_when_asked
+from tip_assets.runtime.signals import end_when_asked
 
 MAIN = Path(__file__).with_name("main.py")
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
-from tip_assets.serving import LoadedModel
+from tip_assets.serving.loaded_model import LoadedModel
 
 logger = logging.getLogger(__name__)
 

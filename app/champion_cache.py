@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.background import Repeated
-from tip_assets.resources.model_registry import CHAMPION, ModelRegistry
-from tip_assets.serving import LoadedModel, load_version
+from tip_assets.serving.loaded_model import LoadedModel, load_version
+from tip_assets.tracking.registry import CHAMPION, ModelRegistry
 
 logger = logging.getLogger(__name__)
 

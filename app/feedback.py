@@ -1,7 +1,7 @@
 """The tips that people tell: one, or a file of them, and what is on its way to the landing.
 
 Belongs here: telling them to the log, and the words for what became of them. Does not belong here:
-checking or landing them (`tip_assets/actuals.py`), or showing (`views/feedback.py`).
+checking or landing them (`tip_assets/ingestion/feedback.py`), or showing (`views/feedback.py`).
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,11 +15,11 @@ from upath import UPath
 from app.form import record_in_words
 from app.style import dollars
 from tip_assets import contract
-from tip_assets.actuals import PREDICTION_ID, TIP, ToldTips, tell_tips
-from tip_assets.landing import BROKEN_LINE
-from tip_assets.resources.metric_store import Row
-from tip_assets.resources.prediction_log import PredictionLog
-from tip_assets.table_files import UnreadableFile, read_pieces
+from tip_assets.ingestion.feedback import PREDICTION_ID, TIP, ToldTips, tell_tips
+from tip_assets.ingestion.landing import BROKEN_LINE
+from tip_assets.ingestion.table_files import UnreadableFile, read_pieces
+from tip_assets.metric_store.prediction_log import PredictionLog
+from tip_assets.metric_store.store import Row
 
 MOST_REFUSALS_SHOWN = 1_000
 MOST_OUTLIERS_SHOWN = 50

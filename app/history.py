@@ -10,9 +10,9 @@ from statistics import NormalDist
 
 import sqlalchemy as sa
 
-from tip_assets.resources import metric_tables as tables
-from tip_assets.resources.metric_store import MetricStore, Row
-from tip_assets.resources.prediction_log import PredictionLog, Realised
+from tip_assets.metric_store import tables
+from tip_assets.metric_store.prediction_log import PredictionLog, Realised
+from tip_assets.metric_store.store import MetricStore, Row
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,9 @@ from app.plot_months import (
 )
 from app.style import GOOD, GRID, MUTED, SECOND, TEMPLATE, dollars, figure
 from tip_assets import contract
-from tip_assets.plots import ACCENT, ALARM, FAINT, INK
-from tip_assets.resources.metric_store import Row
-from tip_assets.resources.prediction_log import Realised
+from tip_assets.assets.plots import ACCENT, ALARM, FAINT, INK
+from tip_assets.metric_store.prediction_log import Realised
+from tip_assets.metric_store.store import Row
 
 Measure = Literal["effect_size", "p_value_corrected"]
 MEASURES: dict[Measure, str] = {

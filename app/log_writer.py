@@ -1,7 +1,7 @@
 """Predictions on their way into the log: nobody waits for the database.
 
 Belongs here: keeping them until they are written. Does not belong here: the log's table
-(`tip_assets/resources/prediction_log.py`).
+(`tip_assets/metric_store/prediction_log.py`).
 """
 
 import threading
@@ -9,8 +9,8 @@ from collections import deque
 from collections.abc import Callable
 
 from app.background import Repeated
-from tip_assets.resources.metric_store import Row
-from tip_assets.resources.prediction_log import PredictionLog
+from tip_assets.metric_store.prediction_log import PredictionLog
+from tip_assets.metric_store.store import Row
 
 # Hours of a busy restaurant; a few megabytes.
 MOST_WAITING = 10_000

@@ -11,17 +11,17 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from tip_assets.metric_store import tables
+from tip_assets.metric_store.store import MetricStore, Row
 from tip_assets.modelling.training import TrainingReport
-from tip_assets.resources import metric_tables as tables
-from tip_assets.resources.metric_store import MetricStore, Row
-from tip_assets.resources.model_registry import (
+from tip_assets.serving.loaded_model import LoadedModel
+from tip_assets.tracking.registry import (
     ARCHIVED,
     CHALLENGER,
     CHAMPION,
     PREVIOUS,
     ModelRegistry,
 )
-from tip_assets.serving import LoadedModel
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ import plotly.graph_objects as go
 from app.plot_months import column_label
 from app.style import GOOD, MUTED, dollars, figure, percent
 from tip_assets import contract
+from tip_assets.assets.plots import ACCENT, ALARM, FAINT
+from tip_assets.metric_store.store import Row
 from tip_assets.modelling.training import TrainingReport
-from tip_assets.plots import ACCENT, ALARM, FAINT
-from tip_assets.resources.metric_store import Row
 
 _ROW = 34  # pixels of a bar or a dot, with the space around it
 

@@ -1,17 +1,17 @@
 """What the platform knows of a month, for its reports page: in the words that it has for it.
 
-Belongs here: gathering what the metric store says. Does not belong here: wording (`messages.py`,
-the checks) or showing (`views/reports.py`).
+Belongs here: gathering what the metric store says. Does not belong here: wording
+(`reporting/messages.py`, the checks) or showing (`views/reports.py`).
 """
 
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
-from tip_assets.messages import what_it_stops, what_to_do
-from tip_assets.resources import metric_tables as tables
-from tip_assets.resources.metric_store import MetricStore, Row
-from tip_assets.run_facts import CheckFound
+from tip_assets.metric_store import tables
+from tip_assets.metric_store.store import MetricStore, Row
+from tip_assets.reporting.messages import what_it_stops, what_to_do
+from tip_assets.reporting.run_facts import CheckFound
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 
 from app.style import MUTED, WASH
 from tip_assets import contract
-from tip_assets.resources.metric_store import Row
+from tip_assets.metric_store.store import Row
 
 AIR_DAYS = 16  # before the first month and after the last
 

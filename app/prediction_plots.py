@@ -12,9 +12,9 @@ import plotly.graph_objects as go
 
 from app.form import value_in_words
 from app.style import FONT, GOOD, MUTED, SECOND, WASH, dollars, figure, percent
+from tip_assets.assets.plots import ACCENT, INK
 from tip_assets.contract import BILL, COLUMNS
-from tip_assets.plots import ACCENT, INK
-from tip_assets.serving import Answer, Parts
+from tip_assets.serving.loaded_model import Answer, Parts
 
 # What guests are commonly told to leave in the country of the data.
 USUAL_SHARES = (0.15, 0.18)

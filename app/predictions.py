@@ -1,7 +1,7 @@
 """What the pages of predictions stand on: one of each for all sessions.
 
 Belongs here: answering a form and scoring a file by the champion, counted and logged. Does not
-belong here: how an answer is shown (`views/`), or the model itself (`tip_assets/serving.py`).
+belong here: how an answer is shown (`views/`), or the model itself (`tip_assets.serving`).
 """
 
 import threading
@@ -25,12 +25,19 @@ from app.log_writer import LogWriter
 from app.sources import metric_store, registry
 from app.style import sentence
 from tip_assets import contract
-from tip_assets.actuals import PREDICTION_ID, land_tips
+from tip_assets.ingestion.feedback import PREDICTION_ID, land_tips
+from tip_assets.metric_store.prediction_log import PredictionLog, new_id
+from tip_assets.metric_store.store import Row
 from tip_assets.partitions import MONTH_FORMAT
-from tip_assets.resources.metric_store import Row
-from tip_assets.resources.prediction_log import PredictionLog, new_id
-from tip_assets.scoring import HIGH, LOW, PREDICTED, ScoredFileWriter, ScoredPiece, score_file
-from tip_assets.serving import Answer, LoadedModel
+from tip_assets.serving.loaded_model import Answer, LoadedModel
+from tip_assets.serving.scoring import (
+    HIGH,
+    LOW,
+    PREDICTED,
+    ScoredFileWriter,
+    ScoredPiece,
+    score_file,
+)
 from tip_assets.settings import Settings, get_settings
 
 # Tips that are told are looked at so often, and old predictions forgotten.
@@ -138,7 +145,7 @@ class Predictions:
         """
         from mlflow.exceptions import MlflowException
 
-        from tip_assets.table_files import UnreadableFile
+        from tip_assets.ingestion.table_files import UnreadableFile
 
         model, begun = self._model(), time.monotonic()
         logged = log and self._settings.prediction_log

@@ -10,7 +10,7 @@ import re
 from upath import UPath
 
 from tip_assets.drift.evidently_reports import REPORTS
-from tip_assets.storage import report_folder
+from tip_assets.runtime.storage import report_folder
 
 # Scripts and styles are inside a report; from outside it gets nothing, and sends nothing there.
 _POLICY = (

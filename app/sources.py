@@ -16,10 +16,10 @@ from typing import TypeVar
 from botocore.exceptions import BotoCoreError, ClientError
 from sqlalchemy.exc import SQLAlchemyError
 
-from tip_assets.resources.metric_schema import NewerSchema
-from tip_assets.resources.metric_store import MetricStore
-from tip_assets.resources.model_registry import ModelRegistry
+from tip_assets.metric_store.schema import NewerSchema
+from tip_assets.metric_store.store import MetricStore
 from tip_assets.settings import Settings, get_settings
+from tip_assets.tracking.registry import ModelRegistry
 
 # MLflow reads them at each request.
 _MLFLOW_GIVES_UP = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "5", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}

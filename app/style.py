@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from tip_assets.plots import ACCENT, FAINT, INK
+from tip_assets.assets.plots import ACCENT, FAINT, INK
 
 # Streamlit brings this typeface along.
 FONT = '"Source Sans", sans-serif'

@@ -1,7 +1,7 @@
 """Files that people upload, before anything of them is read as records.
 
 Belongs here: keeping one under a name of ours, and how many rows it says it has. Does not belong
-here: reading its records (`tip_assets/table_files.py`) or what becomes of them.
+here: reading its records (`tip_assets/ingestion/table_files.py`) or what becomes of them.
 """
 
 import gzip
@@ -10,8 +10,8 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+from tip_assets.ingestion.table_files import CSV, GZIP, PARQUET, UnreadableFile, format_of
 from tip_assets.settings import get_settings
-from tip_assets.table_files import CSV, GZIP, PARQUET, UnreadableFile, format_of
 
 _BLOCK = 1 << 20
 

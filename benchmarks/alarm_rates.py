@@ -12,17 +12,17 @@ import pandas as pd
 
 from benchmarks.drift_rule import month
 from tip_assets import contract
-from tip_assets.alarms import AlarmRule, alarming
 from tip_assets.assets.splits import split
 from tip_assets.assets.transformed_tips import transform
 from tip_assets.drift.rule import Thresholds, column_drifts
+from tip_assets.ingestion.simulate import UNCHANGED, generate, sample_bytes
+from tip_assets.metric_store.prediction_log import wilson
 from tip_assets.modelling.promotion import quality_faults
 from tip_assets.modelling.recipe import recipe_for
 from tip_assets.modelling.search import Trial
 from tip_assets.modelling.training import read_report, train_booster
-from tip_assets.resources.prediction_log import wilson
+from tip_assets.reporting.alarms import AlarmRule, alarming
 from tip_assets.settings import Settings
-from tip_assets.simulate import UNCHANGED, generate, sample_bytes
 
 SETTINGS = Settings()
 SIZES = [(195, 49), (244, 60), (2000, 60), (2000, 250)]

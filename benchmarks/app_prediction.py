@@ -40,9 +40,9 @@ def main(answers: int) -> None:
 def _forms(answers: int) -> None:
     from app.predictions import predictions
     from app.sources import registry
-    from tip_assets.champion import serving_version
-    from tip_assets.modelling.probe import SAME_WITHIN_USD
-    from tip_assets.simulate import UNCHANGED, generate
+    from tip_assets.ingestion.simulate import UNCHANGED, generate
+    from tip_assets.modelling.boundary_inputs import SAME_WITHIN_USD
+    from tip_assets.serving.champion import serving_version
 
     bills = generate(answers + WARM_UP, SEED, UNCHANGED).to_dict("records")
     room = predictions()
@@ -70,7 +70,7 @@ def _forms(answers: int) -> None:
 def _file(folder: Path) -> None:
     from app.predictions import predictions
     from tip_assets import contract
-    from tip_assets.simulate import UNCHANGED, generate
+    from tip_assets.ingestion.simulate import UNCHANGED, generate
 
     room, idle = predictions(), _resident()
     bills = generate(ROWS, SEED, UNCHANGED)[contract.FEATURE_NAMES]

@@ -13,8 +13,8 @@ import pandas as pd
 
 from tip_assets import contract
 from tip_assets.drift.rule import Thresholds, column_drifts, dataset_drift
+from tip_assets.ingestion.simulate import sample_bytes
 from tip_assets.settings import Settings
-from tip_assets.simulate import sample_bytes
 
 QUIET = [(195, 49), (244, 60), (600, 60), (2000, 60), (2000, 250), (3000, 1000), (20_000, 10_000)]
 CHANGED = [(195, 49), (244, 60), (2000, 60), (2000, 250), (3000, 1000)]

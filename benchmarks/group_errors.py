@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 
 from tip_assets import contract
+from tip_assets.ingestion.simulate import sample_bytes
 from tip_assets.modelling.group_errors import group_errors
 from tip_assets.settings import Settings
-from tip_assets.simulate import sample_bytes
 
 QUIET = [41, 120, 500, 5_000, 20_000]
 CHANGED = [41, 120, 500]

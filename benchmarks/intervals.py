@@ -14,10 +14,10 @@ import pandas as pd
 
 from tip_assets import contract
 from tip_assets.assets.transformed_tips import transform
+from tip_assets.ingestion.simulate import UNCHANGED, generate, sample_bytes
 from tip_assets.modelling import intervals
 from tip_assets.modelling.search import training_matrix
 from tip_assets.modelling.training import predict_rows, tips_of
-from tip_assets.simulate import UNCHANGED, generate, sample_bytes
 
 TRAIN_ROWS, HELD_OUT_ROWS, NEW_ROWS = 150, 41, 400
 PARAMETERS = {"max_depth": 2, "learning_rate": 0.05, "min_child_weight": 10, "reg_lambda": 5}

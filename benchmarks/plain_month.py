@@ -68,7 +68,7 @@ def parameters(point: dict[str, float]) -> dict[str, object]:
 
 def main(folder: Path) -> None:
     """Do the month's work and write its files to a folder."""
-    tips = pd.read_csv(Path(__file__).parents[1] / "tip_assets" / "data" / "tips.csv")
+    tips = pd.read_csv(Path(__file__).parents[1] / "tip_assets" / "ingestion" / "data" / "tips.csv")
     codes = {name: tips[name].map({c: i for i, c in enumerate(v)}) for name, v in CODES.items()}
     encoded = tips.assign(**codes)[[*FEATURES, "tip"]].astype("float32")
     train, test = train_test_split(encoded, test_size=41, random_state=42)

@@ -20,10 +20,10 @@ import numpy as np
 import sqlalchemy as sa
 
 from tip_assets.exporter.server import start
+from tip_assets.metric_store import tables
+from tip_assets.metric_store.prediction_log import PredictionLog
+from tip_assets.metric_store.store import MetricStore
 from tip_assets.partitions import month_after
-from tip_assets.resources import metric_tables as tables
-from tip_assets.resources.metric_store import MetricStore
-from tip_assets.resources.prediction_log import PredictionLog
 from tip_assets.settings import Settings
 
 MONTH, SCRAPES, WARM_UP, TARGET_MS = "2024-01", 200, 5, 100

@@ -1,8 +1,9 @@
 """The data contract: the one truth about columns, types, categories, ranges, codes and spellings.
 
 Belongs here: what a valid record is, and the check that tells. Does not belong here: where records
-come from (`landing.py`) or how the served model encodes them (`modelling/served_model.py`, which
-gets `document()` handed into its artifact and so never depends on a later contract).
+come from (`ingestion/landing.py`) or how the served model encodes them
+(`modelling/served_model.py`, which gets `document()` handed into its artifact and so never depends
+on a later contract).
 """
 
 import re

@@ -8,7 +8,6 @@ import os
 
 import dagster as dg
 
-from tip_assets import jobs, report_sensors
 from tip_assets.assets import (
     best_params,
     drift_metrics,
@@ -20,16 +19,17 @@ from tip_assets.assets import (
     trained_booster,
     transformed_tips,
 )
+from tip_assets.automation import jobs, run_sensors
+from tip_assets.automation.landing_sensor import landing_sensor
+from tip_assets.automation.schedules import monthly_schedule
 from tip_assets.checks import drift, ingestion, model, order
-from tip_assets.console import progress_logger
-from tip_assets.executor import one_process
-from tip_assets.io_managers import BoosterFiles, JsonFiles, ParquetFiles, ReportFolders
-from tip_assets.resources.fresh_process import FreshProcess
-from tip_assets.resources.metric_store import MetricStore
-from tip_assets.resources.mlflow_tracking import MlflowTracking
-from tip_assets.schedules import monthly_schedule
-from tip_assets.sensors import landing_sensor
+from tip_assets.cli.console import progress_logger
+from tip_assets.metric_store.store import MetricStore
+from tip_assets.runtime.executor import one_process
+from tip_assets.runtime.io_managers import BoosterFiles, JsonFiles, ParquetFiles, ReportFolders
 from tip_assets.settings import Settings, get_settings
+from tip_assets.tracking.connection import MlflowTracking
+from tip_assets.tracking.worker import FreshProcess
 
 ASSET_MODULES = (
     raw_tips,
@@ -91,10 +91,10 @@ def defs() -> dg.Definitions:
         schedules=[monthly_schedule],
         sensors=[
             landing_sensor,
-            report_sensors.success_report,
-            report_sensors.failure_report,
-            report_sensors.cancellation_report,
-            report_sensors.silence_sensor,
+            run_sensors.success_report,
+            run_sensors.failure_report,
+            run_sensors.cancellation_report,
+            run_sensors.silence_sensor,
         ],
         resources=resources(get_settings()),
         executor=one_process,

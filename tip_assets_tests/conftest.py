@@ -14,9 +14,9 @@ from filelock import FileLock
 from tip_assets import contract
 from tip_assets.assets.splits import split
 from tip_assets.assets.transformed_tips import transform
+from tip_assets.ingestion.simulate import sample_bytes
 from tip_assets.modelling.recipe import Recipe, recipe_for
 from tip_assets.settings import Settings
-from tip_assets.simulate import sample_bytes
 from tip_assets_tests.aws_calls import Recorder
 from tip_assets_tests.aws_server import AwsServer
 from tip_assets_tests.exporter_place import platform_of_a_month

@@ -30,16 +30,16 @@ from deploy.stack.folder import Stack
 from deploy.stack.grafana import metric_store_variables
 from deploy.stack.servers import util_linux
 from tip_assets import contract
-from tip_assets.actuals import PREDICTION_ID, TIP, tell_tips
-from tip_assets.databases import create_databases
 from tip_assets.exporter.server import start
-from tip_assets.resources import metric_tables as tables
-from tip_assets.resources.metric_store import MetricStore
-from tip_assets.resources.model_registry import CHAMPION, ModelRegistry
-from tip_assets.resources.month_run import example_records
-from tip_assets.resources.prediction_log import PredictionLog
+from tip_assets.ingestion.feedback import PREDICTION_ID, TIP, tell_tips
+from tip_assets.ingestion.simulate import UNCHANGED, Change, land_generated, land_sample
+from tip_assets.metric_store import tables
+from tip_assets.metric_store.prediction_log import PredictionLog
+from tip_assets.metric_store.store import MetricStore
+from tip_assets.runtime.databases import create_databases
 from tip_assets.settings import Settings
-from tip_assets.simulate import UNCHANGED, Change, land_generated, land_sample
+from tip_assets.tracking.registry import CHAMPION, ModelRegistry
+from tip_assets.tracking.runs import example_records
 from tip_assets_tests.grafana_questions import Grafana
 from tip_assets_tests.ports import free_port
 

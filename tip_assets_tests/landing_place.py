@@ -11,14 +11,14 @@ from dagster._core.code_pointer import ModuleCodePointer
 from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin
 from upath import UPath
 
-from tip_assets.landing import LANDED, landing_digests, landing_folder
-from tip_assets.resources.metric_store import MetricStore
-from tip_assets.run_facts import PARTITION_TAG
-from tip_assets.schedules import monthly_schedule
-from tip_assets.sensors import landing_sensor
+from tip_assets.automation.landing_sensor import landing_sensor
+from tip_assets.automation.run_order import months_ahead
+from tip_assets.automation.schedules import monthly_schedule
+from tip_assets.ingestion.landing import LANDED, landing_digests, landing_folder
+from tip_assets.metric_store.store import MetricStore
+from tip_assets.reporting.run_facts import PARTITION_TAG
+from tip_assets.runtime.storage import write_atomically
 from tip_assets.settings import Settings
-from tip_assets.storage import write_atomically
-from tip_assets.turns import months_ahead
 
 WHOLE, INGESTION = "monthly_retraining_job", "ingestion_job"
 SUCCESS, FAILURE = dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE

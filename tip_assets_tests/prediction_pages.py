@@ -22,9 +22,9 @@ from tip_assets.modelling.recipe import Recipe
 from tip_assets.modelling.search import best_of, search
 from tip_assets.modelling.split import PART, TRAIN
 from tip_assets.modelling.training import read_report, train_booster
-from tip_assets.resources.model_registry import CHAMPION
-from tip_assets.resources.month_run import log_model, version_tags
 from tip_assets.settings import Settings
+from tip_assets.tracking.registry import CHAMPION
+from tip_assets.tracking.runs import log_model, version_tags
 from tip_assets_tests.app_place import forget_the_app
 
 VIEWS = Path(rooms.__file__).parent / "views"

@@ -142,10 +142,10 @@ def _named(argument: object) -> bool:
 
 if __name__ == "__main__":
     from tip_assets import cli
-    from tip_assets.resources import fresh_process
+    from tip_assets.tracking import worker
 
     # Most of these runs end before reports are drawn: libraries for them are imported when needed.
-    fresh_process.import_libraries = str
+    worker.import_libraries = str
     _arm(Point(**json.loads(sys.argv[1])))
     sys.argv = ["tips", *sys.argv[2:]]
     cli.main()

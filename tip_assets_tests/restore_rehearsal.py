@@ -25,10 +25,10 @@ import sqlalchemy as sa
 from deploy.backup import Refused
 from deploy.backup.restore import restore
 from deploy.backup.save import save
-from tip_assets.resources.metric_store import MetricStore
-from tip_assets.resources.month_run import example_records
-from tip_assets.resources.prediction_log import PredictionLog
+from tip_assets.metric_store.prediction_log import PredictionLog
+from tip_assets.metric_store.store import MetricStore
 from tip_assets.settings import Settings
+from tip_assets.tracking.runs import example_records
 from tip_assets_tests.stack_place import StackPlace, land, land_first_days
 from tip_assets_tests.test_actuals import predict
 from tip_assets_tests.visible_state import same, visible_state

@@ -26,8 +26,8 @@ from upath import UPath
 from deploy.stack.folder import Stack
 from deploy.stack.leftovers import leftovers
 from deploy.stack.servers import Server, postgres_binaries, s3_sockets
+from tip_assets.ingestion.simulate import UNCHANGED, land_generated, land_sample
 from tip_assets.settings import Settings
-from tip_assets.simulate import UNCHANGED, land_generated, land_sample
 from tip_assets_tests.ports import free_port
 
 ROOT = Path(__file__).parents[1]

@@ -6,12 +6,13 @@ import pandas as pd
 import pytest
 from upath import UPath
 
-from tip_assets import actuals, contract
-from tip_assets.actuals import PREDICTION_ID, TIP, land_tips, tell_tips
-from tip_assets.landing import landing_digests, landing_files, read_month
-from tip_assets.resources.metric_store import MetricStore
-from tip_assets.resources.month_run import example_records
-from tip_assets.resources.prediction_log import PredictionLog
+from tip_assets import contract
+from tip_assets.ingestion import feedback
+from tip_assets.ingestion.feedback import PREDICTION_ID, TIP, land_tips, tell_tips
+from tip_assets.ingestion.landing import landing_digests, landing_files, read_month
+from tip_assets.metric_store.prediction_log import PredictionLog
+from tip_assets.metric_store.store import MetricStore
+from tip_assets.tracking.runs import example_records
 
 NOW = datetime(2024, 5, 2, 20, 15, tzinfo=UTC)
 RECORDS = [
@@ -81,7 +82,7 @@ def test_a_process_that_is_killed_while_tips_land_loses_and_repeats_none(
     def killed(*_):
         raise KeyboardInterrupt
 
-    place = actuals if killed_in == "write_atomically" else PredictionLog
+    place = feedback if killed_in == "write_atomically" else PredictionLog
     with monkeypatch.context() as patched:
         patched.setattr(place, killed_in, killed)
         with pytest.raises(KeyboardInterrupt):

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from tip_assets.alarms import AlarmRule, alarming, beginning
+from tip_assets.reporting.alarms import AlarmRule, alarming, beginning
 from tip_assets.settings import Settings
 
 FOUND = {

@@ -17,8 +17,8 @@ from aiosmtpd.handlers import Message as MessageHandler
 from deploy.stack import monitoring
 from deploy.stack.servers import program
 from tip_assets.exporter.server import start
-from tip_assets.resources import metric_tables as tables
-from tip_assets.resources.metric_store import MetricStore
+from tip_assets.metric_store import tables
+from tip_assets.metric_store.store import MetricStore
 from tip_assets.settings import Settings
 from tip_assets_tests.ports import free_port
 from tip_assets_tests.test_alerts import ALERTS, CONFIGURATION

@@ -19,11 +19,11 @@ from upath import UPath
 
 from tip_assets.definitions import mlflow_tracking
 from tip_assets.drift.evidently_reports import REPORTS
-from tip_assets.resources import metric_tables as tables
-from tip_assets.resources.metric_store import MetricStore
-from tip_assets.resources.model_registry import ModelRegistry
+from tip_assets.ingestion.simulate import Change, land_generated, land_sample
+from tip_assets.metric_store import tables
+from tip_assets.metric_store.store import MetricStore
 from tip_assets.settings import Settings
-from tip_assets.simulate import Change, land_generated, land_sample
+from tip_assets.tracking.registry import ModelRegistry
 from tip_assets_tests.app_place import DESKTOP, PHONE, Visit, chromium, running_app
 from tip_assets_tests.exporter_place import Samples, scraped, value
 from tip_assets_tests.ports import free_port

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from app.history import History
 from app.history_plots import coverage_plot, realised_plot, rows_plot
-from tip_assets.resources.prediction_log import Realised
+from tip_assets.metric_store.prediction_log import Realised
 
 AT = datetime(2026, 11, 3, tzinfo=UTC)
 TOLD = Realised("2026-11", 9, 4, 0.1, 0.8, 1.0, 4, 1.0, 0.5, 1.0, 0.9)

@@ -12,8 +12,8 @@ from app import sources
 from app.champion_cache import ChampionCache
 from app.predictions import predictions
 from tip_assets import contract
-from tip_assets.resources.model_registry import CHAMPION, ModelRegistry
 from tip_assets.settings import get_settings
+from tip_assets.tracking.registry import CHAMPION, ModelRegistry
 from tip_assets_tests.prediction_pages import (
     MONTH,
     RECORD,

@@ -15,12 +15,13 @@ from app.history_plots import drift_plot, rows_plot
 from app.model_facts import Period, periods
 from app.months import month_of, months_known
 from app.report_files import months_with_reports, read_report
-from tip_assets import contract, plots
+from tip_assets import contract
+from tip_assets.assets import plots
+from tip_assets.metric_store import tables
+from tip_assets.metric_store.store import MetricStore
 from tip_assets.partitions import month_after
-from tip_assets.resources import metric_tables as tables
-from tip_assets.resources.metric_store import MetricStore
+from tip_assets.runtime.storage import report_folder, write_atomically
 from tip_assets.settings import get_settings
-from tip_assets.storage import report_folder, write_atomically
 from tip_assets_tests.app_place import forget_the_app
 
 APP = Path(app.__file__).parent

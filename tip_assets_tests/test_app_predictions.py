@@ -13,11 +13,11 @@ from app.app_metrics import AppMetrics
 from app.feedback import tell_file
 from app.predictions import Refused, predictions
 from tip_assets import contract
-from tip_assets.actuals import PREDICTION_ID, TIP
-from tip_assets.landing import landing_files, read_month
-from tip_assets.resources.model_registry import CHAMPION
-from tip_assets.scoring import PREDICTED
+from tip_assets.ingestion.feedback import PREDICTION_ID, TIP
+from tip_assets.ingestion.landing import landing_files, read_month
+from tip_assets.serving.scoring import PREDICTED
 from tip_assets.settings import get_settings
+from tip_assets.tracking.registry import CHAMPION
 from tip_assets_tests.app_place import forget_the_app
 from tip_assets_tests.prediction_pages import (
     MONTH,

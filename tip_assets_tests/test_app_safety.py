@@ -11,8 +11,8 @@ from upath import UPath
 import app
 from app import style
 from app.report_files import read_report, sandboxed
-from tip_assets import plots
-from tip_assets.local_servers import app_server
+from tip_assets.assets import plots
+from tip_assets.runtime.local_servers import app_server
 from tip_assets.settings import Settings
 
 APP = Path(app.__file__).parent

@@ -11,11 +11,11 @@ import pytest
 from app import feedback, uploads
 from app.style import cells
 from app.uploads import keep_upload
-from tip_assets.actuals import PREDICTION_ID, TIP
-from tip_assets.resources.metric_store import MetricStore
-from tip_assets.resources.prediction_log import PredictionLog
+from tip_assets.ingestion.feedback import PREDICTION_ID, TIP
+from tip_assets.ingestion.table_files import UnreadableFile
+from tip_assets.metric_store.prediction_log import PredictionLog
+from tip_assets.metric_store.store import MetricStore
 from tip_assets.settings import Settings
-from tip_assets.table_files import UnreadableFile
 from tip_assets_tests.test_actuals import predict
 
 

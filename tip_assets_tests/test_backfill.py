@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from upath import UPath
 
+from tip_assets.ingestion.simulate import Change, land_generated, land_sample
 from tip_assets.partitions import month_after
 from tip_assets.settings import Settings
-from tip_assets.simulate import Change, land_generated, land_sample
 from tip_assets_tests.processes import call, environment_of, finish, log_of, start
 
 MONTHS = [month_after("2024-01", place) for place in range(3)]

@@ -17,13 +17,13 @@ from deploy.backup import Refused
 from deploy.backup.manifest import read_manifest
 from deploy.backup.restore import restore
 from deploy.backup.save import forget, save
-from tip_assets.instance import prepare_instance
-from tip_assets.landing import landing_digests
-from tip_assets.resources.metric_store import MetricStore
-from tip_assets.resources.metric_tables import dataset_drift
-from tip_assets.resources.mlflow_tracking import prepare_tracking_database
+from tip_assets.ingestion.landing import landing_digests
+from tip_assets.ingestion.simulate import land_sample
+from tip_assets.metric_store.store import MetricStore
+from tip_assets.metric_store.tables import dataset_drift
+from tip_assets.runtime.instance import prepare_instance
 from tip_assets.settings import Settings
-from tip_assets.simulate import land_sample
+from tip_assets.tracking.connection import prepare_tracking_database
 
 LATE = "landing/2024-01/late.csv"
 

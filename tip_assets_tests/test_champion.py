@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from tip_assets import champion
 from tip_assets.assets import production_model
-from tip_assets.champion import NothingToDo, roll_back
-from tip_assets.databases import create_databases
-from tip_assets.resources.champion_lock import ChampionLocked, champion_lock
-from tip_assets.resources.metric_store import MetricStore
-from tip_assets.resources.model_registry import CHAMPION, ModelRegistry
+from tip_assets.metric_store.champion_lock import ChampionLocked, champion_lock
+from tip_assets.metric_store.store import MetricStore
+from tip_assets.runtime.databases import create_databases
+from tip_assets.serving import champion
+from tip_assets.serving.champion import NothingToDo, roll_back
+from tip_assets.tracking.registry import CHAMPION, ModelRegistry
 from tip_assets_tests.postgres_place import only_postgres
 from tip_assets_tests.test_model_checks import (
     GOOD,
@@ -120,8 +120,8 @@ def store(request, tmp_path) -> Iterator[MetricStore]:
 
 HOLD = """
 import sys, time
-from tip_assets.resources.champion_lock import champion_lock
-from tip_assets.resources.metric_store import MetricStore
+from tip_assets.metric_store.champion_lock import champion_lock
+from tip_assets.metric_store.store import MetricStore
 
 with champion_lock(MetricStore(url=sys.stdin.readline().strip())):
     print("held", flush=True)

@@ -8,10 +8,10 @@ from upath import UPath
 from tip_assets.assets import raw_tips, splits, transformed_tips
 from tip_assets.checks import ingestion
 from tip_assets.definitions import defs, resources
-from tip_assets.landing import landing_folder
+from tip_assets.ingestion.landing import landing_folder
 from tip_assets.partitions import months
+from tip_assets.runtime.storage import write_atomically
 from tip_assets.settings import Settings
-from tip_assets.storage import write_atomically
 from tip_assets_tests.test_model_checks import SPOILS
 
 ASSETS = dg.load_assets_from_modules([raw_tips, transformed_tips, splits])

@@ -14,10 +14,11 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from tip_assets import cli, demo
-from tip_assets.landing import landing_folder
+from tip_assets import cli
+from tip_assets.cli import demo
+from tip_assets.ingestion.landing import landing_folder
+from tip_assets.ingestion.simulate import sample_bytes
 from tip_assets.settings import Settings, get_settings
-from tip_assets.simulate import sample_bytes
 from tip_assets_tests.ports import free_port
 
 ROOT = Path(__file__).parents[1]
@@ -25,13 +26,13 @@ TIPS = Path(sys.executable).parent / "tips"
 COMMANDS = typer.main.get_command(cli.app).commands
 # Commands that make a platform where there is none, and the function that would do it.
 MAKING = {
-    "run": "tip_assets.run_month.run_month",
-    "simulate": "tip_assets.simulate.land_generated",
-    "demo": "tip_assets.demo.play",
-    "up": "tip_assets.local_servers.up",
+    "run": "tip_assets.cli.run_month.run_month",
+    "simulate": "tip_assets.ingestion.simulate.land_generated",
+    "demo": "tip_assets.cli.demo.play",
+    "up": "tip_assets.runtime.local_servers.up",
     "app": "os.execv",
-    "databases": "tip_assets.databases.prepare_databases",
-    "instance": "tip_assets.instance.prepare_instance",
+    "databases": "tip_assets.runtime.databases.prepare_databases",
+    "instance": "tip_assets.runtime.instance.prepare_instance",
 }
 ARGUMENTS = {"month": "2024-01", "reason": "why", "version": "1", "file": "bills.csv"}
 

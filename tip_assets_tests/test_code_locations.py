@@ -11,10 +11,10 @@ from dagster._core.test_utils import create_run_for_test
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 
-from tip_assets.instance import PROCESS_TAG, close_dead_runs, prepare_instance, process_mark
-from tip_assets.reporting import report_missed_runs
-from tip_assets.resources.metric_store import MetricStore
-from tip_assets.run_facts import PARTITION_TAG, TRAINING_JOB, last_training
+from tip_assets.metric_store.store import MetricStore
+from tip_assets.reporting.report_run import report_missed_runs
+from tip_assets.reporting.run_facts import PARTITION_TAG, TRAINING_JOB, last_training
+from tip_assets.runtime.instance import PROCESS_TAG, close_dead_runs, prepare_instance, process_mark
 from tip_assets.settings import Settings
 
 pytestmark = pytest.mark.services
@@ -89,7 +89,7 @@ class Workspace:
 def workspace(tmp_path, monkeypatch) -> Iterator[Workspace]:
     monkeypatch.setenv("TIPS_STORAGE", str(tmp_path / "data"))
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "dagster"))
-    monkeypatch.setattr("tip_assets.instance.MARKED_WITHIN_SECONDS", 0)
+    monkeypatch.setattr("tip_assets.runtime.instance.MARKED_WITHIN_SECONDS", 0)
     (tmp_path / f"{OTHER}.py").write_text(MODULE)
     modules = [(OURS, ROOT), (OTHER, tmp_path)]
     targets = [

@@ -20,11 +20,11 @@ WORDS = {*contract.COLUMNS} | {
 }
 # Strings that are one of these words and mean something else.
 OTHER_MEANINGS = {
-    ("tip_assets/landing.py", "size"): "the size of a file, in fsspec's words",
+    ("tip_assets/ingestion/landing.py", "size"): "the size of a file, in fsspec's words",
     ("tip_assets/settings.py", "tip"): "a value of the setting `target`, as a person types it",
-    ("tip_assets/resources/model_registry.py", "yes"): "the value of an MLflow tag",
+    ("tip_assets/tracking/registry.py", "yes"): "the value of an MLflow tag",
     ("tip_assets/assets/drift_metrics.py", "no"): "has not drifted, in a table for people",
-    ("tip_assets/summary.py", "no"): "has not drifted, in a table for people",
+    ("tip_assets/cli/summary.py", "no"): "has not drifted, in a table for people",
 }
 
 

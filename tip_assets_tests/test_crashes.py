@@ -11,19 +11,19 @@ from pathlib import Path
 import pytest
 from upath import UPath
 
-from tip_assets.resources.model_registry import CHAMPION
+from tip_assets.ingestion.simulate import Change, land_generated, land_sample
 from tip_assets.settings import Settings
-from tip_assets.simulate import Change, land_generated, land_sample
+from tip_assets.tracking.registry import CHAMPION
 from tip_assets_tests.processes import Point, finish, log_of, start
 from tip_assets_tests.visible_state import visible_state
 
 QUICK = {"TIPS_TRIALS": "4"}
 
 
-REGISTRY = "tip_assets.resources.model_registry:ModelRegistry"
-STORE = "tip_assets.resources.metric_store:MetricStore"
-FILES = "tip_assets.io_managers"
-LOGGING = "tip_assets.resources.month_run"
+REGISTRY = "tip_assets.tracking.registry:ModelRegistry"
+STORE = "tip_assets.metric_store.store:MetricStore"
+FILES = "tip_assets.runtime.io_managers"
+LOGGING = "tip_assets.tracking.runs"
 RAW = "tip_assets.assets.raw_tips"
 # Kills that follow one another: each rerun mends what the kill before has left and is killed later.
 # The last is early, so that what the latest has left is as it was when the month is run to its end.
@@ -37,7 +37,7 @@ KILLS = [
         Point("champion_moved_and_not_recorded", f"{STORE}.record_decision"),
         Point("told_and_run_not_recorded", f"{STORE}.record_run"),
         Point("quarantine_written_rows_not", f"{RAW}.write_atomically", after=True),
-        Point("in_the_middle_of_a_file", "tip_assets.storage:os.fsync", nth=3),
+        Point("in_the_middle_of_a_file", "tip_assets.runtime.storage:os.fsync", nth=3),
     ],
     [
         Point("amid_the_logging_of_trials", "mlflow:MlflowClient.log_batch", nth=2),
@@ -46,7 +46,7 @@ KILLS = [
         Point("previous_moved_champion_not", f"{REGISTRY}.point", given=CHAMPION),
         Point("decision_recorded_and_not_stored", f"{STORE}.record_decision", after=True),
         Point("month_done_and_not_reported", "tip_assets.reporting.report_run"),
-        Point("told_and_not_ticked_off", "tip_assets.resources.notifications:Notifications._mark"),
+        Point("told_and_not_ticked_off", "tip_assets.reporting.outbox:Notifications._mark"),
         Point("before_anything_is_written", f"{RAW}.write_atomically"),
     ],
 ]

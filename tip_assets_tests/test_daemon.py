@@ -18,13 +18,13 @@ import pandas as pd
 import pytest
 from upath import UPath
 
-from tip_assets.instance import prepare_instance
-from tip_assets.landing import landing_folder
-from tip_assets.resources.metric_store import MetricStore
-from tip_assets.resources.notifications import notifications
-from tip_assets.run_facts import PARTITION_TAG
+from tip_assets.ingestion.landing import landing_folder
+from tip_assets.ingestion.simulate import UNCHANGED, generate, land_generated, land_sample
+from tip_assets.metric_store.store import MetricStore
+from tip_assets.reporting.outbox import notifications
+from tip_assets.reporting.run_facts import PARTITION_TAG
+from tip_assets.runtime.instance import prepare_instance
 from tip_assets.settings import Settings
-from tip_assets.simulate import UNCHANGED, generate, land_generated, land_sample
 from tip_assets_tests.ports import free_port
 
 ROOT = Path(__file__).parents[1]

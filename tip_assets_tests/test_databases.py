@@ -3,7 +3,7 @@
 import pytest
 import sqlalchemy as sa
 
-from tip_assets.databases import create_databases
+from tip_assets.runtime.databases import create_databases
 from tip_assets_tests.postgres_place import only_postgres
 
 pytestmark = pytest.mark.services

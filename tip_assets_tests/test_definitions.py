@@ -10,8 +10,8 @@ import dagster as dg
 import pytest
 
 from tip_assets.definitions import ASSET_MODULES, defs
-from tip_assets.instance import CHOSEN_ASSETS_JOB, JOBS
 from tip_assets.partitions import is_month, months, months_apart, training_window
+from tip_assets.runtime.instance import CHOSEN_ASSETS_JOB, JOBS
 from tip_assets.settings import Settings
 
 LOAD = """

@@ -12,11 +12,11 @@ from sklearn.model_selection import train_test_split
 
 from tip_assets import contract
 from tip_assets.drift import statistics
+from tip_assets.drift.datasets import Sides, first_month_sides, serving_sides
 from tip_assets.drift.error_profile import error_profile
 from tip_assets.drift.evidently_reports import REPORTS, draw_reports
 from tip_assets.drift.metrics import correlations, drift_metrics_of
 from tip_assets.drift.rule import Thresholds, column_drifts, dataset_drift, holm
-from tip_assets.drift.sides import Sides, first_month_sides, serving_sides
 from tip_assets.drift.value_counts import ValueCounts, describe
 from tip_assets.modelling.split import monthly_fingerprints
 

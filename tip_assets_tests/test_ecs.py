@@ -24,7 +24,7 @@ from dagster._core.remote_origin import (
 )
 from dagster._core.test_utils import create_run_for_test
 
-from tip_assets.instance import prepare_instance
+from tip_assets.runtime.instance import prepare_instance
 from tip_assets.settings import Settings
 from tip_assets_tests.aws_calls import assert_recorded, played
 from tip_assets_tests.aws_server import AwsServer

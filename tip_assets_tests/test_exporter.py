@@ -20,10 +20,10 @@ from benchmarks.scrape import TOLD, lengthen, predict
 from tip_assets.exporter import collector, data, limits, model, platform
 from tip_assets.exporter.collector import MetricStoreCollector
 from tip_assets.exporter.page import Page
-from tip_assets.landing import Landed
-from tip_assets.resources.landing_log import LandingLog
-from tip_assets.resources.metric_store import MetricStore
-from tip_assets.resources.metric_tables import metadata
+from tip_assets.ingestion.landing import Landed
+from tip_assets.ingestion.landing_log import LandingLog
+from tip_assets.metric_store.store import MetricStore
+from tip_assets.metric_store.tables import metadata
 from tip_assets.settings import Settings
 from tip_assets_tests.exporter_place import (
     copy_of,

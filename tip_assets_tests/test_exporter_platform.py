@@ -10,10 +10,10 @@ import sqlalchemy as sa
 
 from benchmarks.scrape import lengthen
 from tip_assets import contract
-from tip_assets.landing import Landed, landing_digests
-from tip_assets.resources.landing_log import LandingLog
-from tip_assets.resources.metric_store import MetricStore
-from tip_assets.resources.metric_tables import metadata
+from tip_assets.ingestion.landing import Landed, landing_digests
+from tip_assets.ingestion.landing_log import LandingLog
+from tip_assets.metric_store.store import MetricStore
+from tip_assets.metric_store.tables import metadata
 from tip_assets.settings import Settings
 from tip_assets_tests.exporter_place import copy_of, samples, value
 

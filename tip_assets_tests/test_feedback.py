@@ -14,9 +14,10 @@ from tip_assets.assets.splits import split
 from tip_assets.assets.transformed_tips import transform
 from tip_assets.checks.ingestion import enough_rows, few_rows_are_quarantined
 from tip_assets.definitions import resources
+from tip_assets.drift.datasets import first_month_sides, serving_sides
 from tip_assets.drift.rule import Thresholds, column_drifts, dataset_drift
-from tip_assets.drift.sides import first_month_sides, serving_sides
-from tip_assets.landing import landing_folder, read_month
+from tip_assets.ingestion.landing import landing_folder, read_month
+from tip_assets.ingestion.simulate import UNCHANGED, generate
 from tip_assets.modelling.comparison import compare
 from tip_assets.modelling.promotion import RELEASABLE, Situation, decide, quality_faults
 from tip_assets.modelling.recipe import recipe_for
@@ -39,9 +40,8 @@ from tip_assets.modelling.training import (
     tips_of,
     train_booster,
 )
+from tip_assets.runtime.storage import write_atomically
 from tip_assets.settings import Settings
-from tip_assets.simulate import UNCHANGED, generate
-from tip_assets.storage import write_atomically
 
 BILL, TIP = contract.BILL, contract.LABEL.name
 FEEDBACK = "feedback-20240201-120000-abc123.csv"

@@ -15,8 +15,8 @@ import sqlalchemy as sa
 import yaml
 
 from grafana.links import MODEL_AND_DATA, PLATFORM_HEALTH, SERVING
-from tip_assets.resources.model_registry import CHAMPION
 from tip_assets.settings import DRIFT_EXPERIMENT, Settings
+from tip_assets.tracking.registry import CHAMPION
 from tip_assets_tests.grafana_panels import check, check_labels, check_values
 from tip_assets_tests.grafana_place import MONTHS, ROOT, GrafanaPlace, grafana_place
 from tip_assets_tests.grafana_questions import (

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tip_assets.instance import prepare_instance
+from tip_assets.runtime.instance import prepare_instance
 from tip_assets.settings import Settings
 
 

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from tip_assets import contract
 from tip_assets.assets.transformed_tips import transform
+from tip_assets.ingestion.simulate import UNCHANGED, generate
 from tip_assets.modelling.intervals import HeldOutErrors, held_out_errors, rows_needed
 from tip_assets.modelling.search import booster_parameters, training_matrix
 from tip_assets.modelling.training import predict_rows, tips_of
-from tip_assets.simulate import UNCHANGED, generate
 
 DRAWS, HELD_OUT_ROWS, NEW_ROWS = 400, 60, 400
 

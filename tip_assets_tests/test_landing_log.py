@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tip_assets.landing import Landed
+from tip_assets.ingestion.landing import Landed
+from tip_assets.ingestion.landing_log import LandingLog, unprocessed
 from tip_assets.reporting import report_run
-from tip_assets.resources.landing_log import LandingLog, unprocessed
 from tip_assets_tests.landing_place import SUCCESS
 
 MONTH, HOUR = "2024-01", timedelta(hours=1)

@@ -14,14 +14,14 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from tip_assets.landing import Landed
-from tip_assets.resources import metric_schema
-from tip_assets.resources.landing_log import LandingLog, unprocessed
-from tip_assets.resources.metric_schema import NEWEST, NewerSchema, bring_up_to_date
-from tip_assets.resources.metric_store import MetricStore
-from tip_assets.resources.metric_tables import metadata
+from tip_assets.ingestion.landing import Landed
+from tip_assets.ingestion.landing_log import LandingLog, unprocessed
+from tip_assets.metric_store import schema
+from tip_assets.metric_store.schema import NEWEST, NewerSchema, bring_up_to_date
+from tip_assets.metric_store.store import MetricStore
+from tip_assets.metric_store.tables import metadata
 
-MIGRATIONS = Path(__file__).parents[1] / "tip_assets" / "migrations"
+MIGRATIONS = Path(__file__).parents[1] / "tip_assets" / "metric_store" / "migrations"
 REVISIONS = [f.name[:4] for f in sorted((MIGRATIONS / "versions").glob("0*.py"))]
 DECISION = {
     "cause": "decision 2024-01 version 1",
@@ -115,8 +115,8 @@ def test_a_store_of_newer_code_is_left_alone(engine):
 @pytest.mark.parametrize("revision", [None, REVISIONS[0]], ids=["empty", "old"])
 def test_many_who_start_at_once_make_it_once(engine, revision, tmp_path, monkeypatch):
     all_have_looked, seen, made = threading.Barrier(8), threading.local(), []
-    look, work = metric_schema.revision, "_upgrade" if revision else "_make"
-    do = getattr(metric_schema, work)
+    look, work = schema.revision, "_upgrade" if revision else "_make"
+    do = getattr(schema, work)
 
     def look_together(connection: sa.Connection) -> str | None:
         found = look(connection)
@@ -130,8 +130,8 @@ def test_many_who_start_at_once_make_it_once(engine, revision, tmp_path, monkeyp
         time.sleep(0.2)
         do(connection)
 
-    monkeypatch.setattr(metric_schema, "revision", look_together)
-    monkeypatch.setattr(metric_schema, work, do_slowly)
+    monkeypatch.setattr(schema, "revision", look_together)
+    monkeypatch.setattr(schema, work, do_slowly)
     if revision:
         with engine.begin() as connection:
             command.upgrade(alembic(connection), revision)

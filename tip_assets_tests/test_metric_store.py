@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tip_assets.resources import metric_tables as tables
-from tip_assets.resources.metric_store import MetricStore
+from tip_assets.metric_store import tables
+from tip_assets.metric_store.store import MetricStore
 
 
 @pytest.fixture

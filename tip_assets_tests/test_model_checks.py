@@ -10,8 +10,8 @@ from tip_assets.assets import production_model
 from tip_assets.checks import drift, model
 from tip_assets.definitions import mlflow_tracking, resources
 from tip_assets.partitions import months
-from tip_assets.resources.model_registry import CHAMPION, FINGERPRINT, MONTH, ModelRegistry
 from tip_assets.settings import Settings
+from tip_assets.tracking.registry import CHAMPION, FINGERPRINT, MONTH, ModelRegistry
 
 GOOD, SPOILT, GOOD_AGAIN = "2024-01", "2024-02", "2024-03"
 MODEL_CHECKS = [

@@ -13,8 +13,7 @@ import pandas as pd
 import pytest
 from upath import UPath
 
-from tip_assets import champion, contract
-from tip_assets.io_managers import ParquetFiles
+from tip_assets import contract
 from tip_assets.modelling import recipe as recipe_module
 from tip_assets.modelling import search as search_module
 from tip_assets.modelling.comparison import compare
@@ -31,15 +30,17 @@ from tip_assets.modelling.training import (
     tips_of,
     train_booster,
 )
-from tip_assets.resources.model_registry import (
+from tip_assets.runtime.io_managers import ParquetFiles
+from tip_assets.runtime.storage import write_atomically
+from tip_assets.serving import champion
+from tip_assets.settings import Settings
+from tip_assets.tracking.registry import (
     BOOSTER,
     MONTH,
     RECIPE,
     ModelRegistry,
     ModelVersion,
 )
-from tip_assets.settings import Settings
-from tip_assets.storage import write_atomically
 
 FIRST = Situation(
     "2024-02", "2024-01", "not enough evidence", [], False, False, 1, 6, contract.VERSION

@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 
 from tip_assets.drift.evidently_reports import REPORTS
-from tip_assets.resources.metric_store import MetricStore
+from tip_assets.ingestion.simulate import sample_bytes
+from tip_assets.metric_store.store import MetricStore
 from tip_assets.settings import DRIFT_EXPERIMENT, TRAINING_EXPERIMENT, Settings
-from tip_assets.simulate import sample_bytes
 from tip_assets_tests.processes import call, environment_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]

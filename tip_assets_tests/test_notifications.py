@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from tip_assets.resources.metric_store import MetricStore
-from tip_assets.resources.notifications import Message, Notifications
+from tip_assets.metric_store.store import MetricStore
+from tip_assets.reporting.outbox import Message, Notifications
 from tip_assets.settings import Settings
 from tip_assets_tests.aws_calls import assert_recorded, played
 
@@ -43,7 +43,7 @@ def test_a_message_that_was_written_but_not_ticked_off_is_not_written_twice(tell
         killed.setattr(Notifications, "_mark", lambda *_: sys.exit("killed"))
         with pytest.raises(SystemExit):
             telling.send(message("a"))
-    monkeypatch.setattr("tip_assets.resources.notifications.is_dead", lambda _mark: True)
+    monkeypatch.setattr("tip_assets.reporting.outbox.is_dead", lambda _mark: True)
     assert telling.send(message("b")) == []
     assert [line["cause"] for line in lines(telling)] == ["a", "b"]
     assert all(row["delivered_at"] for row in telling.sent())

@@ -12,13 +12,13 @@ import dagster as dg
 import pytest
 from pydantic import ValidationError
 
-from tip_assets.parameters import publish_parameters
-from tip_assets.report_sensors import silence_sensor
-from tip_assets.resources.mlflow_tracking import MlflowTracking
-from tip_assets.resources.model_registry import CHAMPION, MONTH, ModelRegistry
-from tip_assets.resources.parameter_store import ParameterTrouble
+from tip_assets.automation.run_sensors import silence_sensor
+from tip_assets.runtime.published_parameters import publish_parameters
 from tip_assets.settings import Settings
-from tip_assets.stored_settings import tracking_uri_of
+from tip_assets.settings.parameter_store import ParameterTrouble
+from tip_assets.settings.stored import tracking_uri_of
+from tip_assets.tracking.connection import MlflowTracking
+from tip_assets.tracking.registry import CHAMPION, MONTH, ModelRegistry
 from tip_assets_tests.aws_calls import assert_recorded, played
 
 pytestmark = pytest.mark.services

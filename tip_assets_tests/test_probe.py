@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tip_assets import contract
-from tip_assets.modelling.probe import (
+from tip_assets.modelling.boundary_inputs import (
     difference_facts,
     implausible,
     prediction_facts,
@@ -20,11 +20,11 @@ from tip_assets.modelling.probe import (
 from tip_assets.modelling.search import best_of, search
 from tip_assets.modelling.split import PART, TRAIN
 from tip_assets.modelling.training import load_booster, predict_rows, read_report, train_booster
-from tip_assets.resources.fresh_process import FreshProcess
-from tip_assets.resources.mlflow_tracking import MlflowTracking
-from tip_assets.resources.model_registry import ModelRegistry
-from tip_assets.resources.month_run import log_model, logged_model
 from tip_assets.settings import TRAINING_EXPERIMENT
+from tip_assets.tracking.connection import MlflowTracking
+from tip_assets.tracking.registry import ModelRegistry
+from tip_assets.tracking.runs import log_model, logged_model
+from tip_assets.tracking.worker import FreshProcess
 
 PROBE = contract.decode(probe_rows())
 

@@ -6,8 +6,8 @@ from contextlib import closing
 
 import pytest
 
-from tip_assets.resources.mlflow_tracking import MlflowTracking, prepare_tracking_database
-from tip_assets.resources.model_registry import (
+from tip_assets.tracking.connection import MlflowTracking, prepare_tracking_database
+from tip_assets.tracking.registry import (
     ARCHIVED,
     CHAMPION,
     FINGERPRINT,

@@ -8,15 +8,15 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from tip_assets.automation.run_order import TURNED_AWAY_TAG
 from tip_assets.definitions import resources
-from tip_assets.instance import PROCESS_TAG, process_mark
+from tip_assets.metric_store import tables
+from tip_assets.metric_store.store import MetricStore
 from tip_assets.partitions import months
-from tip_assets.reporting import report_missed_runs, report_run
-from tip_assets.resources import metric_tables as tables
-from tip_assets.resources.metric_store import MetricStore
-from tip_assets.resources.notifications import Notifications
+from tip_assets.reporting.outbox import Notifications
+from tip_assets.reporting.report_run import report_missed_runs, report_run
+from tip_assets.runtime.instance import PROCESS_TAG, process_mark
 from tip_assets.settings import Settings
-from tip_assets.turns import TURNED_AWAY_TAG
 
 pytestmark = pytest.mark.filterwarnings("ignore::dagster.PreviewWarning")
 

@@ -22,21 +22,21 @@ from botocore.exceptions import ClientError
 from upath import UPath
 
 from app.report_files import months_with_reports, read_report
-from tip_assets.actuals import land_tips
 from tip_assets.assets.raw_tips import LANDED
-from tip_assets.landing import (
+from tip_assets.automation.landing_sensor import landing_sensor
+from tip_assets.ingestion.feedback import land_tips
+from tip_assets.ingestion.landing import (
     landing_digests,
     landing_files,
     landing_folder,
     newest_landing,
     read_month,
 )
-from tip_assets.resources.metric_store import MetricStore
-from tip_assets.resources.prediction_log import PredictionLog
-from tip_assets.sensors import landing_sensor
+from tip_assets.ingestion.simulate import sample_bytes
+from tip_assets.metric_store.prediction_log import PredictionLog
+from tip_assets.metric_store.store import MetricStore
+from tip_assets.runtime.storage import report_folder, write_atomically
 from tip_assets.settings import Settings
-from tip_assets.simulate import sample_bytes
-from tip_assets.storage import report_folder, write_atomically
 from tip_assets_tests.aws_calls import assert_recorded, played
 from tip_assets_tests.busy_proxy import BusyProxy
 from tip_assets_tests.ports import free_port

@@ -14,15 +14,17 @@ from hypothesis import strategies as st
 from mlflow.exceptions import MlflowException
 from upath import UPath
 
-from tip_assets import contract, table_files
-from tip_assets.actuals import PREDICTION_ID
+from tip_assets import contract
+from tip_assets.ingestion import table_files
+from tip_assets.ingestion.feedback import PREDICTION_ID
+from tip_assets.ingestion.table_files import UnreadableFile
 from tip_assets.modelling.intervals import HELD_OUT, HeldOutErrors
 from tip_assets.modelling.search import best_of, search
 from tip_assets.modelling.served_model import WaiterTipModel
 from tip_assets.modelling.split import PART, TRAIN
 from tip_assets.modelling.training import load_booster, predict_rows, train_booster
-from tip_assets.resources.model_registry import ModelVersion
-from tip_assets.scoring import (
+from tip_assets.serving.loaded_model import LoadedModel
+from tip_assets.serving.scoring import (
     HIGH,
     LOW,
     PREDICTED,
@@ -31,8 +33,7 @@ from tip_assets.scoring import (
     _harmless,
     score_file,
 )
-from tip_assets.serving import LoadedModel
-from tip_assets.table_files import UnreadableFile
+from tip_assets.tracking.registry import ModelVersion
 
 
 def loaded(ubj: bytes, document: dict | None = None) -> LoadedModel:

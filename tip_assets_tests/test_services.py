@@ -14,9 +14,9 @@ from mlflow.exceptions import MlflowException
 from psycopg2.errors import AdminShutdown
 from upath import UPath
 
-from tip_assets.instance import prepare_instance
-from tip_assets.resources.metric_store import MetricStore
-from tip_assets.services import trouble_in_words
+from tip_assets.metric_store.store import MetricStore
+from tip_assets.runtime.instance import prepare_instance
+from tip_assets.runtime.services import trouble_in_words
 from tip_assets.settings import Settings
 from tip_assets_tests.ports import free_port
 

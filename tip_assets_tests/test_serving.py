@@ -18,8 +18,8 @@ from tip_assets import contract
 from tip_assets.modelling.search import best_of, search
 from tip_assets.modelling.split import PART, TRAIN
 from tip_assets.modelling.training import load_booster, predict_rows, read_report, train_booster
-from tip_assets.resources.model_registry import ModelRegistry
-from tip_assets.resources.month_run import log_model
+from tip_assets.tracking.registry import ModelRegistry
+from tip_assets.tracking.runs import log_model
 
 BINARIES = Path(sys.executable).parent
 

@@ -13,7 +13,7 @@ import signal, sys
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests themselves may run under nohup
 for name in sys.argv[1:]:
     signal.signal(getattr(signal, name), signal.SIG_IGN)
-from tip_assets.signals import end_when_asked
+from tip_assets.runtime.signals import end_when_asked
 end_when_asked()
 print("ready", flush=True)
 signal.pause()

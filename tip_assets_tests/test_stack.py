@@ -17,11 +17,11 @@ import pytest
 import sqlalchemy as sa
 
 from deploy.stack import servers
-from tip_assets.actuals import TIP, land_tips
-from tip_assets.landing import landing_digests, landing_files, read_month
-from tip_assets.resources.metric_store import MetricStore
-from tip_assets.resources.metric_tables import prediction_log
-from tip_assets.resources.prediction_log import PredictionLog
+from tip_assets.ingestion.feedback import TIP, land_tips
+from tip_assets.ingestion.landing import landing_digests, landing_files, read_month
+from tip_assets.metric_store.prediction_log import PredictionLog
+from tip_assets.metric_store.store import MetricStore
+from tip_assets.metric_store.tables import prediction_log
 from tip_assets.settings import Settings
 from tip_assets_tests.aws_calls import Recorder, assert_recorded
 from tip_assets_tests.exporter_place import samples, scraped, value

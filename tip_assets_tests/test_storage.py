@@ -7,11 +7,12 @@ import pandas as pd
 import pytest
 from upath import UPath
 
-from tip_assets import champion, contract
-from tip_assets.champion import NothingToDo
-from tip_assets.io_managers import JsonFiles, OtherContract, ParquetFiles
+from tip_assets import contract
 from tip_assets.partitions import months, training_window, window_input
-from tip_assets.storage import write_atomically
+from tip_assets.runtime.io_managers import JsonFiles, OtherContract, ParquetFiles
+from tip_assets.runtime.storage import write_atomically
+from tip_assets.serving import champion
+from tip_assets.serving.champion import NothingToDo
 
 
 def test_a_write_that_fails_leaves_the_old_object_and_no_other(tmp_path, monkeypatch):

@@ -4,10 +4,10 @@ import os
 
 import dagster as dg
 
-from tip_assets.instance import COMMAND_LINE_TAG, PROCESS_TAG, close_dead_runs, process_mark
-from tip_assets.run_facts import PARTITION_TAG, last_training
-from tip_assets.storage import write_atomically
-from tip_assets.turns import TURNED_AWAY_TAG, wait_for_turn
+from tip_assets.automation.run_order import TURNED_AWAY_TAG, wait_for_turn
+from tip_assets.reporting.run_facts import PARTITION_TAG, last_training
+from tip_assets.runtime.instance import COMMAND_LINE_TAG, PROCESS_TAG, close_dead_runs, process_mark
+from tip_assets.runtime.storage import write_atomically
 from tip_assets_tests.landing_place import FAILURE, QUEUED, STARTED, SUCCESS
 
 
@@ -70,7 +70,7 @@ def test_nobody_waits_for_queued_months_since_the_wait_may_hold_their_place(plac
     assert wait_for_turn(of_daemon, looks, place.instance, 60, looks.sleep) == queued
     assert looks.slept == 0
     of_person = place.run("2024-02", STARTED, {COMMAND_LINE_TAG: "true"})
-    monkeypatch.setattr("tip_assets.turns.STARTED_WITHIN_SECONDS", 0)
+    monkeypatch.setattr("tip_assets.automation.run_order.STARTED_WITHIN_SECONDS", 0)
     assert wait_for_turn(of_person, looks, place.instance, 60, looks.sleep) == queued
 
 

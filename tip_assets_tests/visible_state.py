@@ -12,7 +12,7 @@ from typing import Any
 import mlflow
 import sqlalchemy as sa
 
-from tip_assets.resources.metric_tables import metadata
+from tip_assets.metric_store.tables import metadata
 from tip_assets.settings import DRIFT_EXPERIMENT, TRAINING_EXPERIMENT, Settings
 
 # Columns that say when, or by what marks a storage tells that files have changed, not what.

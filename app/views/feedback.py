@@ -14,10 +14,10 @@ from app.sources import METRICS, STORAGE, Away
 from app.style import MISSING, cells, count, month_words, plain, sentence
 from app.uploads import keep_upload
 from tip_assets import contract
-from tip_assets.actuals import PREDICTION_ID, TIP
-from tip_assets.resources.metric_store import Row
+from tip_assets.ingestion.feedback import PREDICTION_ID, TIP
+from tip_assets.ingestion.table_files import FORMATS, UnreadableFile
+from tip_assets.metric_store.store import Row
 from tip_assets.settings import get_settings
-from tip_assets.table_files import FORMATS, UnreadableFile
 
 TOLD, TROUBLE = "feedback_told", "feedback_trouble"
 PREVIEWED_FILE, PREVIEWED_TIPS = "feedback_previewed_file", "feedback_previewed_tips"

@@ -16,9 +16,9 @@ from app.predictions import predictions
 from app.sources import METRICS, REGISTRY, metric_store, registry
 from app.style import MISSING, count, dollars, month_words, plain
 from tip_assets.modelling.training import TrainingReport
-from tip_assets.resources.model_registry import CHAMPION
-from tip_assets.serving import LoadedModel
+from tip_assets.serving.loaded_model import LoadedModel
 from tip_assets.settings import get_settings
+from tip_assets.tracking.registry import CHAMPION
 
 
 @st.cache_data(ttl=FRESH_SECONDS, show_spinner=False)

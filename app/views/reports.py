@@ -20,7 +20,7 @@ from app.style import MISSING, count, dollars, month_words, plain
 from tip_assets import contract
 from tip_assets.drift.evidently_reports import REPORTS
 from tip_assets.drift.rule import p_words
-from tip_assets.resources.metric_store import Row
+from tip_assets.metric_store.store import Row
 from tip_assets.settings import get_settings
 
 

@@ -13,10 +13,10 @@ from app.predictions import NoModel, Refused, ScoredFile, predictions
 from app.style import MISSING, cells, count, percent, plain, sentence
 from app.uploads import keep_upload
 from tip_assets import contract
-from tip_assets.actuals import PREDICTION_ID
-from tip_assets.scoring import HIGH, LOW, PREDICTED, ROW
+from tip_assets.ingestion.feedback import PREDICTION_ID
+from tip_assets.ingestion.table_files import FORMATS, UnreadableFile
+from tip_assets.serving.scoring import HIGH, LOW, PREDICTED, ROW
 from tip_assets.settings import get_settings
-from tip_assets.table_files import FORMATS, UnreadableFile
 
 # What was scored last: kept while a person chooses another file, or looks at other pages.
 SCORED, REFUSAL, FOLDER, NAME = "score_answer", "score_refusal", "score_folder", "score_name"

@@ -1,7 +1,7 @@
 """Copying a database while others use it, and bringing it back.
 
 Belongs here: Postgres by its own programs, SQLite by its own backup. Does not belong here: making
-databases and users (`tip_assets/databases.py`), or which there are (`parts.py`).
+databases and users (`tip_assets/runtime/databases.py`), or which there are (`parts.py`).
 """
 
 import os

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import dagster as dg
 
 from deploy.backup import Refused
-from tip_assets.instance import close_dead_runs, prepare_instance
+from tip_assets.runtime.instance import close_dead_runs, prepare_instance
 from tip_assets.settings import Settings
 
 _POLL_SECONDS = 2.0

@@ -17,7 +17,7 @@ from deploy.backup.files import save_files, save_sqlite
 from deploy.backup.manifest import Manifest, write_manifest
 from deploy.backup.parts import Parts, parts_of
 from deploy.backup.quiet import runs_of
-from tip_assets.resources.metric_schema import revision
+from tip_assets.metric_store.schema import revision
 from tip_assets.settings import Settings
 
 DATABASES = "databases"

@@ -38,7 +38,7 @@ DAGSTER = """{workspaceOrError {... on Workspace {locationEntries {name location
 LIBRARIES = """import importlib.metadata as m
 for d in m.distributions(): print(d.name.lower().replace('_', '-') + '==' + d.version)"""
 LAND = """from tip_assets.settings import get_settings
-from tip_assets.simulate import land_sample
+from tip_assets.ingestion.simulate import land_sample
 land_sample(get_settings().storage_root, '2024-02')"""
 
 

@@ -18,8 +18,8 @@ import typer
 from deploy.stack.folder import CannotPrepare, Stack
 from deploy.stack.leftovers import end, leftovers
 from deploy.stack.servers import BINARIES, Missing, Server, check_programs, s3_sockets
+from tip_assets.runtime.signals import end_when_asked
 from tip_assets.settings import Settings
-from tip_assets.signals import end_when_asked
 
 _READY_WITHIN_SECONDS = 180
 _BACKUP = (sys.executable, "-m", "deploy.backup")

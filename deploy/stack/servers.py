@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.stack import grafana
-from tip_assets.local_servers import app_server
+from tip_assets.runtime.local_servers import app_server
 from tip_assets.settings import Settings
 
 HOST = "127.0.0.1"

@@ -98,7 +98,7 @@ locals {
     }
   }
 
-  # How Dagster launches a month (tip_assets/instance.py).
+  # How Dagster launches a month (tip_assets/runtime/instance.py).
   launcher = {
     TIPS_CODE_LOCATION_HOST  = "code-location.${local.inside}"
     TIPS_ECS_CLUSTER         = aws_ecs_cluster.platform.name

@@ -9,9 +9,9 @@ from tip_assets.modelling.recipe import Recipe, recipe_for
 from tip_assets.modelling.search import Trial, best_of, search
 from tip_assets.modelling.split import PART, TRAIN, from_feedback
 from tip_assets.partitions import MODEL_POOL, OWNERS, months, training_window, window_input
-from tip_assets.resources.mlflow_tracking import MlflowTracking
-from tip_assets.resources.month_run import log_trials, month_run
 from tip_assets.settings import TRAINING_EXPERIMENT, Settings
+from tip_assets.tracking.connection import MlflowTracking
+from tip_assets.tracking.runs import log_trials, month_run
 
 
 @dg.asset(

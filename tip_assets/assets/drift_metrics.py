@@ -9,16 +9,16 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
-from tip_assets import plots
+from tip_assets.assets import plots
 from tip_assets.assets.drift_report import sides_of, thresholds
 from tip_assets.drift.metrics import DriftMetrics, drift_metrics_of
+from tip_assets.metric_store import tables
+from tip_assets.metric_store.store import MetricStore
 from tip_assets.partitions import OWNERS, months
-from tip_assets.resources import metric_tables as tables
-from tip_assets.resources.metric_store import MetricStore
-from tip_assets.resources.mlflow_tracking import MlflowTracking
-from tip_assets.resources.model_registry import ModelRegistry
-from tip_assets.resources.month_run import log_drift
 from tip_assets.settings import Settings
+from tip_assets.tracking.connection import MlflowTracking
+from tip_assets.tracking.registry import ModelRegistry
+from tip_assets.tracking.runs import log_drift
 
 
 @dg.asset(

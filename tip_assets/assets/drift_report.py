@@ -5,15 +5,15 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
+from tip_assets.drift.datasets import Sides, first_month_sides, serving_sides
 from tip_assets.drift.evidently_reports import REPORTS
 from tip_assets.drift.rule import Thresholds
-from tip_assets.drift.sides import Sides, first_month_sides, serving_sides
 from tip_assets.partitions import OWNERS, months
-from tip_assets.resources.fresh_process import FreshProcess
-from tip_assets.resources.mlflow_tracking import MlflowTracking
-from tip_assets.resources.model_registry import ModelRegistry
+from tip_assets.runtime.storage import report_folder
 from tip_assets.settings import Settings
-from tip_assets.storage import report_folder
+from tip_assets.tracking.connection import MlflowTracking
+from tip_assets.tracking.registry import ModelRegistry
+from tip_assets.tracking.worker import FreshProcess
 
 
 @dg.asset(

@@ -6,20 +6,20 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from tip_assets.modelling.probe import unservable
+from tip_assets.metric_store.champion_lock import champion_lock
+from tip_assets.metric_store.store import PERSON_TAG, MetricStore, decision_cause
+from tip_assets.modelling.boundary_inputs import unservable
 from tip_assets.modelling.promotion import Decision, Situation, decide
 from tip_assets.partitions import MODEL_POOL, OWNERS, month_after, months, months_apart
-from tip_assets.resources.champion_lock import champion_lock
-from tip_assets.resources.metric_store import PERSON_TAG, MetricStore, decision_cause
-from tip_assets.resources.mlflow_tracking import MlflowTracking
-from tip_assets.resources.model_registry import (
+from tip_assets.settings import Settings
+from tip_assets.tracking.connection import MlflowTracking
+from tip_assets.tracking.registry import (
     CHAMPION,
     PREVIOUS,
     ModelRegistry,
     ModelVersion,
 )
-from tip_assets.resources.month_run import top_run
-from tip_assets.settings import Settings
+from tip_assets.tracking.runs import top_run
 
 
 class Release(dg.Config):

@@ -9,8 +9,7 @@ import dagster as dg
 import pandas as pd
 
 from tip_assets import contract
-from tip_assets.io_managers import ParquetFiles
-from tip_assets.landing import (
+from tip_assets.ingestion.landing import (
     LANDED,
     SOURCE_FILE,
     SOURCE_ROW,
@@ -20,13 +19,14 @@ from tip_assets.landing import (
     landing_folder,
     read_month,
 )
+from tip_assets.ingestion.landing_log import LandingLog
+from tip_assets.metric_store import tables
+from tip_assets.metric_store.store import MetricStore
 from tip_assets.modelling.split import content_hash
 from tip_assets.partitions import OWNERS, months
-from tip_assets.resources import metric_tables as tables
-from tip_assets.resources.landing_log import LandingLog
-from tip_assets.resources.metric_store import MetricStore
+from tip_assets.runtime.io_managers import ParquetFiles
+from tip_assets.runtime.storage import quarantine_file, write_atomically
 from tip_assets.settings import Settings, get_settings
-from tip_assets.storage import quarantine_file, write_atomically
 
 landing_tips = dg.AssetSpec(
     "landing_tips",

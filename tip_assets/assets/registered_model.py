@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 
 from tip_assets import contract
+from tip_assets.metric_store.store import MetricStore
+from tip_assets.modelling.boundary_inputs import difference_facts, prediction_facts, probe_rows
 from tip_assets.modelling.comparison import Comparison, compare
 from tip_assets.modelling.group_errors import group_errors
-from tip_assets.modelling.probe import difference_facts, prediction_facts, probe_rows
 from tip_assets.modelling.promotion import quality_faults
 from tip_assets.modelling.split import PART, TEST
 from tip_assets.modelling.training import (
@@ -22,10 +23,9 @@ from tip_assets.modelling.training import (
     tips_of,
 )
 from tip_assets.partitions import MODEL_POOL, OWNERS, months, training_window, window_input
-from tip_assets.resources.fresh_process import FreshProcess
-from tip_assets.resources.metric_store import MetricStore
-from tip_assets.resources.mlflow_tracking import MlflowTracking
-from tip_assets.resources.model_registry import (
+from tip_assets.settings import Settings
+from tip_assets.tracking.connection import MlflowTracking
+from tip_assets.tracking.registry import (
     BOOSTER,
     CHALLENGER,
     CHAMPION,
@@ -33,8 +33,8 @@ from tip_assets.resources.model_registry import (
     ModelRegistry,
     ModelVersion,
 )
-from tip_assets.resources.month_run import logged_model, month_run, version_tags
-from tip_assets.settings import Settings
+from tip_assets.tracking.runs import logged_model, month_run, version_tags
+from tip_assets.tracking.worker import FreshProcess
 
 
 @dg.asset(

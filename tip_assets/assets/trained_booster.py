@@ -5,7 +5,7 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
-from tip_assets import plots
+from tip_assets.assets import plots
 from tip_assets.modelling.evaluation import LEAST_SQUARES
 from tip_assets.modelling.recipe import recipe_for
 from tip_assets.modelling.search import Trial
@@ -20,14 +20,14 @@ from tip_assets.modelling.training import (
     train_booster,
 )
 from tip_assets.partitions import MODEL_POOL, OWNERS, months, training_window, window_input
-from tip_assets.resources.mlflow_tracking import MlflowTracking
-from tip_assets.resources.month_run import (
+from tip_assets.settings import TRAINING_EXPERIMENT, Settings
+from tip_assets.tracking.connection import MlflowTracking
+from tip_assets.tracking.runs import (
     has_logged_model,
     is_trained,
     log_training,
     month_run,
 )
-from tip_assets.settings import TRAINING_EXPERIMENT, Settings
 
 
 @dg.asset(

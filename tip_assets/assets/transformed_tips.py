@@ -6,7 +6,7 @@ import pandas as pd
 
 from tip_assets import contract
 from tip_assets.assets.raw_tips import preview
-from tip_assets.landing import SOURCE_FILE, feedback_rows
+from tip_assets.ingestion.landing import SOURCE_FILE, feedback_rows
 from tip_assets.modelling.split import FROM_FEEDBACK
 from tip_assets.partitions import OWNERS, months
 

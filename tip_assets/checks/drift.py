@@ -9,8 +9,8 @@ import dagster as dg
 
 from tip_assets.checks.holds import hold, words
 from tip_assets.drift.rule import p_words
+from tip_assets.metric_store.store import MetricStore
 from tip_assets.partitions import months
-from tip_assets.resources.metric_store import MetricStore
 
 
 @dg.asset_check(asset="drift_metrics", blocking=True, partitions_def=months)

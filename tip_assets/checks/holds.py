@@ -5,7 +5,7 @@ Belongs here: what the checks have in common that a person may overrule.
 
 from typing import Any
 
-from tip_assets.resources.metric_store import MetricStore
+from tip_assets.metric_store.store import MetricStore
 
 
 def hold(store: MetricStore, made: dict[str, Any], reason: str) -> str | None:

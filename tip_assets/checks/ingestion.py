@@ -9,11 +9,11 @@ import dagster as dg
 import pandas as pd
 
 from tip_assets import contract
-from tip_assets.landing import feedback_rows, is_feedback, rows_in
+from tip_assets.ingestion.landing import feedback_rows, is_feedback, rows_in
 from tip_assets.modelling.split import LEFT_OUT, PART, content_hash
 from tip_assets.partitions import months
+from tip_assets.runtime.storage import quarantine_file
 from tip_assets.settings import Settings
-from tip_assets.storage import quarantine_file
 
 
 @dg.asset_check(asset="raw_tips", blocking=True, partitions_def=months)

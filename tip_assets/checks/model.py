@@ -10,10 +10,10 @@ import dagster as dg
 
 from tip_assets import contract
 from tip_assets.checks.holds import hold, words
+from tip_assets.metric_store.store import MetricStore
+from tip_assets.modelling.boundary_inputs import SAME_WITHIN_USD, implausible, unfaithful
 from tip_assets.modelling.evaluation import LEAST_SQUARES
-from tip_assets.modelling.probe import SAME_WITHIN_USD, implausible, unfaithful
 from tip_assets.partitions import months, months_apart
-from tip_assets.resources.metric_store import MetricStore
 from tip_assets.settings import Settings
 
 

@@ -1,15 +1,21 @@
 """The check that keeps months in order.
 
 Belongs here: stopping a month whose turn it is not. Does not belong here: whose turn it is
-(`turns.py`).
+(`automation/run_order.py`).
 """
 
 import dagster as dg
 
+from tip_assets.automation.run_order import (
+    TURNED_AWAY_TAG,
+    Ahead,
+    in_words,
+    months_ahead,
+    wait_for_turn,
+)
+from tip_assets.metric_store.store import MetricStore
 from tip_assets.partitions import month_after, months
-from tip_assets.resources.metric_store import MetricStore
 from tip_assets.settings import Settings
-from tip_assets.turns import TURNED_AWAY_TAG, Ahead, in_words, months_ahead, wait_for_turn
 
 
 @dg.asset_check(asset="splits", blocking=True, partitions_def=months)

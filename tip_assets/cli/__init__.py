@@ -26,7 +26,7 @@ def main() -> None:
             "w", prefix="tips-error-", suffix=".log", delete=False, encoding="utf-8"
         ) as log:
             log.write(traceback.format_exc())
-        from tip_assets.services import trouble_in_words
+        from tip_assets.runtime.services import trouble_in_words
 
         lines = [line for line in str(error).strip().splitlines() if line.strip()]
         words = "; ".join(line.strip() for line in lines[:3]) or "no more is known"

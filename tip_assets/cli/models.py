@@ -29,9 +29,9 @@ from tip_assets.settings import get_settings
 @app.command(rich_help_panel=LOOKING)
 def champion(as_json: AsJson = False) -> None:
     """Show the model that serves."""
-    from tip_assets.champion import serving_version
     from tip_assets.definitions import mlflow_tracking
-    from tip_assets.resources.month_run import top_run
+    from tip_assets.serving.champion import serving_version
+    from tip_assets.tracking.runs import top_run
 
     with registry_of() as (settings, registry):
         version = serving_version(registry)
@@ -57,7 +57,7 @@ def champion(as_json: AsJson = False) -> None:
 @app.command(rich_help_panel=LOOKING)
 def history(as_json: AsJson = False) -> None:
     """Show who served when, and why it changed."""
-    from tip_assets.resources.metric_store import MetricStore
+    from tip_assets.metric_store.store import MetricStore
 
     settings = get_settings()
     require_platform(settings, settings.metric_store_url)
@@ -87,9 +87,9 @@ def rollback(
     ] = None,
 ) -> None:
     """Let an earlier model serve again; takes effect at once."""
-    from tip_assets.champion import roll_back
-    from tip_assets.parameters import publish_parameters
-    from tip_assets.resources.metric_store import MetricStore
+    from tip_assets.metric_store.store import MetricStore
+    from tip_assets.runtime.published_parameters import publish_parameters
+    from tip_assets.serving.champion import roll_back
 
     with registry_of() as (settings, registry):
         require_platform(settings, settings.metric_store_url)
@@ -104,7 +104,7 @@ def rollback(
 @app.command(rich_help_panel=MODELS)
 def rebuild(version: Annotated[int, typer.Argument(help="A registry version.")]) -> None:
     """Build a version again and prove that its bytes are the same, or name what differs."""
-    from tip_assets.champion import rebuild as rebuild_version
+    from tip_assets.serving.champion import rebuild as rebuild_version
 
     with registry_of() as (settings, registry):
         result = rebuild_version(registry, settings, version)
@@ -129,9 +129,9 @@ def predict(
     """Predict the tips of a file by the champion; refused rows are listed with the reason."""
     from upath import UPath
 
-    from tip_assets.champion import serving_version
-    from tip_assets.scoring import ScoredFileWriter, score_file
-    from tip_assets.serving import load_version
+    from tip_assets.serving.champion import serving_version
+    from tip_assets.serving.loaded_model import load_version
+    from tip_assets.serving.scoring import ScoredFileWriter, score_file
 
     scored, refused = 0, 0
     # Shown when it is whole: a file may turn out to be damaged at its end.

@@ -26,7 +26,7 @@ from tip_assets.cli.terminal import (
 from tip_assets.settings import Settings, get_settings
 
 if TYPE_CHECKING:
-    from tip_assets.run_month import Outcome
+    from tip_assets.cli.run_month import Outcome
 
 
 @app.command(rich_help_panel=MONTHS)
@@ -44,8 +44,8 @@ def run(
     one was never run. Exit code 0: done; 1: failed; 3: a check held the month and the champion
     keeps serving.
     """
-    from tip_assets.run_month import run_month
-    from tip_assets.simulate import land_sample
+    from tip_assets.cli.run_month import run_month
+    from tip_assets.ingestion.simulate import land_sample
 
     settings = settings_for(month)
     announce_new_platform(settings)
@@ -70,10 +70,10 @@ def backfill(
     A month that fails or is held does not stop the ones after it; Ctrl-C does. Exit code: 1 when
     one failed, else 3 when one was held.
     """
-    from tip_assets.landing import landing_digests
+    from tip_assets.cli.run_month import run_month
+    from tip_assets.cli.summary import summary
+    from tip_assets.ingestion.landing import landing_digests
     from tip_assets.partitions import months
-    from tip_assets.run_month import run_month
-    from tip_assets.summary import summary
 
     settings = get_settings()
     for month in filter(None, (since, until)):
@@ -101,7 +101,7 @@ def backfill(
 @app.command(rich_help_panel=MONTHS)
 def release(month: Month, reason: Reason, as_json: AsJson = False) -> None:
     """Let the model of a held month serve, with a reason."""
-    from tip_assets.run_month import release as release_month
+    from tip_assets.cli.run_month import release as release_month
 
     settings = settings_for(month)
     if not reason.strip():
@@ -120,8 +120,8 @@ def quarantine(month: Month, as_json: AsJson = False) -> None:
 
     import pandas as pd
 
-    from tip_assets.landing import rows_in
-    from tip_assets.storage import quarantine_file
+    from tip_assets.ingestion.landing import rows_in
+    from tip_assets.runtime.storage import quarantine_file
 
     settings = settings_for(month)
     path = quarantine_file(settings.storage_root, month)
@@ -143,7 +143,7 @@ def quarantine(month: Month, as_json: AsJson = False) -> None:
 @app.command(rich_help_panel=LOOKING)
 def checks(month: Month, as_json: AsJson = False) -> None:
     """List what the checks of a month found when they last ran."""
-    from tip_assets.resources.metric_store import MetricStore
+    from tip_assets.metric_store.store import MetricStore
 
     settings = settings_for(month)
     require_platform(settings, settings.metric_store_url)
@@ -161,7 +161,7 @@ def checks(month: Month, as_json: AsJson = False) -> None:
 @app.command(rich_help_panel=LOOKING)
 def notifications(as_json: AsJson = False) -> None:
     """List what people were told, oldest first, and what could not be delivered."""
-    from tip_assets.resources.notifications import notifications as telling
+    from tip_assets.reporting.outbox import notifications as telling
 
     settings = get_settings()
     require_platform(settings, settings.metric_store_url)
@@ -194,7 +194,7 @@ def simulate(
     broken: Annotated[bool, typer.Option("--broken", help="Add files with faults.")] = False,
 ) -> None:
     """Write generated landing files for a month; their names start with `generated`."""
-    from tip_assets.simulate import Change, land_generated
+    from tip_assets.ingestion.simulate import Change, land_generated
 
     settings = settings_for(month)
     announce_new_platform(settings)
@@ -206,8 +206,8 @@ def simulate(
 @app.command(rich_help_panel=PLAYING)
 def demo() -> None:
     """Play four months: the sample, then three generated ones (quiet, changed, broken files)."""
-    from tip_assets.demo import play
-    from tip_assets.summary import summary
+    from tip_assets.cli.demo import play
+    from tip_assets.cli.summary import summary
 
     settings = get_settings()
     announce_new_platform(settings)
@@ -225,7 +225,7 @@ def demo() -> None:
 
 
 def _finish(outcome: "Outcome", settings: Settings, as_json: bool) -> None:
-    from tip_assets.summary import summary
+    from tip_assets.cli.summary import summary
 
     if as_json:
         echo_json(outcome.to_dict())

@@ -1,6 +1,7 @@
 """The command about what is kept in the Parameter Store.
 
-Belongs here: that command. Does not belong here: writing there (`tip_assets/parameters.py`).
+Belongs here: that command. Does not belong here: writing there
+(`runtime/published_parameters.py`).
 """
 
 import typer
@@ -12,8 +13,8 @@ from tip_assets.settings import get_settings
 @app.command(rich_help_panel=LOOKING)
 def parameters(as_json: AsJson = False) -> None:
     """Show what is kept in the Parameter Store: settings, the model that serves, paths."""
-    from tip_assets.parameters import NAMES
-    from tip_assets.resources.parameter_store import ParameterStore, ParameterTrouble
+    from tip_assets.runtime.published_parameters import NAMES
+    from tip_assets.settings.parameter_store import ParameterStore, ParameterTrouble
 
     prefix = get_settings().parameter_prefix
     if not prefix:

@@ -1,6 +1,7 @@
 """Commands that start servers.
 
-Belongs here: those commands. Does not belong here: which servers there are (`local_servers.py`).
+Belongs here: those commands. Does not belong here: which servers there are
+(`runtime/local_servers.py`).
 """
 
 import os
@@ -14,15 +15,15 @@ from tip_assets.cli.terminal import LOOKING, announce_new_platform, app, fail, r
 from tip_assets.settings import get_settings
 
 if TYPE_CHECKING:
-    from tip_assets.local_servers import Server
+    from tip_assets.runtime.local_servers import Server
 
 
 @app.command(rich_help_panel=LOOKING)
 def up() -> None:
     """Start the app, the Dagster UI with its daemon and the MLflow UI, and print the addresses."""
-    from tip_assets.local_servers import servers
-    from tip_assets.local_servers import up as start
-    from tip_assets.signals import end_when_asked
+    from tip_assets.runtime.local_servers import servers
+    from tip_assets.runtime.local_servers import up as start
+    from tip_assets.runtime.signals import end_when_asked
 
     end_when_asked()
     settings = get_settings()
@@ -35,7 +36,7 @@ def up() -> None:
 @app.command("app", rich_help_panel=LOOKING)
 def start_app() -> None:
     """Start the app alone: predictions, files, reports, history, the model."""
-    from tip_assets.local_servers import app_server
+    from tip_assets.runtime.local_servers import app_server
 
     settings = get_settings()
     server = app_server(settings)
@@ -50,7 +51,7 @@ def start_app() -> None:
 def exporter() -> None:
     """Serve the platform's numbers to Prometheus, read from the metric store at each scrape."""
     from tip_assets.exporter.server import start
-    from tip_assets.signals import end_when_asked
+    from tip_assets.runtime.signals import end_when_asked
 
     end_when_asked()
     settings = get_settings()
@@ -72,8 +73,8 @@ def databases() -> None:
     """Make the databases and users that the settings name, and bring every schema up to date."""
     from sqlalchemy.exc import SQLAlchemyError
 
-    from tip_assets.console import noise_to
-    from tip_assets.databases import prepare_databases
+    from tip_assets.cli.console import noise_to
+    from tip_assets.runtime.databases import prepare_databases
 
     settings = get_settings()
     announce_new_platform(settings)
@@ -89,7 +90,7 @@ def databases() -> None:
 @app.command(rich_help_panel=LOOKING)
 def instance() -> None:
     """Write Dagster's configuration into DAGSTER_HOME, as the settings want it."""
-    from tip_assets.instance import prepare_instance
+    from tip_assets.runtime.instance import prepare_instance
 
     settings = get_settings()
     announce_new_platform(settings)
@@ -98,7 +99,7 @@ def instance() -> None:
 
 
 def _fail_if_busy(server: "Server") -> None:
-    from tip_assets.local_servers import busy
+    from tip_assets.runtime.local_servers import busy
 
     if busy(server):
         fail(

@@ -17,7 +17,7 @@ import typer
 from tip_assets.settings import Settings, get_settings
 
 if TYPE_CHECKING:
-    from tip_assets.resources.model_registry import ModelRegistry
+    from tip_assets.tracking.registry import ModelRegistry
 
 # Of a platform, one of these is there first: a folder of that name alone may be anybody's.
 _MADE_FIRST = ("metrics.db", "mlflow.db", "dagster")
@@ -116,12 +116,12 @@ def registry_of() -> Iterator[tuple[Settings, "ModelRegistry"]]:
     """The settings and the registry, library noise kept off, expected trouble told in words."""
     from mlflow.exceptions import MlflowException
 
-    from tip_assets.champion import NothingToDo
-    from tip_assets.console import noise_to
+    from tip_assets.cli.console import noise_to
     from tip_assets.definitions import mlflow_tracking
-    from tip_assets.resources.champion_lock import ChampionLocked
-    from tip_assets.resources.model_registry import ModelRegistry
-    from tip_assets.table_files import UnreadableFile
+    from tip_assets.ingestion.table_files import UnreadableFile
+    from tip_assets.metric_store.champion_lock import ChampionLocked
+    from tip_assets.serving.champion import NothingToDo
+    from tip_assets.tracking.registry import ModelRegistry
 
     settings = get_settings()
     require_platform(settings, settings.tracking_uri)

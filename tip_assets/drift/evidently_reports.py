@@ -13,8 +13,8 @@ from typing import Any
 import pandas as pd
 
 from tip_assets import contract
+from tip_assets.drift.datasets import Sides
 from tip_assets.drift.rule import PREDICTION, Thresholds, score_test
-from tip_assets.drift.sides import Sides
 
 REPORTS = {
     "data_drift": "Data drift",

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from tip_assets import contract
+from tip_assets.drift.datasets import Sides
 from tip_assets.drift.error_profile import ErrorProfile, error_profile
 from tip_assets.drift.rule import (
     PREDICTION,
@@ -18,7 +19,6 @@ from tip_assets.drift.rule import (
     column_drifts,
     dataset_drift,
 )
-from tip_assets.drift.sides import Sides
 from tip_assets.drift.value_counts import ValueCounts, describe
 from tip_assets.modelling.evaluation import Quality, quality
 

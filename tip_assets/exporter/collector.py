@@ -24,10 +24,10 @@ from tip_assets.exporter.model import add_models
 from tip_assets.exporter.page import Metric, Page
 from tip_assets.exporter.platform import add_platform
 from tip_assets.exporter.reader import Reader
+from tip_assets.metric_store.prediction_log import PredictionLog
+from tip_assets.metric_store.schema import NewerSchema
+from tip_assets.metric_store.store import MetricStore
 from tip_assets.partitions import MONTH_FORMAT
-from tip_assets.resources.metric_schema import NewerSchema
-from tip_assets.resources.metric_store import MetricStore
-from tip_assets.resources.prediction_log import PredictionLog
 from tip_assets.settings import Settings
 
 UP = Metric(

@@ -8,10 +8,10 @@ from collections import Counter
 
 import sqlalchemy as sa
 
-from tip_assets.alarms import AlarmRule
 from tip_assets.exporter.page import Metric, Page
 from tip_assets.exporter.reader import Reader
-from tip_assets.resources import metric_tables as tables
+from tip_assets.metric_store import tables
+from tip_assets.reporting.alarms import AlarmRule
 from tip_assets.settings import Settings
 
 _OF_COLUMN = ("dataset", "column")

@@ -3,8 +3,8 @@
 Belongs here: those, so that no rule file repeats a number. Does not belong here: what is limited.
 """
 
-from tip_assets.alarms import AlarmRule
 from tip_assets.exporter.page import Metric, Page
+from tip_assets.reporting.alarms import AlarmRule
 from tip_assets.settings import Settings
 
 _DAY, _HOUR = 24 * 60 * 60, 60 * 60

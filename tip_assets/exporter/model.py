@@ -8,8 +8,8 @@ from collections.abc import Mapping
 
 from tip_assets.exporter.page import Metric, Page
 from tip_assets.exporter.reader import Reader
-from tip_assets.resources import metric_tables as tables
-from tip_assets.resources.prediction_log import Realised
+from tip_assets.metric_store import tables
+from tip_assets.metric_store.prediction_log import Realised
 
 _OF_MODEL = ("model", "dataset")
 _WHOSE = (

@@ -12,7 +12,7 @@ from typing import Any
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric as Family
 
-from tip_assets.resources.metric_store import in_utc
+from tip_assets.metric_store.store import in_utc
 
 
 @dataclass(frozen=True)

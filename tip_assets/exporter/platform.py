@@ -11,11 +11,11 @@ import sqlalchemy as sa
 
 from tip_assets.exporter.page import Metric, Page
 from tip_assets.exporter.reader import Reader
+from tip_assets.ingestion.landing_log import LANDING, unprocessed
+from tip_assets.metric_store import tables
+from tip_assets.metric_store.prediction_log import Realised
+from tip_assets.metric_store.store import Row
 from tip_assets.partitions import MONTH_FORMAT, month_after, months_apart
-from tip_assets.resources import metric_tables as tables
-from tip_assets.resources.landing_log import LANDING, unprocessed
-from tip_assets.resources.metric_store import Row
-from tip_assets.resources.prediction_log import Realised
 from tip_assets.settings import Settings
 
 _STAGES = "By stage: landed, ingested, measured, decided, told (tips told to the app)."

@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tip_assets.resources.metric_store import Row
+from tip_assets.metric_store.store import Row
 
 
 @dataclass(frozen=True)

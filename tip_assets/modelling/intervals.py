@@ -1,7 +1,7 @@
 """Intervals around predictions, from errors on rows that the model has never seen.
 
 Belongs here: what is kept of those errors, and split-conformal intervals made of them. Does not
-belong here: how often actual tips fell into them (`resources/prediction_log.py`).
+belong here: how often actual tips fell into them (`metric_store/prediction_log.py`).
 """
 
 import json

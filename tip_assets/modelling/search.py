@@ -1,7 +1,7 @@
 """Hyperparameter search: Hyperopt's TPE over cross-validated boosters.
 
 Belongs here: search spaces, the objective, the sequence of trials. Does not belong here: logging
-trials to MLflow (`resources/month_run.py`) or the final fit (`training.py`).
+trials to MLflow (`tracking/runs.py`) or the final fit (`training.py`).
 """
 
 import logging

@@ -1,0 +1,122 @@
+"""Reacting to new landing files.
+
+Belongs here: comparing what has landed with what was ingested. Does not belong here: reading files
+(`ingestion/landing.py`), the clock (`schedules.py`), or what follows a run (`run_sensors.py`).
+"""
+
+import json
+from collections.abc import Iterator
+
+import dagster as dg
+
+from tip_assets.automation.jobs import ingestion_job, monthly_retraining_job
+from tip_assets.automation.run_order import months_ahead, was_turned_away
+from tip_assets.ingestion.landing import LANDED, landed_months
+from tip_assets.ingestion.landing_log import LandingLog
+from tip_assets.metric_store.store import MetricStore
+from tip_assets.partitions import months
+from tip_assets.reporting.run_facts import ingested, last_ingestion, last_training
+from tip_assets.runtime.instance import close_dead_runs
+from tip_assets.settings import Settings, get_settings
+
+
+@dg.sensor(
+    jobs=[monthly_retraining_job, ingestion_job],
+    minimum_interval_seconds=get_settings().landing_check_seconds,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+)
+def landing_sensor(
+    context: dg.SensorEvaluationContext,
+    settings: dg.ResourceParam[Settings],
+    metric_store: MetricStore,
+) -> dg.SensorResult:
+    """Run each month whose landing files are not the ones it was last run on.
+
+    Files count when two ticks have seen them unchanged: a month is not run while it is being
+    written. A late file for a month that newer ones follow has that month's rows made anew and the
+    newest one retrained: no model of an old month is made twice. A month that was turned away
+    because earlier ones go first is run when they have. A folder that is no month of the platform
+    is told in the log and nothing else.
+    """
+    for run_id in close_dead_runs(context.instance):
+        context.log.warning("the process of run %s was killed: the run is closed", run_id)
+    landed = landed_months(settings.storage_root)
+    for folder in landed.keys() - set(months.get_partition_keys()):
+        context.log.warning("landing/%s is not one of the platform's months: ignored", folder)
+    landed = {month: what for month, what in landed.items() if months.has_partition_key(month)}
+    LandingLog(metric_store).looked(landed)
+    known = {month: what.digest for month, what in landed.items()}
+    cursor = json.loads(context.cursor or "{}")
+    seen, before = cursor.get("seen", {}), cursor.get("asked", {})
+    still = {month: digest for month, digest in known.items() if seen.get(month) == digest}
+    changed = {month: digest for month, digest in still.items() if before.get(month) != digest}
+    decided = metric_store.decided_months()
+    requests = [
+        *_requests(context.instance, known, changed, decided),
+        *_second_turns(context.instance, settings, metric_store, set(known) - set(changed)),
+    ]
+    asked = {month: digest for month, digest in before.items() if month in known} | changed
+    return dg.SensorResult(
+        run_requests=requests,
+        skip_reason=None if requests else _why_nothing(known, still, asked),
+        cursor=json.dumps({"seen": known, "asked": asked}),
+        asset_events=[_landed(month, digest) for month, digest in changed.items()],
+    )
+
+
+def _requests(
+    instance: dg.DagsterInstance,
+    known: dict[str, str],
+    changed: dict[str, str],
+    decided: set[str],
+) -> Iterator[dg.RunRequest]:
+    """The runs that bring every changed month up to date, oldest month first.
+
+    A run key names the files and what they follow, so that the same change is never run twice, and
+    files that are put back are run again.
+    """
+    newest = max(known, default="")
+    late = ""
+    for month, digest in sorted(changed.items()):
+        if ingested(instance, month) == digest:
+            continue
+        last = last_ingestion(instance, month)
+        change = f"{month} {digest}" + (f" after {last.storage_id}" if last else "")
+        late = "" if month == newest else change
+        if month in decided and month != newest:
+            yield dg.RunRequest(
+                run_key=f"ingest {late}", partition_key=month, job_name=ingestion_job.name
+            )
+        else:
+            yield _whole_month(month, change)
+    if late and newest in decided:
+        yield _whole_month(newest, f"{newest} {known[newest]} after {late}")
+
+
+def _why_nothing(known: dict[str, str], still: dict[str, str], asked: dict[str, str]) -> str:
+    moving = sorted(known.keys() - still.keys())
+    if moving:
+        return f"files are still landing for {', '.join(moving)}"
+    waiting = sorted(month for month in known if asked.get(month) != known[month])
+    return f"waiting for {', '.join(waiting)}" if waiting else "every month has been asked for"
+
+
+def _landed(month: str, digest: str) -> dg.AssetMaterialization:
+    """That files of a month have landed: what the freshness of the landing is judged by."""
+    return dg.AssetMaterialization("landing_tips", partition=month, metadata={LANDED: digest})
+
+
+def _second_turns(
+    instance: dg.DagsterInstance, settings: Settings, store: MetricStore, known: set[str]
+) -> Iterator[dg.RunRequest]:
+    """Runs of the months that came too early and whose turn it is now."""
+    for month in sorted(known):
+        run = last_training(instance, month)
+        if run is None or not was_turned_away(run):
+            continue
+        if not months_ahead(instance, settings, store, month):
+            yield _whole_month(month, f"{month} after {run.run_id}")
+
+
+def _whole_month(month: str, run_key: str) -> dg.RunRequest:
+    return dg.RunRequest(run_key=run_key, partition_key=month, job_name=monthly_retraining_job.name)

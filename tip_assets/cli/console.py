@@ -1,0 +1,119 @@
+"""What a person sees while a month runs.
+
+Belongs here: progress lines, and keeping library noise off the terminal. Does not belong here: the
+summary at the end (`summary.py`).
+"""
+
+import logging
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO, cast
+
+import dagster as dg
+
+EVENTS = "tip_assets.events"
+_LINE_EVERY_TRIALS = 10
+
+
+@dg.logger(
+    config_schema=None,
+    description="Hands Dagster's events to Python's logging, for progress on a terminal.",
+)
+def progress_logger(_context: dg.InitLoggerContext) -> logging.Logger:
+    """Dagster's logger for runs started from the command line."""
+    logger = logging.getLogger(EVENTS)
+    logger.setLevel(logging.DEBUG)  # Dagster logs its events as debug messages
+    return logger
+
+
+class Progress(logging.Handler):
+    """Prints a line per finished asset, and the trials of the search as they come."""
+
+    def __init__(self, stream: TextIO, assets: int) -> None:
+        super().__init__(logging.DEBUG)
+        self.stream, self.assets = stream, assets
+        self.done = 0
+        self.started: dict[str, float] = {}
+        self.live = stream.isatty()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        event = getattr(record, "dagster_event", None)
+        if event is not None:
+            self._on_event(event)
+        elif record.name.endswith(".search"):
+            self._on_trial(record)
+        elif record.name.endswith(".run_order"):
+            self._line(f"      {record.getMessage()}")
+
+    def _on_event(self, event: Any) -> None:
+        if event.event_type_value == "STEP_START":
+            self.started[event.step_key] = time.monotonic()
+            self._overwrite(f"  {event.step_key} ...")
+        elif event.event_type_value == "ASSET_MATERIALIZATION":
+            self.done += 1
+            name = event.asset_key.to_user_string()
+            summary = event.materialization.metadata.get("summary")
+            seconds = time.monotonic() - self.started.get(event.step_key, time.monotonic())
+            words = summary.value if summary else ""
+            self._line(f"[{self.done}/{self.assets}] {name:<17} {seconds:5.1f} s  {words}")
+        elif event.event_type_value == "ASSET_CHECK_EVALUATION":
+            check = event.event_specific_data
+            if not check.passed:
+                word = "HELD" if check.blocking else "WARNING"
+                self._line(f"      {word}: {check.check_name}: {check.description}")
+
+    def _on_trial(self, record: logging.LogRecord) -> None:
+        number, total = cast("tuple[int, int]", cast("tuple[object, ...]", record.args)[:2])
+        if self.live:
+            self._overwrite(f"  best_params: {record.getMessage()}")
+        elif number == total or number % _LINE_EVERY_TRIALS == 0:
+            self._line(f"      {record.getMessage()}")
+
+    def _overwrite(self, text: str) -> None:
+        if self.live:
+            self.stream.write(f"\r\033[K{text}")
+            self.stream.flush()
+
+    def _line(self, text: str) -> None:
+        self.stream.write(f"\r\033[K{text}\n" if self.live else f"{text}\n")
+        self.stream.flush()
+
+
+@contextmanager
+def progress(assets: int, stream: TextIO) -> Iterator[Progress]:
+    """Show progress on a stream while the block runs, through a handle of its own."""
+    stream.flush()
+    with os.fdopen(os.dup(stream.fileno()), "w") as terminal:
+        handler = Progress(terminal, assets)
+        logger = logging.getLogger("tip_assets")
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+        try:
+            yield handler
+        finally:
+            logger.removeHandler(handler)
+
+
+@contextmanager
+def noise_to(log: Path) -> Iterator[None]:
+    """Send what libraries and child processes print while the block runs to a log file."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    saved = os.dup(1), os.dup(2)
+    with log.open("ab") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os.dup2(saved[0], 1)
+            os.dup2(saved[1], 2)
+            os.close(saved[0])
+            os.close(saved[1])

@@ -1,0 +1,227 @@
+"""Running a month in this process, as the command line does.
+
+Belongs here: executing Dagster's jobs and telling how they ended. Does not belong here: printing.
+"""
+
+import atexit
+import gc
+import signal
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tip_assets.cli.console import noise_to, progress
+from tip_assets.metric_store.store import PERSON_TAG
+from tip_assets.runtime.instance import (
+    COMMAND_LINE_TAG,
+    PROCESS_TAG,
+    close_dead_runs,
+    prepare_instance,
+    process_mark,
+)
+from tip_assets.settings import Settings
+
+MONTH_ASSETS, RELEASE_ASSETS = 9, 3
+_INTERRUPTED_AGAIN_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run of a month ended.
+
+    `values` are the values of the assets that were made. `held` are blocking checks that failed,
+    by name, with their words; `failure` the words of a step that failed for another reason.
+    `champion` is the version that serves after the run; `interrupted` says that a person or the
+    limit of time ended it. `not_told` are notifications that could not be delivered and parameters
+    that could not be written, in words.
+    """
+
+    month: str
+    seconds: float
+    values: dict[str, Any]
+    summaries: dict[str, str]
+    held: dict[str, str]
+    failure: str | None
+    champion: int | None
+    interrupted: bool
+    not_told: list[str]
+    log: Path
+
+    @property
+    def is_held(self) -> bool:
+        """Whether a check, or the decision itself, held the promotion."""
+        decided = self.values.get("production_model", {})
+        return bool(self.held) or decided.get("action") == "held"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The outcome as plain data, without what the trials and reports hold in full."""
+        shown = ("registered_model", "drift_metrics", "production_model")
+        ending = "failed" if self.failure else "held" if self.is_held else "done"
+        return {
+            "month": self.month,
+            "ending": ending,
+            "seconds": round(self.seconds, 1),
+            "champion": self.champion,
+            "failure": self.failure,
+            "held": self.held,
+            "not_told": self.not_told,
+            "summaries": self.summaries,
+            **{name: self.values[name] for name in shown if name in self.values},
+        }
+
+
+def run_month(settings: Settings, month: str, quiet: bool = False) -> Outcome:
+    """Run every asset and check of a month; `quiet` shows progress on stderr."""
+    return _execute(settings, month, "monthly_retraining_job", {}, {}, quiet)
+
+
+def release(
+    settings: Settings, month: str, reason: str, person: str, quiet: bool = False
+) -> Outcome:
+    """Materialize the promotion of a held month with a reason."""
+    config = {"ops": {"production_model": {"config": {"reason": reason}}}}
+    return _execute(settings, month, "release_job", config, {PERSON_TAG: person}, quiet)
+
+
+def log_file(settings: Settings, month: str) -> Path:
+    """Where libraries' output of a month's runs goes."""
+    return settings.state_folder / "logs" / f"{month}.log"
+
+
+def _execute(
+    settings: Settings,
+    month: str,
+    job_name: str,
+    config: dict[str, Any],
+    tags: dict[str, str],
+    quiet: bool,
+) -> Outcome:
+    started = time.monotonic()
+    log = log_file(settings, month)
+    assets = MONTH_ASSETS if job_name == "monthly_retraining_job" else RELEASE_ASSETS
+    prepare_instance(settings)
+    _collect_less_garbage()
+    with progress(assets, sys.stderr if quiet else sys.stdout), noise_to(log):
+        import dagster as dg
+
+        from tip_assets.reporting.report_run import report_missed_runs
+        from tip_assets.reporting.run_facts import run_facts
+
+        with dg.DagsterInstance.get() as instance:
+            close_dead_runs(instance)
+            run_id = str(uuid.uuid4())
+            result = _play(settings, instance, run_id, month, job_name, config, tags)
+            not_told = report_missed_runs(instance, settings)
+            facts = run_facts(instance, run_id)
+            decided = facts.made.keys() & {"registered_model", "production_model"}
+            return Outcome(
+                month=month,
+                seconds=time.monotonic() - started,
+                values={name: result.asset_value(name) for name in facts.made} if result else {},
+                summaries=facts.summaries,
+                held=facts.held,
+                failure=facts.failure if result else facts.failure or "interrupted",
+                champion=_champion(settings) if decided else None,
+                interrupted=result is None or facts.interrupted or facts.timed_out,
+                not_told=not_told,
+                log=log,
+            )
+
+
+def _play(
+    settings: Settings,
+    instance: Any,
+    run_id: str,
+    month: str,
+    job_name: str,
+    config: dict[str, Any],
+    tags: dict[str, str],
+) -> Any:
+    """Execute a job of the month; gives its result, None when it was interrupted between steps."""
+    from tip_assets.definitions import defs
+    from tip_assets.reporting.run_facts import ENDED_BECAUSE_TAG
+
+    job, result = defs().resolve_job_def(job_name), None
+    with _at_most(settings.most_run_minutes) as limit, suppress(KeyboardInterrupt):
+        result = job.execute_in_process(
+            partition_key=month,
+            instance=instance,
+            run_config={"loggers": {"progress": {}}, **config},
+            tags={PROCESS_TAG: process_mark(), COMMAND_LINE_TAG: "true", **tags},
+            raise_on_error=False,
+            run_id=run_id,
+        )
+        _write_errors(result)
+    _close(instance, run_id, str(limit) if limit.exceeded else "interrupted")
+    if limit.exceeded:
+        instance.add_run_tags(run_id, {ENDED_BECAUSE_TAG: str(limit)})
+    return result
+
+
+def _close(instance: Any, run_id: str, words: str) -> None:
+    """Close a run that was interrupted where Dagster does not look: between two steps."""
+    run = instance.get_run_by_id(run_id)
+    if run is not None and not run.is_finished:
+        instance.report_run_failed(run, words)
+
+
+@dataclass
+class _Limit:
+    minutes: float
+    exceeded: bool = False
+
+    def __str__(self) -> str:
+        return f"the run took longer than {self.minutes:g} minutes (TIPS_MOST_RUN_MINUTES)"
+
+
+@contextmanager
+def _at_most(minutes: float) -> Iterator[_Limit]:
+    """Interrupt what runs longer: the daemon, which ends its own runs, does not know this process.
+
+    Like a person would, and again when that was not heard: no library may take it for an error of
+    its own.
+    """
+    limit = _Limit(minutes)
+
+    def interrupt(*_: object) -> None:
+        limit.exceeded = True
+        signal.raise_signal(signal.SIGINT)
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    timer = signal.setitimer(signal.ITIMER_REAL, minutes * 60, _INTERRUPTED_AGAIN_SECONDS)
+    try:
+        yield limit
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_REAL, *timer)
+
+
+def _collect_less_garbage() -> None:
+    """Importing the libraries makes millions of objects that stay.
+
+    Looking through them again and again costs 1 s of a month, and once more at exit another.
+    """
+    gc.set_threshold(200_000, 50, 50)
+    atexit.register(gc.freeze)
+
+
+def _champion(settings: Settings) -> int | None:
+    from tip_assets.definitions import mlflow_tracking
+    from tip_assets.tracking.registry import CHAMPION, ModelRegistry
+
+    champion = ModelRegistry(mlflow_tracking(settings).client).by_alias(CHAMPION)
+    return champion.number if champion else None
+
+
+def _write_errors(result: Any) -> None:
+    """Into the log of the month, in full: the summary tells the first in a line."""
+    for event in result.get_step_failure_events():
+        error = event.step_failure_data.error
+        if error is not None:
+            sys.stderr.write(error.to_string())

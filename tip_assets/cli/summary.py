@@ -1,0 +1,124 @@
+"""The end of a run in words: what was found, what was decided, what to do next.
+
+Belongs here: text for a person. Does not belong here: deciding or computing anything.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from tip_assets.drift.evidently_reports import REPORTS
+from tip_assets.drift.rule import p_words
+from tip_assets.modelling.promotion import RELEASABLE
+from tip_assets.runtime.storage import quarantine_file, report_folder
+from tip_assets.settings import Settings
+
+if TYPE_CHECKING:
+    from tip_assets.cli.run_month import Outcome
+
+
+def summary(outcome: "Outcome", settings: Settings) -> str:
+    """The whole summary of a month's run."""
+    lines = [
+        "",
+        f"{outcome.month}: {_ending(outcome)} ({outcome.seconds:.0f} s)",
+        "",
+        *_facts(outcome, settings),
+        "",
+        *_next(outcome, settings),
+    ]
+    return "\n".join(lines)
+
+
+def _ending(outcome: "Outcome") -> str:
+    if outcome.failure:
+        return "FAILED"
+    return "HELD, no champion was changed" if outcome.is_held else "done"
+
+
+def _facts(outcome: "Outcome", settings: Settings) -> Iterator[str]:
+    if outcome.failure:
+        yield f"  error        {outcome.failure}"
+        yield f"  full log     {outcome.log}"
+    for trouble in outcome.not_told:
+        yield f"  not told     {trouble}"
+    if "raw_tips" in outcome.summaries:
+        yield f"  rows         {outcome.summaries['raw_tips']}"
+        refused = outcome.summaries["raw_tips"]
+        if " 0 quarantined" not in refused or "unreadable" in refused:
+            yield f"  quarantine   {quarantine_file(settings.storage_root, outcome.month)}"
+    registered = outcome.values.get("registered_model")
+    if registered:
+        yield from model_lines(registered)
+    for check, words in outcome.held.items():
+        yield f"  held by      {check}: {words}"
+    decided = outcome.values.get("production_model")
+    if decided:
+        yield f"  verdict      {decided['action']}: {decided['reason']}"
+    if registered or decided:
+        serving = f"version {outcome.champion}" if outcome.champion else "none yet"
+        yield f"  champion     {serving}"
+    if "drift_metrics" in outcome.values:
+        yield from drift_lines(outcome.values["drift_metrics"])
+    if "drift_report" in outcome.values:
+        folder = report_folder(settings.storage_root, outcome.month)
+        yield f"  reports      {folder}/"
+        yield f"               {', '.join(f'{name}.html' for name in REPORTS)}"
+
+
+def model_lines(registered: dict[str, Any]) -> Iterator[str]:
+    yield f"  model        version {registered['version']}"
+    yield f"  search       best cross-validated RMSE {registered['cross_validated_rmse']:.3f} USD"
+    test = registered["test"]
+    yield f"  test RMSE    {test['rmse']:.3f} USD on {test['rows']} held-out rows; beside it:"
+    for rule, rmse in registered["baselines"].items():
+        verdict = registered["against"][rule]["verdict"]
+        yield f"                 {rule.replace('_', ' '):<14} {rmse:.3f}  (model: {verdict})"
+    if registered.get("feedback"):
+        yield f"  feedback     {registered['feedback']}"
+    comparison = registered["comparison"]
+    if comparison:
+        yield (
+            f"  comparison   against version {registered['incumbent']['version']}: "
+            f"{comparison['verdict']}; RMSE {comparison['rmse']:.3f} against "
+            f"{comparison['rival_rmse']:.3f} USD, difference {comparison['low']:+.3f} to "
+            f"{comparison['high']:+.3f}"
+        )
+
+
+def drift_lines(drift: dict[str, Any]) -> Iterator[str]:
+    dataset = drift["dataset"]
+    verdict = "DRIFTED" if dataset["drifted"] else "not drifted"
+    yield (
+        f"  drift        dataset {verdict}: {dataset['drifted_columns']} of "
+        f"{dataset['columns']} columns"
+    )
+    yield f"               {drift['note']}"
+    yield "                 column      test       score   p corrected  effect size  drifted"
+    for column in drift["columns"]:
+        score, corrected = p_words(column["score"]), p_words(column["p_value_corrected"])
+        yield (
+            f"                 {column['column']:<11} {column['test']:<9} "
+            f"{score:>7}  {corrected:>11}  {column['effect_size']:11.3f}"
+            f"  {'YES' if column['drifted'] else 'no'}"
+        )
+
+
+def _next(outcome: "Outcome", settings: Settings) -> Iterator[str]:
+    """What to type next, aligned with what it does."""
+    month, tips = f"--month {outcome.month}", ".venv/bin/tips"
+    has_servers = bool(settings.dagster_storage)
+    steps = [] if has_servers else [("make up", "look at it in Dagster, MLflow and the app")]
+    if outcome.is_held and outcome.held.keys() <= set(RELEASABLE):
+        steps.append((f"{tips} release {month} --reason '...'", "let the model through"))
+    elif outcome.held or outcome.failure:
+        steps.append((f"{tips} checks {month}", "what every check found"))
+        steps.append((f"{tips} quarantine {month}", "what was refused, and why"))
+        steps.append((f"{tips} run {month}", "when the cause is mended"))
+    else:
+        if not has_servers:
+            steps.append(("make demo", "play three more months"))
+        steps.append((f"{tips} predict FILE.csv", "predict tips by the champion"))
+        steps.append((f"{tips} history", "who served when, and why"))
+    width = max(len(command) for command, _ in steps)
+    for place, (command, meaning) in enumerate(steps):
+        yield f"  {'next' if not place else '':<11}  {command:<{width}}   {meaning}"

@@ -1,0 +1,1 @@
+"""What has landed: reading files, keeping or refusing their rows, feedback, simulated months."""

@@ -1,0 +1,1 @@
+"""The platform's own database: tables, migrations, reads and writes."""

@@ -1,0 +1,26 @@
+"""How Alembic reaches the metric store: over the connection that it is handed.
+
+Used by `schema.py`. A new revision is drafted against a scratch database of the newest one:
+`alembic -x url=sqlite:///scratch.db revision --autogenerate -m "What changes" --rev-id 0007`, with
+`script_location` in an `alembic.ini` of one's own. There is no way back but a backup: revisions
+have no `downgrade`, and older code refuses a newer store.
+"""
+
+import sqlalchemy as sa
+from alembic import context
+
+from tip_assets.metric_store.tables import metadata
+
+
+def _migrate(connection: sa.Connection) -> None:
+    context.configure(connection=connection, target_metadata=metadata, render_as_batch=True)
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+handed = context.config.attributes.get("connection")
+if handed is not None:
+    _migrate(handed)
+else:
+    with sa.create_engine(context.get_x_argument(as_dictionary=True)["url"]).begin() as opened:
+        _migrate(opened)

@@ -1,0 +1,223 @@
+"""The log of predictions in the metric store, and the tips that people then told.
+
+Belongs here: writing and asking it, month by month and by id. Does not belong here: checking what
+people tell or carrying it to the landing (`tip_assets/ingestion/feedback.py`).
+"""
+
+import math
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from tip_assets.metric_store.store import MetricStore, Row, in_utc
+from tip_assets.metric_store.tables import prediction_log as log
+
+_ASKED_AT_ONCE = 5_000  # ids in a query; databases bound their number
+_CONFIDENCE = 0.95
+OF_FILE = "-"  # in an id of a file's prediction, before the row's number
+# What a row of the log that is not landed yet may still change.
+_OPEN = log.c.landing_file.is_(None)
+
+
+@dataclass(frozen=True)
+class Realised:
+    """How a month's predictions turned out, over those whose tip was told; errors in dollars.
+
+    Errors are prediction minus tip. `covered` is the share of tips within their intervals, `low`
+    and `high` the 95 % interval of that share (Wilson), and `coverage` the share that was said; all
+    four are None when no prediction had an interval.
+    """
+
+    month: str
+    predictions: int
+    tips: int
+    mean_error: float
+    mean_absolute_error: float
+    rmse: float
+    intervals: int
+    covered: float | None
+    low: float | None
+    high: float | None
+    coverage: float | None
+
+
+def new_id() -> str:
+    """An id for a prediction, or the first part of the ids of a file's predictions."""
+    return secrets.token_hex(8)
+
+
+@dataclass(frozen=True)
+class PredictionLog:
+    """The table `prediction_log`; all times are in UTC."""
+
+    store: MetricStore
+
+    def record(self, rows: Sequence[Row]) -> None:
+        """Write predictions; one that is there already stays as it is."""
+        if rows:
+            statement = self.store.insert(log).on_conflict_do_nothing(index_elements=[log.c.id])
+            with self.store.engine.begin() as connection:
+                connection.execute(statement, [dict(row) for row in rows])
+
+    def find(self, ids: Sequence[str]) -> dict[str, Row]:
+        """The predictions of these ids that are in the log."""
+        found: dict[str, Row] = {}
+        for start in range(0, len(ids), _ASKED_AT_ONCE):
+            query = sa.select(log).where(log.c.id.in_(ids[start : start + _ASKED_AT_ONCE]))
+            found |= {row["id"]: _in_utc(row) for row in self.store.select(query)}
+        return found
+
+    def newest(self, count: int, without_tip: bool = False) -> list[Row]:
+        """The last predictions that are of no file, newest first; or those of unknown tip."""
+        query = sa.select(log).order_by(log.c.at.desc(), log.c.id).limit(count)
+        query = query.where(sa.not_(log.c.id.contains(OF_FILE)))
+        if without_tip:
+            query = query.where(log.c.actual_at.is_(None))
+        return [_in_utc(row) for row in self.store.select(query)]
+
+    def tell_tips(self, tips: Mapping[str, float], at: datetime) -> None:
+        """Write the tips that were given, by id; one that is on its way to the landing stays."""
+        if tips:
+            statement = (
+                sa.update(log)
+                .where(log.c.id == sa.bindparam("of_id"), _OPEN)
+                .values(actual=sa.bindparam("tip_usd"), actual_at=at)
+            )
+            rows = [{"of_id": key, "tip_usd": tip} for key, tip in tips.items()]
+            with self.store.engine.begin() as connection:
+                connection.execute(statement, rows)
+
+    def waiting(self) -> dict[str, tuple[int, datetime, datetime]]:
+        """By month, how many tips wait to be named for the landing; times of the first and last."""
+        query = (
+            sa.select(
+                log.c.month,
+                sa.func.count().label("rows"),
+                sa.func.min(log.c.actual_at).label("first"),
+                sa.func.max(log.c.actual_at).label("last"),
+            )
+            .where(log.c.actual_at.is_not(None), _OPEN)
+            .group_by(log.c.month)
+            .order_by(log.c.month)
+        )
+        rows = self.store.select(query)
+        return {
+            row["month"]: (row["rows"], in_utc(row["first"]), in_utc(row["last"])) for row in rows
+        }
+
+    def waiting_rows(self) -> list[Row]:
+        """The predictions whose tips wait to be named for the landing, by month and id."""
+        query = (
+            sa.select(log)
+            .where(log.c.actual_at.is_not(None), _OPEN)
+            .order_by(log.c.month, log.c.id)
+        )
+        return [_in_utc(row) for row in self.store.select(query)]
+
+    def name_for_landing(self, month: str, file: str) -> None:
+        """Give the month's waiting tips a landing file: from now on they belong to it for ever."""
+        statement = (
+            sa.update(log)
+            .where(log.c.month == month, log.c.actual_at.is_not(None), _OPEN)
+            .values(landing_file=file)
+        )
+        with self.store.engine.begin() as connection:
+            connection.execute(statement)
+
+    def unwritten_files(self) -> list[tuple[str, str]]:
+        """Month and name of the landing files that are named and not known to be written."""
+        query = (
+            sa.select(log.c.month, log.c.landing_file)
+            .where(log.c.landing_file.is_not(None), log.c.landed_at.is_(None))
+            .distinct()
+            .order_by(log.c.landing_file)
+        )
+        return [(row["month"], row["landing_file"]) for row in self.store.select(query)]
+
+    def rows_of(self, file: str) -> list[Row]:
+        """The predictions whose tips go to a landing file, in one order for ever."""
+        query = sa.select(log).where(log.c.landing_file == file).order_by(log.c.id)
+        return [_in_utc(row) for row in self.store.select(query)]
+
+    def mark_landed(self, file: str, at: datetime) -> None:
+        """Note that a landing file is written."""
+        statement = sa.update(log).where(log.c.landing_file == file).values(landed_at=at)
+        with self.store.engine.begin() as connection:
+            connection.execute(statement)
+
+    def forget(self, before: datetime) -> int:
+        """Delete predictions that are older; those on their way to the landing stay till then."""
+        on_their_way = sa.and_(log.c.actual_at.is_not(None), log.c.landed_at.is_(None))
+        statement = sa.delete(log).where(log.c.at < before, sa.not_(on_their_way))
+        with self.store.engine.begin() as connection:
+            return int(connection.execute(statement).rowcount)
+
+    def realised(self) -> list[Realised]:
+        """How predictions turned out, for each month with a tip that was told, oldest first."""
+        return self._realised()
+
+    def newest_realised(self, before: str = "9999-12") -> Realised | None:
+        """How those predictions turned out whose tip was told, of the newest such month.
+
+        `before` is the first month that is not asked for. Predictions without a tip are not
+        counted: there may be millions, and this is asked every few seconds.
+        """
+        told = sa.and_(log.c.actual_at.is_not(None), log.c.month < before)
+        newest = sa.select(sa.func.max(log.c.month)).where(told).scalar_subquery()
+        return next(iter(self._realised(told, log.c.month == newest)), None)
+
+    def _realised(self, *of: sa.ColumnElement[bool]) -> list[Realised]:
+        error = log.c.predicted - log.c.actual
+        held = log.c.actual.between(log.c.low, log.c.high)
+        query = (
+            sa.select(
+                log.c.month,
+                sa.func.count().label("predictions"),
+                sa.func.count(log.c.actual).label("tips"),
+                sa.func.avg(error).label("mean_error"),
+                sa.func.avg(sa.func.abs(error)).label("mean_absolute_error"),
+                sa.func.avg(error * error).label("mean_square"),
+                sa.func.count(sa.case((held, 1), (sa.not_(held), 0))).label("intervals"),
+                sa.func.sum(sa.case((held, 1), else_=0)).label("held"),
+                sa.func.avg(sa.case((log.c.actual.is_not(None), log.c.coverage))).label("coverage"),
+            )
+            .where(*of)
+            .group_by(log.c.month)
+            .having(sa.func.count(log.c.actual) > 0)
+            .order_by(log.c.month)
+        )
+        return [_realised(row) for row in self.store.select(query)]
+
+
+def _realised(row: Row) -> Realised:
+    intervals, held = int(row["intervals"]), int(row["held"])
+    low, high = wilson(held, intervals) if intervals else (None, None)
+    return Realised(
+        month=row["month"],
+        predictions=int(row["predictions"]),
+        tips=int(row["tips"]),
+        mean_error=float(row["mean_error"]),
+        mean_absolute_error=float(row["mean_absolute_error"]),
+        rmse=math.sqrt(row["mean_square"]),
+        intervals=intervals,
+        covered=held / intervals if intervals else None,
+        low=low,
+        high=high,
+        coverage=float(row["coverage"]) if intervals else None,
+    )
+
+
+def wilson(held: int, rows: int) -> tuple[float, float]:
+    """The 95 % interval of a share (Wilson, 1927), of which `held` of `rows` were seen."""
+    from scipy import stats
+
+    interval = stats.binomtest(held, rows).proportion_ci(_CONFIDENCE, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def _in_utc(row: Row) -> Row:
+    times: Iterable[str] = ("at", "actual_at", "landed_at")
+    return {**row, **{name: in_utc(row[name]) for name in times if row[name] is not None}}

@@ -1,0 +1,1 @@
+"""What people are told: the facts of a run, its messages, and the outbox that delivers them."""

@@ -1,0 +1,143 @@
+"""What people are told about a month, in words.
+
+Belongs here: turning facts into messages, each with the cause that makes it one. Does not belong
+here: finding the facts (`report_run.py`) or delivering (`outbox.py`).
+"""
+
+import hashlib
+from typing import Any
+
+from tip_assets.cli.summary import drift_lines, model_lines
+from tip_assets.modelling.promotion import RELEASABLE
+from tip_assets.reporting.outbox import Message
+from tip_assets.reporting.run_facts import CheckFound
+
+# The assets whose blocking checks stop a promotion; the others stop the month before training.
+HOLDING_ASSETS = ("registered_model", "drift_metrics")
+
+
+def training_message(
+    registered: dict[str, Any],
+    decided: dict[str, Any] | None,
+    held: dict[str, str],
+    links: dict[str, str],
+) -> Message:
+    """The month's model: its errors, the verdict, who serves. `links` are where to look further."""
+    month, version = registered["month"], registered["version"]
+    if decided:
+        action, verdict = decided["action"], f"{decided['action']}: {decided['reason']}"
+        champion = f"version {decided['champion_after'] or 'none'}"
+    else:
+        incumbent = registered["incumbent"]
+        action = "held"
+        verdict = "held: " + "; ".join(f"{check}: {words}" for check, words in held.items())
+        champion = f"version {incumbent['version']}" if incumbent else "none yet"
+    lines = [
+        f"Month {month}",
+        f"  verdict      {verdict}",
+        f"  champion     {champion}",
+        *model_lines(registered),
+        *(f"  {name:<12} {where}" for name, where in links.items()),
+    ]
+    return Message(
+        cause=f"training {month} version {version} {action}",
+        kind="training",
+        month=month,
+        subject=f"Waiter tip prediction training results {month}: {action}",
+        text="\n".join(lines),
+    )
+
+
+def drift_message(drift: dict[str, Any]) -> Message:
+    """The month's drift: found or not, and the score of every column."""
+    month = drift["month"]
+    columns = [column for column in drift["columns"] if column["role"] != "prediction"]
+    found = sum(column["drifted"] for column in columns)
+    results = [(c["column"], round(c["score"], 3), c["drifted"]) for c in columns]
+    if found:
+        verdict = f"{found} data drift{'s are' if found > 1 else ' is'} detected."
+    else:
+        verdict = "No data drift has been detected."
+    return Message(
+        cause=f"drift {month} {_digest(results)}",
+        kind="drift",
+        month=month,
+        subject=f"Waiter tip prediction data drift {month}: {found} of {len(columns)} columns",
+        text="\n".join([f"{verdict} Results are: {results}", "", *drift_lines(drift)]),
+    )
+
+
+def check_message(month: str, found: CheckFound) -> Message:
+    """A blocking check that failed: what it found, what it stopped, what to do."""
+    holds = found.asset in HOLDING_ASSETS
+    what, do = what_it_stops(month, found), what_to_do(month, found)
+    return Message(
+        cause=f"check {found.check} {month} {_digest(found.words)}",
+        kind="held" if holds else "stopped",
+        month=month,
+        subject=f"Waiter tip prediction {month}: {'held' if holds else 'stopped'} by {found.check}",
+        text=f"{found.check}: {found.words}\n{what}\n{do}",
+    )
+
+
+def what_it_stops(month: str, found: CheckFound) -> str:
+    """What a blocking check that failed has stopped, in a sentence."""
+    if found.asset in HOLDING_ASSETS:
+        return f"The promotion of {month} is held; the champion keeps serving."
+    return f"{month} has stopped at {found.asset}; nothing was trained or promoted."
+
+
+def what_to_do(month: str, found: CheckFound) -> str:
+    """What a person does about a blocking check that failed; commands stand between backticks."""
+    if found.asset not in HOLDING_ASSETS:
+        return (
+            f"See what was refused with `tips quarantine --month {month}`; drop a corrected file "
+            "into its landing folder, and the month runs again."
+        )
+    if found.check in RELEASABLE:
+        return (
+            f"Look at the reports of {month}. Let the model through with "
+            f"`tips release --month {month} --reason '...'`, or leave it."
+        )
+    return "Nobody can release a broken model: docs/checks.md says what to look at."
+
+
+def column_message(month: str, column: str, since: str, rule: str) -> Message:
+    """A column whose drift goes on."""
+    return Message(
+        cause=f"column drift {column} since {since}",
+        kind="column drift",
+        month=month,
+        subject=f"Waiter tip prediction {month}: {column} keeps drifting",
+        text=f"{column} has drifted in at least {rule} months, {month} included.\n"
+        "A change that stays is a change of the world or of how it is recorded: compare the data "
+        f"drift report of {month} with the one before it, and ask who records {column}.",
+    )
+
+
+def failure_message(month: str, words: str, after: str | None) -> Message:
+    """A run that failed; `after` is the month's last success, so that a relapse is told again."""
+    return Message(
+        cause=f"failure {month} {_digest(words)} after {after or 'the start'}",
+        kind="failure",
+        month=month,
+        subject=f"Waiter tip prediction {month}: the run failed",
+        text=f"{words}\nWhat was done stays. Run the month again when the cause is mended: "
+        f"`tips run --month {month}`.",
+    )
+
+
+def silence_message(newest: str, days: float) -> Message:
+    """Nothing has landed for long; `newest` is when the last file came."""
+    return Message(
+        cause=f"silence since {newest}",
+        kind="silence",
+        month=None,
+        subject="Waiter tip prediction: no new data",
+        text=f"The newest landing file is of {newest}, more than {days:g} days ago "
+        "(TIPS_LANDING_SILENT_DAYS). Ask the producers; the champion keeps serving meanwhile.",
+    )
+
+
+def _digest(facts: Any) -> str:
+    return hashlib.sha256(repr(facts).encode()).hexdigest()[:12]

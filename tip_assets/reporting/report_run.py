@@ -1,0 +1,194 @@
+"""After a run: its outcome into the metric store, and what people should know to them.
+
+Belongs here: gathering facts of a run that has ended. Does not belong here: words (`messages.py`),
+deliveries (`outbox.py`), or who calls this (`cli/run_month.py`, `automation/run_sensors.py`).
+
+Everything is keyed by what it is about, so that two callers, or one that was killed and comes back,
+report once.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+from dagster._core.storage.dagster_run import FINISHED_STATUSES  # not exported
+
+from tip_assets.automation.run_order import TURNED_AWAY_TAG, was_turned_away
+from tip_assets.checks.holds import words
+from tip_assets.ingestion.landing import LANDED
+from tip_assets.metric_store.store import MetricStore
+from tip_assets.modelling.promotion import RELEASABLE
+from tip_assets.partitions import months
+from tip_assets.reporting.alarms import AlarmRule, alarming, beginning
+from tip_assets.reporting.messages import (
+    check_message,
+    column_message,
+    drift_message,
+    failure_message,
+    training_message,
+)
+from tip_assets.reporting.outbox import Message, notifications
+from tip_assets.reporting.run_facts import (
+    PARTITION_TAG,
+    TRAINING_JOB,
+    RunFacts,
+    ingested,
+    run_facts,
+)
+from tip_assets.runtime.instance import is_ours
+from tip_assets.runtime.io_managers import JsonFiles
+from tip_assets.runtime.published_parameters import publish_parameters
+from tip_assets.settings import Settings
+
+LOOKED_BACK = timedelta(days=7)
+
+
+def report_run(instance: dg.DagsterInstance, run_id: str, settings: Settings) -> list[str]:
+    """Record a month's run that has ended, send its messages and publish who serves.
+
+    Gives the deliveries that failed, in words. Leaves alone a run of no month, and one that is not
+    of our jobs.
+    """
+    record = instance.get_run_record_by_id(run_id)
+    month = _month(record.dagster_run) if record else None
+    if record is None or month is None:
+        return []
+    facts, run = run_facts(instance, run_id), record.dagster_run
+    store = MetricStore(url=settings.metric_store_url)
+    before = store.last_success(month)
+    store.record_checks(month, [vars(check) for check in facts.checks])
+    store.record_checks(month, _released_checks(month, facts, store, settings))
+    outcome = {
+        "run_id": run_id,
+        "month": month,
+        "job": run.job_name,
+        "status": run.status.value,
+        "ended_at": datetime.fromtimestamp(record.end_time or 0, UTC),
+        "failure": facts.failure,
+        "landing_digest": _landing_digest(instance, record, month, facts),
+    }
+    messages: list[Message] = []
+    # Of months that came too early nobody is told: the landing sensor runs them again.
+    if not was_turned_away(run) or "has failed" in run.tags[TURNED_AWAY_TAG]:
+        messages = _messages(month, facts, store, settings)
+        if facts.failure and not facts.interrupted:
+            messages = [*messages, failure_message(month, facts.failure, before)]
+    not_told = notifications(settings).send(*messages)
+    if "production_model" in facts.made:
+        not_told = [*not_told, *publish_parameters(settings)]
+    # Last: a run that has no outcome yet is reported again.
+    store.record_run(outcome, facts.made)
+    return not_told
+
+
+def report_missed_runs(instance: dg.DagsterInstance, settings: Settings) -> list[str]:
+    """Report our runs of the last days that have ended and were not reported yet.
+
+    Their process was killed, or the metric store was away. Gives the deliveries that failed, in
+    words.
+    """
+    since = datetime.now(UTC) - LOOKED_BACK
+    finished = dg.RunsFilter(statuses=FINISHED_STATUSES, updated_after=since)
+    reported = MetricStore(url=settings.metric_store_url).reported_runs()
+    missed = [
+        run.run_id
+        for run in instance.get_runs(finished)
+        if run.run_id not in reported and _month(run)
+    ]
+    return [
+        words for run_id in reversed(missed) for words in report_run(instance, run_id, settings)
+    ]
+
+
+def _month(run: dg.DagsterRun) -> str | None:
+    """The month that a run of ours was for; None for any other run."""
+    key = run.tags.get(PARTITION_TAG)
+    return key if key and is_ours(run) and months.has_partition_key(key) else None
+
+
+def _landing_digest(
+    instance: dg.DagsterInstance, record: dg.RunRecord, month: str, facts: RunFacts
+) -> str:
+    """The landing files that a run was of; empty when it was of none.
+
+    One that takes up where another has failed is of those that were ingested before it.
+    """
+    digest = facts.metadata.get("raw_tips", {}).get(LANDED)
+    if digest is None and record.dagster_run.job_name == TRAINING_JOB:
+        digest = ingested(instance, month, before=record.end_time)
+    return digest or ""
+
+
+def _released_checks(
+    month: str, facts: RunFacts, store: MetricStore, settings: Settings
+) -> list[dict[str, Any]]:
+    """What checks say from now on that a person has overruled: a release runs without them."""
+    if "production_model" not in facts.made:
+        return []
+    decided = _value(settings, "production_model", month)
+    if decided["action"] != "released":
+        return []
+    return [
+        {name: check[name] for name in ("check", "asset", "blocking")}
+        | {"passed": True, "words": words(check["words"], decided["reason"])}
+        for check in store.checks(month)
+        if check["check"] in RELEASABLE and not check["passed"]
+    ]
+
+
+def _messages(month: str, facts: RunFacts, store: MetricStore, settings: Settings) -> list[Message]:
+    return [
+        *_model_messages(month, facts, settings),
+        *_blocking_alarms(month, facts, store, settings),
+        *_column_alarms(month, facts, store, settings),
+    ]
+
+
+def _model_messages(month: str, facts: RunFacts, settings: Settings) -> Iterator[Message]:
+    if "production_model" in facts.made or (facts.held and "registered_model" in facts.made):
+        decided = "production_model" in facts.made
+        yield training_message(
+            _value(settings, "registered_model", month),
+            _value(settings, "production_model", month) if decided else None,
+            facts.held,
+            _links(facts),
+        )
+    if "drift_metrics" in facts.made:
+        yield drift_message(_value(settings, "drift_metrics", month))
+
+
+def _links(facts: RunFacts) -> dict[str, str]:
+    links = {
+        "MLflow run": facts.metadata.get("trained_booster", {}).get("mlflow_run"),
+        "version": facts.metadata.get("registered_model", {}).get("mlflow_version"),
+        "top run": facts.metadata.get("production_model", {}).get("top_run"),
+    }
+    return {name: where for name, where in links.items() if where}
+
+
+def _blocking_alarms(
+    month: str, facts: RunFacts, store: MetricStore, settings: Settings
+) -> Iterator[Message]:
+    rule = AlarmRule.of(settings.blocking_alarm)
+    alarms = alarming(store.blocked_by_month(), rule, month) if facts.held else set()
+    for found in facts.checks:
+        if found.check in facts.held and found.check in alarms:
+            yield check_message(month, found)
+
+
+def _column_alarms(
+    month: str, facts: RunFacts, store: MetricStore, settings: Settings
+) -> Iterator[Message]:
+    if "drift_metrics" not in facts.made:
+        return
+    rule, drifted = AlarmRule.of(settings.column_alarm), store.drifted_by_month()
+    for column in sorted(alarming(drifted, rule, month)):
+        since = beginning(drifted, rule, month, column)
+        yield column_message(month, column, since, settings.column_alarm)
+
+
+def _value(settings: Settings, asset: str, month: str) -> dict[str, Any]:
+    path = settings.storage_root / "assets" / asset / f"{month}.json"
+    value: dict[str, Any] = JsonFiles(settings.storage_root).from_bytes(path.read_bytes())
+    return value

@@ -1,0 +1,177 @@
+"""What a run left in Dagster's event log, as plain data.
+
+Belongs here: reading events. Does not belong here: running (`cli/run_month.py`) or telling people
+(`report_run.py`).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+from dagster._core.events import RunFailureReason  # not exported, and the only way to tell
+
+from tip_assets.ingestion.landing import LANDED
+from tip_assets.runtime.instance import is_ours
+from tip_assets.runtime.services import trouble_in_words
+
+PARTITION_TAG = "dagster/partition"
+INTERRUPTED = "interrupted; what was done stays, run it again"
+TRAINING_JOB, DECISION = "monthly_retraining_job", dg.AssetKey("production_model")
+INGESTION = dg.AssetKey("raw_tips")
+# On a run that took too long: its events do not say why it was ended.
+ENDED_BECAUSE_TAG = "tips/ended_because"
+EVENTS = {
+    dg.DagsterEventType.ASSET_MATERIALIZATION,
+    dg.DagsterEventType.ASSET_CHECK_EVALUATION,
+    dg.DagsterEventType.STEP_FAILURE,
+    dg.DagsterEventType.RUN_FAILURE,
+    dg.DagsterEventType.RUN_CANCELED,
+}
+
+
+@dataclass(frozen=True)
+class CheckFound:
+    """What a check found in a run."""
+
+    check: str
+    asset: str
+    blocking: bool
+    passed: bool
+    words: str
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """Assets made, with the time and their metadata as text; checks; and what went wrong.
+
+    `failure` is the first failure that is not a check's, in words; None if there is none.
+    """
+
+    made: dict[str, datetime] = field(default_factory=dict)
+    metadata: dict[str, dict[str, str]] = field(default_factory=dict)
+    checks: list[CheckFound] = field(default_factory=list)
+    failure: str | None = None
+    timed_out: bool = False
+
+    @property
+    def summaries(self) -> dict[str, str]:
+        """The summary line of each asset that was made."""
+        return {asset: facts.get("summary", "") for asset, facts in self.metadata.items()}
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a person ended the run."""
+        return self.failure is not None and self.failure.endswith(INTERRUPTED)
+
+    @property
+    def held(self) -> dict[str, str]:
+        """Blocking checks that failed, with their words."""
+        return {c.check: c.words for c in self.checks if c.blocking and not c.passed}
+
+
+def run_facts(instance: dg.DagsterInstance, run_id: str) -> RunFacts:
+    """The facts of a run that has ended."""
+    facts = _facts(instance.all_logs(run_id, of_type=EVENTS))
+    run = instance.get_run_by_id(run_id)
+    ended_because = run.tags.get(ENDED_BECAUSE_TAG) if run else None
+    return replace(facts, failure=ended_because, timed_out=True) if ended_because else facts
+
+
+def last_training(instance: dg.DagsterInstance, month: str) -> dg.DagsterRun | None:
+    """The month's newest run that was to decide on a model, whatever became of it.
+
+    Runs of single assets, or of the ingestion alone, say nothing of where the month stands.
+    """
+    of_month = dg.RunsFilter(tags={PARTITION_TAG: month})
+    for run in filter(is_ours, instance.get_runs(filters=of_month)):
+        chosen = run.asset_selection
+        if run.job_name == TRAINING_JOB or (chosen and DECISION in chosen):
+            return run
+    return None
+
+
+def last_ingestion(
+    instance: dg.DagsterInstance, month: str, before: float | None = None
+) -> dg.EventLogRecord | None:
+    """The event by which a month's landing files were last ingested; None if never.
+
+    `before` asks for what was so at an earlier time, in seconds since 1970.
+    """
+    key = dg.AssetRecordsFilter(
+        asset_key=INGESTION, asset_partitions=[month], before_timestamp=before
+    )
+    records = instance.fetch_materializations(key, limit=1).records
+    return records[0] if records and records[0].asset_materialization else None
+
+
+def ingested(instance: dg.DagsterInstance, month: str, before: float | None = None) -> str | None:
+    """The digest of the landing files that a month was last ingested from; None if never."""
+    record = last_ingestion(instance, month, before)
+    if record is None or record.asset_materialization is None:
+        return None
+    landed = record.asset_materialization.metadata.get(LANDED)
+    return str(landed.value) if landed else ""
+
+
+def _facts(entries: Iterable[dg.EventLogEntry]) -> RunFacts:
+    made, metadata, checks = {}, {}, []
+    of_steps, of_run = [], []
+    for entry in entries:
+        event = entry.get_dagster_event()
+        if event.is_step_materialization:
+            asset = event.step_materialization_data.materialization
+            name = asset.asset_key.to_user_string()
+            made[name] = datetime.fromtimestamp(entry.timestamp, UTC)
+            metadata[name] = {key: str(value.value) for key, value in asset.metadata.items()}
+        elif event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+            found = event.asset_check_evaluation_data
+            checks.append(
+                CheckFound(
+                    check=found.check_name,
+                    asset=found.asset_key.to_user_string(),
+                    blocking=bool(found.blocking),
+                    passed=found.passed,
+                    words=found.description or "",
+                )
+            )
+        elif event.is_step_failure:
+            of_steps.append(_step_failure(event))
+        else:
+            of_run.append(_run_failure(event))
+    # What ended a run says more than the steps that it ended.
+    words = [failure for failure in (*of_run, *of_steps) if failure]
+    return RunFacts(made, metadata, checks, words[0] if words else None)
+
+
+def _step_failure(event: Any) -> str | None:
+    """A failed step in words; None when only a blocking check failed."""
+    failure = event.step_failure_data
+    if failure.user_failure_data is not None:
+        return f"{event.step_key}: {failure.user_failure_data.description}"
+    error = failure.error
+    if error is None:
+        return f"{event.step_key}: {event.message}"
+    trouble = trouble_in_words(error)
+    if trouble:
+        return f"{event.step_key}: {trouble}"
+    while error.cause is not None:
+        error = error.cause
+    if error.cls_name == "DagsterAssetCheckFailedError":
+        return None
+    if error.cls_name == "DagsterExecutionInterruptedError":
+        return f"{event.step_key}: {INTERRUPTED}"
+    return f"{event.step_key}: {error.message.strip().splitlines()[0]}"
+
+
+def _run_failure(event: Any) -> str | None:
+    """The end of a run in words; None when it only says that steps have failed."""
+    if "DagsterExecutionInterruptedError" in (event.message or ""):
+        return None
+    data = event.job_failure_data if event.is_job_failure else None
+    if data is not None and data.failure_reason == RunFailureReason.STEP_FAILURE:
+        return None
+    if data is not None and data.error is not None:
+        return trouble_in_words(data.error) or str(data.error.message.strip().splitlines()[0])
+    return event.message or "the run was canceled"

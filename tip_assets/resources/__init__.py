@@ -1,1 +1,0 @@
-"""What the assets reach for outside the process: MLflow, its registry, the metric store."""

@@ -1,0 +1,1 @@
+"""What the assets run on: storage, IO managers, the Dagster instance, databases, local servers."""

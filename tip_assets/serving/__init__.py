@@ -1,0 +1,1 @@
+"""Who serves and what it answers: the champion, the loaded model, scoring of files."""

@@ -1,0 +1,159 @@
+"""What a person does with models outside of the monthly run: roll back, rebuild.
+
+Belongs here: these two, as functions on the registry, the metric store and the storage. Does not
+belong here: printing (`cli/models.py`), the monthly decision (`modelling/promotion.py`), or
+predicting (`loaded_model.py`, `scoring.py`).
+"""
+
+import hashlib
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import pandas as pd
+from upath import UPath
+
+from tip_assets.metric_store.champion_lock import champion_lock
+from tip_assets.metric_store.store import MetricStore
+from tip_assets.modelling.recipe import Recipe, recipe_for
+from tip_assets.modelling.split import PART, TRAIN
+from tip_assets.runtime.io_managers import OtherContract, ParquetFiles
+from tip_assets.settings import Settings
+from tip_assets.tracking.registry import (
+    BOOSTER,
+    CHAMPION,
+    PREVIOUS,
+    ModelRegistry,
+    ModelVersion,
+)
+
+
+class NothingToDo(LookupError):
+    """What was asked for cannot be done; the message says why and what to do instead."""
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """The result of building a version again: equal bytes, or the inputs that differ."""
+
+    version: int
+    identical: bool
+    differences: list[str]
+
+
+def serving_version(registry: ModelRegistry) -> ModelVersion:
+    """The champion. Raises NothingToDo when there is none yet."""
+    champion = registry.by_alias(CHAMPION)
+    if champion is None:
+        raise NothingToDo("there is no champion yet: run a month first (tips run --month 2024-01)")
+    return champion
+
+
+def roll_back(
+    registry: ModelRegistry, store: MetricStore, to: int | None, reason: str, person: str
+) -> tuple[ModelVersion, ModelVersion]:
+    """Let an earlier version serve again; returns who served before and who serves now.
+
+    Without `to`, the version that served before the champion. The champion becomes `previous`, so
+    that a rollback can be rolled back. Recorded in the champion's history. Raises NothingToDo, also
+    when another champion replaced the one that was to be rolled back; raises ChampionLocked.
+    """
+    meant = serving_version(registry)
+    with champion_lock(store):
+        before = serving_version(registry)
+        if to is None and before.number != meant.number:
+            raise NothingToDo(
+                f"version {before.number} replaced version {meant.number} while this waited: look "
+                "at it, then repeat"
+            )
+        after = registry.version(to) if to is not None else _previous(registry, store, before)
+        if after is None:
+            raise NothingToDo(
+                f"version {before.number} is the first champion: there is none before it"
+            )
+        if after.number == before.number:
+            raise NothingToDo(f"version {before.number} serves already")
+        registry.point(PREVIOUS, before.number)
+        registry.point(CHAMPION, after.number)
+        _record_rollback(store, before, after, reason, person)
+    return before, after
+
+
+def _record_rollback(
+    store: MetricStore, before: ModelVersion, after: ModelVersion, reason: str, person: str
+) -> None:
+    now = datetime.now(UTC)
+    newest = max((row["month"] for row in store.history()), default=before.month)
+    store.record_decision(
+        {
+            "cause": f"rollback {now.isoformat(timespec='microseconds')}",
+            "month": max(newest, before.month),
+            "at": now,
+            "action": "rolled back",
+            "challenger": None,
+            "champion_before": before.number,
+            "champion_after": after.number,
+            "reason": reason,
+            "person": person,
+        }
+    )
+
+
+def _previous(
+    registry: ModelRegistry, store: MetricStore, champion: ModelVersion
+) -> ModelVersion | None:
+    """Who served before the champion; read off the history when a rollback was cut off."""
+    previous = registry.by_alias(PREVIOUS)
+    if previous is not None and previous.number != champion.number:
+        return previous
+    change = store.change_to(champion.number)
+    before = change["champion_before"] if change else None
+    return registry.version(before) if before else None
+
+
+def rebuild(registry: ModelRegistry, settings: Settings, number: int) -> Rebuilt:
+    """Build a version again from its tagged recipe and the stored data, and compare the bytes.
+
+    When data or a library differ, they are named and nothing is built: other bytes are expected.
+    When the code differs, the bytes decide: most changes of code change no model.
+    """
+    from tip_assets.modelling.search import best_of, search
+    from tip_assets.modelling.training import train_booster
+
+    version = registry.version(number)
+    recipe = version.recipe
+    window = _window(settings.storage_root, recipe)
+    today = _today(recipe, window, settings)
+    differences = recipe.differences(today)
+    if recipe.differences(replace(today, code=recipe.code)):
+        return Rebuilt(number, identical=False, differences=differences)
+    trials = search(window[window[PART] == TRAIN], recipe)
+    ubj = train_booster(version.month, window, best_of(trials), recipe)
+    same = hashlib.sha256(ubj).hexdigest() == version.tags[BOOSTER]
+    if not same and not differences:
+        differences = ["the bytes, although every recorded input is the same"]
+    return Rebuilt(number, identical=same, differences=[] if same else differences)
+
+
+def _window(storage: UPath, recipe: Recipe) -> pd.DataFrame:
+    files = ParquetFiles(storage)
+    months = []
+    for month in recipe.months:
+        path = storage / "assets" / "splits" / f"{month}.parquet"
+        if not path.exists():
+            raise NothingToDo(f"the data of {month} is gone: {path}")
+        try:
+            months.append(files.read(path))
+        except OtherContract as error:
+            raise NothingToDo(str(error)) from error
+    return pd.concat(months, ignore_index=True)
+
+
+def _today(recipe: Recipe, window: pd.DataFrame, settings: Settings) -> Recipe:
+    """The recipe with today's data, code and libraries; settings and threads are as recorded."""
+    recorded = settings.model_copy(
+        update={
+            name: getattr(recipe, name)
+            for name in ("trials", "seed", "target", "search_space", "fixed_share", "confidence")
+        }
+    )
+    return replace(recipe_for(window, recorded), threads=recipe.threads)

@@ -1,0 +1,134 @@
+"""A registered version in memory: what it predicts, how sure it is, and why.
+
+Belongs here: loading a version and asking it. Does not belong here: which version should serve, or
+files of records (`scoring.py`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tip_assets import contract
+from tip_assets.modelling.intervals import HELD_OUT, HeldOutErrors
+from tip_assets.settings import REGISTERED_MODEL
+from tip_assets.tracking.registry import ModelRegistry, ModelVersion
+
+_ROUNDING_OF_PARTS = 1e-5  # relative: xgboost adds up 32-bit numbers
+
+
+@dataclass(frozen=True)
+class Interval:
+    """From which to which tip, in dollars, `coverage` of the tips on bills like this one are.
+
+    Measured on so many `rows` that the model had not seen.
+    """
+
+    low: float
+    high: float
+    coverage: float
+    rows: int
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a prediction is made of, in dollars: the sum of all is the prediction.
+
+    `start` is the model's mean tip, or its mean rate times this bill (`starts_from_rate`);
+    `features` what each feature adds or takes away; `lifted` what brings a sum below zero to zero.
+    """
+
+    start: float
+    starts_from_rate: bool
+    features: Mapping[str, float]
+    lifted: float
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A predicted tip in dollars; interval and parts are None where the version cannot tell."""
+
+    prediction: float
+    interval: Interval | None
+    parts: Parts | None
+    version: ModelVersion
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A version that answers without its registry; can be asked by several threads at once."""
+
+    version: ModelVersion
+    # An instance of the version's own copy of `modelling/served_model.py`.
+    model: Any
+    held_out: HeldOutErrors | None
+
+    def predict(self, records: pd.DataFrame) -> np.ndarray:
+        """Predict raw records of today's contract in dollars, by the version's own code.
+
+        Raises MlflowException when the model refuses them; the message names row and column.
+        """
+        from tip_assets.modelling.served_model import CONTRACT_VERSION
+
+        params = {CONTRACT_VERSION: contract.VERSION}
+        return np.asarray(self.model.predict(None, records, params), dtype=float)
+
+    def intervals(
+        self, records: pd.DataFrame, predicted: np.ndarray, coverage: float
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        """The ends of each prediction's interval in dollars; None for a model without errors."""
+        if self.held_out is None:
+            return None
+        return self.held_out.around(predicted, self._bill(records), coverage)
+
+    def answer(self, record: Mapping[str, Any], coverage: float) -> Answer:
+        """Predict one record and tell why. Raises MlflowException when the model refuses it."""
+        records = pd.DataFrame([record])
+        predicted = self.predict(records)
+        prediction, interval = float(predicted[0]), None
+        if self.held_out is not None:
+            low, high = self.held_out.around(predicted, self._bill(records), coverage)
+            interval = Interval(float(low[0]), float(high[0]), coverage, self.held_out.rows)
+        return Answer(
+            prediction=prediction,
+            interval=interval,
+            parts=self._parts(records, prediction),
+            version=self.version,
+        )
+
+    def _parts(self, record: pd.DataFrame, prediction: float) -> Parts | None:
+        """The parts of a prediction; None when they do not add up to it.
+
+        They are told by today's encoding: a version whose own is another one has other parts.
+        """
+        from tip_assets.modelling.served_model import contributions_in_dollars, encode
+
+        encoded, model = encode(record, self.model.contract), self.model
+        shares = contributions_in_dollars(model.booster, encoded, self._bill(record), model.target)
+        total = float(shares[0].sum())
+        if abs(max(total, 0.0) - prediction) > _ROUNDING_OF_PARTS * max(1.0, prediction):
+            return None
+        features = dict(zip(encoded.columns, shares[0][:-1].tolist(), strict=True))
+        lifted = max(-total, 0.0)
+        return Parts(
+            # The rest, so that nothing is lost to rounding.
+            start=prediction - lifted - sum(features.values()),
+            starts_from_rate=model.target == "tip_rate",
+            features=features,
+            lifted=lifted,
+        )
+
+    def _bill(self, records: pd.DataFrame) -> np.ndarray:
+        return np.asarray(records[self.model.contract["bill"]].to_numpy(dtype=float))
+
+
+def load_version(registry: ModelRegistry, number: int) -> LoadedModel:
+    """Load a version from the registry. What MLflow or the storage cannot give raises."""
+    import mlflow
+
+    version = registry.version(number)
+    model = mlflow.pyfunc.load_model(f"models:/{REGISTERED_MODEL}/{number}").unwrap_python_model()
+    kept = model.booster.attr(HELD_OUT)
+    return LoadedModel(version, model, HeldOutErrors.from_json(kept) if kept else None)

@@ -1,0 +1,338 @@
+"""Every setting of the platform, typed and documented, read from the environment or a store.
+
+Belongs here: knobs a person may turn. Does not belong here: facts about the data (`contract.py`)
+or anything that acts on a setting.
+"""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from upath import UPath
+
+from tip_assets.settings.parameter_store import PREFIX
+from tip_assets.settings.stored import StoredSettings
+
+REGISTERED_MODEL = "waiter-tips"
+TRAINING_EXPERIMENT = "waiter-tips"
+DRIFT_EXPERIMENT = "waiter-tips-drift"
+
+# Listings are never remembered: others write to the bucket, too. A bucket that is away is told
+# within a minute, after retries with back-off.
+_S3_OPTIONS: dict[str, Any] = {
+    "use_listings_cache": False,
+    "config_kwargs": {
+        "connect_timeout": 5,
+        "read_timeout": 30,
+        "retries": {"total_max_attempts": 5, "mode": "standard"},
+    },
+}
+_TOPIC = r"^(arn:[^:]+:sns:[^:]+:[^:]+:[^:]+)?$"
+_K_OF_N = r"^[1-9]\d* of [1-9]\d*$"
+
+
+class Settings(BaseSettings):
+    """The platform's settings; each is the environment variable `TIPS_<NAME>` unless stated."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="TIPS_", env_ignore_empty=True, frozen=True, populate_by_name=True
+    )
+
+    storage: str = Field("./data", description="Folder or s3:// URL that holds every file.")
+    state: str = Field(
+        "",
+        description="Folder for what must be local: SQLite, logs, the outbox. Empty: the storage "
+        "if it is a folder, else `./data`.",
+    )
+    metric_store: str = Field(
+        "", description="SQLAlchemy URL of the metric store; empty: SQLite in the state folder."
+    )
+    metric_reader: str = Field(
+        "",
+        description="URL of the same store with a user who may only read, made by `tips "
+        "databases`; empty: none is made.",
+    )
+    mlflow_tracking_uri: str = Field(
+        "",
+        validation_alias="MLFLOW_TRACKING_URI",
+        description="MLflow server or database; empty: SQLite in the state folder.",
+    )
+    dagster_port: int = Field(3000, description="Port of the Dagster UI.")
+    mlflow_port: int = Field(5000, description="Port of the MLflow UI.")
+    # Not 5432: Debian starts a Postgres of its own there.
+    postgres_port: int = Field(5433, description="Port of the Postgres of `make stack`.")
+    s3_port: int = Field(8333, description="Port of the S3 server of `make stack`.")
+    stack_folder: str = Field("./stack", description="Where `make stack` keeps all its data.")
+    mlflow_ui: str = Field(
+        "", description="Where a person opens MLflow's pages, for links; empty: that of `make up`."
+    )
+    app_port: int = Field(8501, description="Port of the app.")
+    app_host: str = Field(
+        "127.0.0.1", description="Address the app listens on; 0.0.0.0: every interface."
+    )
+    app_names: str = Field(
+        "",
+        description="Host names by which browsers may reach the app, separated by commas. Empty: "
+        "those of this machine if it listens on its loopback interface, else any.",
+    )
+    app_upload_mb: int = Field(
+        200, ge=1, description="Largest file that may be uploaded to the app, in megabytes."
+    )
+    app_upload_rows: int = Field(
+        5_000_000, ge=1, description="Most rows of a file that is uploaded to the app."
+    )
+    app_metrics_port: int = Field(
+        9092,
+        ge=0,
+        le=65535,
+        description="Port of the app's own numbers for Prometheus; 0: none.",
+    )
+    exporter_port: int = Field(9091, description="Port of the platform's numbers for Prometheus.")
+    exporter_host: str = Field(
+        "127.0.0.1", description="Address the exporter listens on; 0.0.0.0: every interface."
+    )
+    prometheus_port: int = Field(9090, description="Port of the Prometheus of `make stack`.")
+    alertmanager_port: int = Field(9093, description="Port of the Alertmanager of `make stack`.")
+    # Not its own 3000: Dagster has that.
+    grafana_port: int = Field(
+        3001, description="Port of the Grafana of `make stack`, which starts it if it is installed."
+    )
+    alert_sns_topic_arn: str = Field(
+        "",
+        pattern=_TOPIC,
+        description="SNS topic that the stack's Alertmanager tells of alerts; empty: none.",
+    )
+    alert_email: str = Field(
+        "",
+        description="Addresses, separated by commas, that the stack's Alertmanager mails alerts "
+        "to; empty: none.",
+    )
+    alert_email_from: str = Field(
+        "tip-platform@localhost", description="Address that alerts are mailed from."
+    )
+    smtp_server: str = Field("127.0.0.1:25", description="Mail server for alerts, as host:port.")
+    champion_check_seconds: float = Field(
+        15, gt=0, le=60, description="How often the app looks whether another model serves."
+    )
+    interval_coverage: float = Field(
+        0.9,
+        ge=0.5,
+        le=0.99,
+        description="Share of the tips that lie within the interval of a prediction.",
+    )
+    prediction_log: bool = Field(
+        True, description="Whether the app writes its predictions to the metric store."
+    )
+    prediction_log_days: int = Field(
+        730, ge=1, description="Days after which a logged prediction is deleted."
+    )
+    feedback_minutes: float = Field(
+        60,
+        ge=0,
+        description="Tips told in the app are collected for so long before they land: each file "
+        "that lands runs its month.",
+    )
+    app_secrets: str = Field(
+        "",
+        description="TOML file with Streamlit's own `[auth]`: people then log in by OIDC. Empty: "
+        "`.streamlit/secrets.toml` if it is there, else nobody has to.",
+    )
+    app_users: str = Field(
+        "",
+        description="Who may use the app after a login: e-mail addresses or `@domain`s, separated "
+        "by commas. Empty: everybody whom the provider knows.",
+    )
+    app_accept_unverified_email: bool = Field(
+        False,
+        description="Whether an address counts although the provider does not say "
+        "`email_verified`. Only for a provider that verifies all addresses and never sends the "
+        "claim: elsewhere anybody may register under an address of `app_users` and enter.",
+    )
+    dagster_home: str = Field(
+        "",
+        validation_alias="DAGSTER_HOME",
+        description="Folder of the Dagster instance; empty: `dagster` in the state folder.",
+    )
+    dagster_storage: str = Field(
+        "",
+        description="Postgres URL (`postgresql+psycopg2://...`) of Dagster's own storage; empty: "
+        "SQLite in DAGSTER_HOME.",
+    )
+    ecs_cluster: str = Field(
+        "", description="ECS cluster in which every run is a task of its own; empty: a process."
+    )
+    ecs_task_definition: str = Field(
+        "", description="Task definition of such a task; its container is called `run`."
+    )
+    ecs_subnets: str = Field("", description="Subnets of such a task, separated by commas.")
+    ecs_security_groups: str = Field("", description="Its security groups, separated by commas.")
+    postgres_admin: str = Field(
+        "",
+        description="URL of a Postgres user who may create databases and users, for `tips "
+        "databases`; empty: they are there already.",
+    )
+    mlflow_backend: str = Field(
+        "",
+        validation_alias="MLFLOW_BACKEND_STORE_URI",
+        description="The MLflow server's own database, for `tips databases`.",
+    )
+    first_month: str = Field(
+        "2024-01", pattern=r"^\d{4}-(0[1-9]|1[0-2])$", description="First monthly partition."
+    )
+    window_months: int = Field(
+        12, ge=1, description="Months of data a model is trained on, the newest included."
+    )
+    trials: int = Field(
+        50,
+        ge=1,
+        description="Hyperopt trials a month. The first 20 of a TPE search are random draws.",
+    )
+    seed: int = Field(42, ge=0, description="Seed of the search, the training and the resampling.")
+    target: Literal["tip_rate", "tip"] = Field(
+        "tip_rate",
+        description="What the booster learns: tip / bill weighted by bill^2, or the tip itself.",
+    )
+    search_space: Literal["shallow", "original"] = Field(
+        "shallow", description="Shallow trees, or the space of the system this one replaces."
+    )
+    fixed_share: float = Field(
+        0.15, gt=0, lt=1, description="Share of the bill that the simplest rule tips."
+    )
+    confidence: float = Field(
+        0.95, gt=0.5, lt=1, description="Level of every interval around a difference of errors."
+    )
+    least_rows: int = Field(
+        30, ge=2, description="A month with fewer valid rows stops before training."
+    )
+    most_quarantined: float = Field(
+        0.2, ge=0, le=1, description="A month with a larger share of refused rows stops."
+    )
+    max_feedback_share: float = Field(
+        0.2,
+        ge=0,
+        le=0.5,
+        description="Largest share of a month's training rows that may come from feedback.",
+    )
+    champion_max_age_months: int = Field(
+        6, ge=1, description="A champion older than this is replaced by any model not worse."
+    )
+    versions_kept: int = Field(
+        24, ge=2, description="Newest registry versions that are not tagged as archived."
+    )
+    drift_significance: float = Field(
+        0.05, gt=0, lt=1, description="A column may drift when its Holm-corrected p is below this."
+    )
+    drift_effect: float = Field(0.1, gt=0, description="... and its effect size is at least this.")
+    drift_share: float = Field(
+        0.5, gt=0, le=1, description="Share of drifted columns at which the dataset has drifted."
+    )
+    column_alarm: str = Field(
+        "2 of 3",
+        pattern=_K_OF_N,
+        description="A drifted column is told of when it has drifted in so many of so many months.",
+    )
+    blocking_alarm: str = Field(
+        "1 of 1",
+        pattern=_K_OF_N,
+        description="A blocking check is told of when it has failed in so many of so many months.",
+    )
+    sns_topic_arn: str = Field(
+        "",
+        pattern=_TOPIC,
+        description="SNS topic for notifications; empty: the file `notifications.jsonl` in the "
+        "state folder.",
+    )
+    parameter_prefix: str = Field(
+        "",
+        pattern=PREFIX,
+        description="Prefix in AWS Parameter Store, such as `/tip-platform`: `initial_paths`, "
+        "`tracking_server_host` and `sns_topic_arn` under it stand for what the environment does "
+        "not say. Empty: it is not used.",
+    )
+    landing_check_seconds: int = Field(
+        30, ge=1, description="How often the landing is listed for new files."
+    )
+    landing_silent_days: float = Field(
+        35, gt=0, description="Days without any new landing file after which that is told."
+    )
+    processed_within_hours: float = Field(
+        24,
+        gt=0,
+        description="Hours from the landing of a month's files until a run has ended on them; a "
+        "month that takes longer raises an alert.",
+    )
+    most_run_minutes: float = Field(
+        60, gt=0, description="A run that takes longer is ended and told of."
+    )
+    report_rows: int = Field(
+        20_000, ge=100, description="Most rows of each side drawn into an HTML report."
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Where settings come from: each source is asked for what those before it do not give."""
+        return init_settings, env_settings, StoredSettings(settings_cls)
+
+    @field_validator("column_alarm", "blocking_alarm")
+    @classmethod
+    def alarm_can_ring(cls, words: str) -> str:
+        """An alarm of more months than are looked at would never ring."""
+        least, window = (int(number) for number in words.split(" of "))
+        if least > window:
+            raise ValueError(f"{words!r} can never ring")
+        return words
+
+    @property
+    def storage_root(self) -> UPath:
+        """The storage as a path; a relative folder is resolved against the current directory."""
+        if self.storage.startswith("s3://"):
+            return UPath(self.storage, **_S3_OPTIONS)
+        return UPath(Path(self.storage).resolve())
+
+    @property
+    def state_folder(self) -> Path:
+        """Folder for what must be local, by the setting `state`."""
+        if self.state:
+            return Path(self.state).resolve()
+        root = self.storage_root
+        return Path("data").resolve() if root.protocol == "s3" else Path(root.path)
+
+    @property
+    def metric_store_url(self) -> str:
+        return self.metric_store or f"sqlite:///{self.state_folder / 'metrics.db'}"
+
+    @property
+    def tracking_uri(self) -> str:
+        return self.mlflow_tracking_uri or f"sqlite:///{self.state_folder / 'mlflow.db'}"
+
+    @property
+    def mlflow_ui_url(self) -> str:
+        if self.mlflow_ui:
+            return self.mlflow_ui.rstrip("/")
+        if self.mlflow_tracking_uri.startswith("http"):
+            return self.mlflow_tracking_uri.rstrip("/")
+        return f"http://127.0.0.1:{self.mlflow_port}"
+
+    @property
+    def outbox(self) -> Path:
+        """Where notifications go when there is no SNS topic: a line of JSON each."""
+        return self.state_folder / "notifications.jsonl"
+
+    @property
+    def dagster_folder(self) -> Path:
+        return Path(self.dagster_home or self.state_folder / "dagster").resolve()
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """The settings of this process; the environment is read once."""
+    return Settings()

@@ -1,0 +1,88 @@
+"""AWS Systems Manager Parameter Store: short texts under one prefix, with versions.
+
+Belongs here: reading and writing them, and trouble in words. Does not belong here: which of them
+are settings (`stored.py`) or tell of the platform (`runtime/published_parameters.py`).
+
+dagster-aws (0.29, beta) offers two resources for it and neither fits: they take no time-outs, so
+that a store that is away holds a command for minutes; the one with `fetch_parameters` cannot write;
+settings are read before there is a Dagster; and importing them takes 0.4 s more than boto3.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+# As the store wants it: levels of a hierarchy, each after a slash. Empty: there is no store.
+PREFIX = r"^((/[\w.-]+)+)?$"
+
+
+class ParameterTrouble(RuntimeError):
+    """The store does not answer, denies it or holds what cannot be used; the message says why."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A stored text; its version counts how often it was written."""
+
+    value: str
+    version: int
+    changed_at: datetime
+
+
+@dataclass(frozen=True)
+class ParameterStore:
+    """The parameters `{prefix}/{name}`, in the region that the environment names.
+
+    Needs the rights `ssm:GetParameters` and, to write, `ssm:PutParameter`.
+    """
+
+    prefix: str
+
+    def read(self, *names: str) -> dict[str, Parameter]:
+        """Those of at most ten parameters that are there, by name. Raises ParameterTrouble."""
+        answer = self._ask(
+            "read", "get_parameters", Names=[self._full(n) for n in names], WithDecryption=True
+        )
+        return {
+            found["Name"].removeprefix(f"{self.prefix}/"): Parameter(
+                found["Value"], found["Version"], found["LastModifiedDate"]
+            )
+            for found in answer["Parameters"]
+        }
+
+    def write(self, values: Mapping[str, str]) -> None:
+        """Write parameters whose value is another than the stored one. Raises ParameterTrouble."""
+        stored = self.read(*values)
+        for name, value in values.items():
+            if name not in stored or stored[name].value != value:
+                text = {"Name": self._full(name), "Value": value, "Type": "String"}
+                self._ask(f"written ({name})", "put_parameter", **text, Overwrite=True)
+
+    def _full(self, name: str) -> str:
+        return f"{self.prefix}/{name}"
+
+    def _ask(self, done: str, operation: str, **arguments: Any) -> dict[str, Any]:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            answer: dict[str, Any] = getattr(self._client, operation)(**arguments)
+        except (BotoCoreError, ClientError, ValueError) as error:
+            words = " ".join(str(error).split())
+            raise ParameterTrouble(
+                f"the parameters under {self.prefix} (TIPS_PARAMETER_PREFIX) cannot be {done}: "
+                f"{words}"
+            ) from error
+        return answer
+
+    @cached_property
+    def _client(self) -> Any:
+        import boto3
+        from botocore.config import Config
+
+        # Every command waits for it: at most 3 s to connect or 5 s for an answer, twice.
+        retries = {"total_max_attempts": 2, "mode": "standard"}
+        quick = Config(connect_timeout=3, read_timeout=5, retries=retries)
+        # A session of its own: the default one must not be used by two sensors at once.
+        return boto3.Session().client("ssm", config=quick)

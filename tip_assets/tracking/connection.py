@@ -1,0 +1,158 @@
+"""The MLflow server or database: its experiments, and runs opened within one asset.
+
+Belongs here: connecting, and starting and ending runs. Does not belong here: what is logged
+(`runs.py`) or the registry (`registry.py`).
+
+dagster-mlflow is used inside a step only. Its resource opens a run that belongs to a whole Dagster
+run, and outside of that scope three things are unsound (dagster-mlflow 0.29): without its hook the
+run stays open, and the next Dagster run of the same process logs into it; its hook ends the run
+when any step fails; and importing it imports MLflow, which must not happen when the graph loads.
+"""
+
+import contextlib
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from tip_assets.settings import REGISTERED_MODEL
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+# Read when MLflow is imported, which an asset may do before this resource is asked for anything.
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+# A server that hangs is told after a minute and a half; MLflow's own patience is fifteen minutes.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
+# MLflow has a name of its own for what the AWS SDK and s3fs read.
+if "AWS_ENDPOINT_URL_S3" in os.environ:
+    os.environ.setdefault("MLFLOW_S3_ENDPOINT_URL", os.environ["AWS_ENDPOINT_URL_S3"])
+
+
+class MlflowTracking(dg.ConfigurableResource):
+    """MLflow by its tracking URI; experiments keep their artifacts under `artifact_root`.
+
+    `ui_url` is where a person opens MLflow's pages.
+    """
+
+    tracking_uri: str
+    artifact_root: str
+    ui_url: str
+
+    @cached_property
+    def client(self) -> "MlflowClient":
+        """The MLflow client; MLflow is imported, and an SQLite database made, at first use."""
+        import mlflow
+
+        prepare_tracking_database(self.tracking_uri)
+        mlflow.set_tracking_uri(self.tracking_uri)
+        return mlflow.MlflowClient(self.tracking_uri, self.tracking_uri)
+
+    def experiment_id(self, name: str) -> str:
+        """The id of an experiment, made if it is not there."""
+        from mlflow.exceptions import MlflowException
+
+        found = self.client.get_experiment_by_name(name)
+        if found is not None:
+            return str(found.experiment_id)
+        try:
+            # Without its kind, MLflow's pages open an experiment as one of language models.
+            kind = {"mlflow.experimentKind": "custom_model_development"}
+            return self.client.create_experiment(name, f"{self.artifact_root}/{name}", tags=kind)
+        except MlflowException:
+            # Another process may have made it in the meantime.
+            found = self.client.get_experiment_by_name(name)
+            if found is None:
+                raise
+            return str(found.experiment_id)
+
+    def run_link(self, experiment: str, run_id: str) -> dg.MetadataValue:
+        """Where a person looks at a run."""
+        page = f"#/experiments/{self.experiment_id(experiment)}/runs/{run_id}"
+        return dg.MetadataValue.url(f"{self.ui_url}/{page}")
+
+    def version_link(self, number: int) -> dg.MetadataValue:
+        """Where a person looks at a registry version."""
+        return dg.MetadataValue.url(f"{self.ui_url}/#/models/{REGISTERED_MODEL}/versions/{number}")
+
+    @contextmanager
+    def run_within(
+        self, context: dg.AssetExecutionContext, experiment: str, run_id: str, tags: dict[str, str]
+    ) -> Iterator[Any]:
+        """Open an existing MLflow run for the time of a step; gives dagster-mlflow's resource.
+
+        The run is marked failed when the step raises, and finished otherwise.
+        """
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", dg.BetaWarning)
+            from dagster_mlflow import mlflow_tracking
+
+        config = {
+            "experiment_name": experiment,
+            "mlflow_tracking_uri": self.tracking_uri,
+            "mlflow_run_id": run_id,
+            "env": {},
+            "extra_tags": tags,
+        }
+        with dg.build_resources(
+            {"mlflow": mlflow_tracking},
+            instance=context.instance,
+            resource_config={"mlflow": {"config": config}},
+            dagster_run=context.run,
+        ) as resources:
+            status = "FAILED"
+            try:
+                yield resources.mlflow
+                status = "FINISHED"
+            finally:
+                resources.mlflow.end_run(status)
+
+
+def prepare_tracking_database(tracking_uri: str) -> None:
+    """Make an SQLite tracking database if it is not there; other URIs are left alone.
+
+    The copy of the template appears whole or not at all, whoever else starts at the same moment.
+    """
+    database = Path(tracking_uri.removeprefix("sqlite:///"))
+    if not tracking_uri.startswith("sqlite:///") or database.exists():
+        return
+    database.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=database.parent, prefix=".mlflow-") as folder:
+        copy = Path(folder) / "mlflow.db"
+        shutil.copyfile(migrated_template(), copy)
+        # Unlike a rename, a link never replaces what another process has made in the meantime.
+        with contextlib.suppress(FileExistsError):
+            os.link(copy, database)
+
+
+def migrated_template() -> Path:
+    """An empty SQLite database of the installed MLflow's schema, made if it is not there.
+
+    MLflow's migrations take 1.5 s from an empty file: they run once, when the platform is set up,
+    and every new database starts as a copy. It keeps a write-ahead log, as Dagster's and the metric
+    store do: fifty trials are written in about half the time, and readers do not wait.
+    """
+    template = Path(sys.prefix) / "share" / "tip-platform" / f"mlflow-{version('mlflow')}-wal.db"
+    if template.exists():
+        return template
+    template.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=template.parent) as folder:
+        made = Path(folder) / "mlflow.db"
+        upgrade = [sys.executable, "-m", "mlflow", "db", "upgrade", f"sqlite:///{made}"]
+        subprocess.run(upgrade, check=True, capture_output=True)
+        with contextlib.closing(sqlite3.connect(made)) as database:
+            database.execute("PRAGMA journal_mode = WAL")  # kept in the file
+        made.replace(template)
+    return template

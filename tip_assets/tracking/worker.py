@@ -1,0 +1,81 @@
+"""A process of its own, started with the run and warm when it is needed.
+
+Belongs here: the process. Does not belong here: what it does (`worker_process.py`,
+`drift/evidently_reports.py`).
+
+It draws the reports: importing Evidently takes 2.5 s of CPU; here it happens on the second core
+while the search runs, and its memory goes when the process ends. It has trained nothing, so it is
+also the one to ask whether a registered version can be served from the registry alone.
+"""
+
+import multiprocessing
+import multiprocessing.util
+import os
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+
+import dagster as dg
+import numpy as np
+import pandas as pd
+from pydantic import PrivateAttr
+
+from tip_assets.drift.datasets import Sides
+from tip_assets.drift.evidently_reports import draw_reports
+from tip_assets.drift.rule import Thresholds
+from tip_assets.tracking.worker_process import end_with, import_libraries, predict_by_version
+
+# Months that one process runs one after the other share it.
+_warm: list[ProcessPoolExecutor] = []
+
+
+class FreshProcess(dg.ConfigurableResource):
+    """A child process that lives as long as this one; its errors are raised here.
+
+    `tracking_uri` is where MLflow's registry is.
+    """
+
+    tracking_uri: str
+    _imports: Future[None] | None = PrivateAttr(default=None)
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Start the process and let it import its libraries, unless an earlier run has."""
+        if not _lives():
+            pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
+            _warm[:] = [pool]
+            # The daemon runs a month in a child of multiprocessing, which waits for its own
+            # children before Python would shut the pool down: it would wait for ever. Early, while
+            # the pool's queues (priority 10) still carry the word.
+            multiprocessing.util.Finalize(None, pool.shutdown, exitpriority=100)
+            pool.submit(end_with, os.getpid())
+            self._imports = pool.submit(import_libraries, self.tracking_uri)
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+        """After a failure elsewhere, end the process without waiting for its imports."""
+        if self._imports is not None and not self._imports.done():
+            # Leaving Python would wait for them; Python 3.14 has a public name for this.
+            for process in list(_warm.pop()._processes.values()):
+                process.kill()
+
+    def draw(
+        self, sides: Sides, thresholds: Thresholds, most_rows: int, seed: int
+    ) -> dict[str, str]:
+        """Draw the four reports."""
+        return _running().submit(draw_reports, sides, thresholds, most_rows, seed).result()
+
+    def predict(self, number: int, records: pd.DataFrame) -> Future[np.ndarray]:
+        """Predict raw records by a registry version, in dollars, while this process goes on."""
+        return _running().submit(predict_by_version, self.tracking_uri, number, records)
+
+
+def _lives() -> bool:
+    """Whether an earlier run's process answers; one that was killed does not."""
+    try:
+        return bool(_warm) and _warm[0].submit(int).result() == 0
+    except BrokenProcessPool:
+        return False
+
+
+def _running() -> ProcessPoolExecutor:
+    if not _warm:
+        raise RuntimeError("the process is started by a run of Dagster, and there is none")
+    return _warm[0]
