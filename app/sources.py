@@ -100,6 +100,6 @@ def registry() -> ModelRegistry:
 
 @lru_cache(maxsize=4)
 def _registry(settings: Settings) -> ModelRegistry:
-    from tip_assets.definitions import mlflow_tracking
+    from tip_assets.runtime.resources import mlflow_tracking
 
     return ModelRegistry(mlflow_tracking(settings).client)

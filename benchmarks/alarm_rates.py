@@ -85,7 +85,7 @@ def held_though_sound(months_of_data: int, months: int) -> float:
     for seed in range(months):
         bills = contract.check(generate(244 * months_of_data, seed, UNCHANGED)).accepted
         window = split(transform(bills), "2024-01")
-        recipe = recipe_for(window, SETTINGS)
+        recipe = recipe_for(window, **SETTINGS.recipe_options)
         report = read_report(train_booster("2024-01", window, TRIAL, recipe))
         held += bool(quality_faults(report.baselines, report.against))
     return held / months

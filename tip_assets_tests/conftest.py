@@ -79,7 +79,7 @@ def rows(sample: pd.DataFrame) -> pd.DataFrame:
 @pytest.fixture(scope="session")
 def recipe(rows: pd.DataFrame) -> Recipe:
     """A recipe of a short search."""
-    return recipe_for(rows, Settings(trials=4))
+    return recipe_for(rows, **Settings(trials=4).recipe_options)
 
 
 @pytest.fixture(scope="session")

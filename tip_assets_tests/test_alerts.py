@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from deploy.stack import monitoring
-from tip_assets.modelling.promotion import RELEASABLE
+from tip_assets.metric_store.holds import RELEASABLE, TRAINING_WINDOW_IS_WHOLE
 from tip_assets.settings import Settings
 
 CONFIGURATION = Path(__file__).parents[1] / "prometheus"
@@ -64,7 +64,7 @@ def test_no_rule_has_a_number_that_a_setting_has():
 
 def test_a_stopped_month_is_told_unless_a_person_may_release_it_or_it_waits_its_turn():
     (told_otherwise,) = re.findall(r'check!~"([^"]*)"', ALERTS["MonthStopped"]["expr"])
-    assert set(told_otherwise.split("|")) == {*RELEASABLE, "training_window_is_whole"}
+    assert set(told_otherwise.split("|")) == {*RELEASABLE, TRAINING_WINDOW_IS_WHOLE}
 
 
 def test_whatever_the_exporter_tells_lasts_until_its_absence_is_told():

@@ -17,11 +17,11 @@ import sqlalchemy as sa
 from playwright.sync_api import Browser, Frame
 from upath import UPath
 
-from tip_assets.definitions import mlflow_tracking
 from tip_assets.drift.evidently_reports import REPORTS
 from tip_assets.ingestion.simulate import Change, land_generated, land_sample
 from tip_assets.metric_store import tables
 from tip_assets.metric_store.store import MetricStore
+from tip_assets.runtime.resources import mlflow_tracking
 from tip_assets.settings import Settings
 from tip_assets.tracking.registry import ModelRegistry
 from tip_assets_tests.app_place import DESKTOP, PHONE, Visit, chromium, running_app

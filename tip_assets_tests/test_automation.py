@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import sqlalchemy as sa
 
-from tip_assets.automation.run_order import TURNED_AWAY_TAG
 from tip_assets.metric_store.store import in_utc
 from tip_assets.metric_store.tables import last_look
+from tip_assets.reporting.run_facts import TURNED_AWAY_TAG
 from tip_assets_tests.landing_place import FAILURE, INGESTION, QUEUED, STARTED, WHOLE
 
 

@@ -13,8 +13,14 @@ from dagster._core.workspace.load_target import WorkspaceFileTarget
 
 from tip_assets.metric_store.store import MetricStore
 from tip_assets.reporting.report_run import report_missed_runs
-from tip_assets.reporting.run_facts import PARTITION_TAG, TRAINING_JOB, last_training
-from tip_assets.runtime.instance import PROCESS_TAG, close_dead_runs, prepare_instance, process_mark
+from tip_assets.reporting.run_facts import PARTITION_TAG, last_training
+from tip_assets.runtime.instance import (
+    PROCESS_TAG,
+    TRAINING_JOB,
+    close_dead_runs,
+    prepare_instance,
+    process_mark,
+)
 from tip_assets.settings import Settings
 
 pytestmark = pytest.mark.services

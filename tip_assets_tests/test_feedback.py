@@ -13,13 +13,13 @@ from tip_assets.assets.raw_tips import raw_tips
 from tip_assets.assets.splits import split
 from tip_assets.assets.transformed_tips import transform
 from tip_assets.checks.ingestion import enough_rows, few_rows_are_quarantined
-from tip_assets.definitions import resources
 from tip_assets.drift.datasets import first_month_sides, serving_sides
 from tip_assets.drift.rule import Thresholds, column_drifts, dataset_drift
 from tip_assets.ingestion.landing import landing_folder, read_month
 from tip_assets.ingestion.simulate import UNCHANGED, generate
+from tip_assets.metric_store.holds import RELEASABLE
 from tip_assets.modelling.comparison import compare
-from tip_assets.modelling.promotion import RELEASABLE, Situation, decide, quality_faults
+from tip_assets.modelling.promotion import Situation, decide, quality_faults
 from tip_assets.modelling.recipe import recipe_for
 from tip_assets.modelling.search import Trial
 from tip_assets.modelling.split import (
@@ -40,6 +40,7 @@ from tip_assets.modelling.training import (
     tips_of,
     train_booster,
 )
+from tip_assets.runtime.resources import resources
 from tip_assets.runtime.storage import write_atomically
 from tip_assets.settings import Settings
 
@@ -114,7 +115,7 @@ def serve(champion: Champion | None, month: str, rows: pd.DataFrame, age: int) -
     """Train the month and decide by the platform's own functions; return who serves then."""
     settings = Settings()
     window = rows if champion is None else pd.concat([champion.window, rows], ignore_index=True)
-    recipe = recipe_for(window, settings)
+    recipe = recipe_for(window, **settings.recipe_options)
     ubj = train_booster(month, window, BEST, recipe)
     report, booster = read_report(ubj), load_booster(ubj)
 
@@ -182,7 +183,9 @@ def test_no_attack_by_feedback_moves_the_champions_answer_by_five_per_cent(
 def test_feedback_within_both_limits_is_learned(tmp_path, sample):
     """With other seeds fifty ordinary rows exceed a limit: see docs/checks.md."""
     month = landed(tmp_path, "2024-01", tips=sample, feedback=generate(500, 5, UNCHANGED))
-    report = read_report(train_booster("2024-01", month, BEST, recipe_for(month, Settings())))
+    report = read_report(
+        train_booster("2024-01", month, BEST, recipe_for(month, **Settings().recipe_options))
+    )
     assert (report.feedback["rows"], report.feedback["learned"]) == (500, 50)
     assert report.train["rows"] == 253
     assert feedback_words(report) == "50 of 500 feedback rows learned"

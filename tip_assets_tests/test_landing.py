@@ -14,9 +14,9 @@ from upath import UPath
 
 from tip_assets import contract
 from tip_assets.assets.raw_tips import raw_tips
-from tip_assets.definitions import resources
 from tip_assets.ingestion.landing import is_feedback, landing_folder, read_month
 from tip_assets.ingestion.simulate import Change, land_generated, sample_bytes
+from tip_assets.runtime.resources import resources
 from tip_assets.runtime.storage import quarantine_file
 from tip_assets.settings import Settings
 from tip_assets_tests.test_contract import BROKEN_VALUES, RECORD

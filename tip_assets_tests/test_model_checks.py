@@ -8,8 +8,8 @@ import pytest
 from tip_assets import contract
 from tip_assets.assets import production_model
 from tip_assets.checks import drift, model
-from tip_assets.definitions import mlflow_tracking, resources
 from tip_assets.partitions import months
+from tip_assets.runtime.resources import mlflow_tracking, resources
 from tip_assets.settings import Settings
 from tip_assets.tracking.registry import CHAMPION, FINGERPRINT, MONTH, ModelRegistry
 

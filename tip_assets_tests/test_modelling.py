@@ -145,10 +145,10 @@ def test_too_few_rows_are_told_in_words(rows, recipe):
 
 
 def test_a_recipe_names_what_differs(rows):
-    mine = recipe_for(rows, Settings(trials=4))
+    mine = recipe_for(rows, **Settings(trials=4).recipe_options)
     changed = rows.copy()
     changed.loc[0, "tip"] += 0.01
-    other = recipe_for(changed, Settings(trials=5))
+    other = recipe_for(changed, **Settings(trials=5).recipe_options)
     names = [line.split(":")[0] for line in mine.differences(other)]
     assert names == ["data 2024-01", "trials"]
     assert mine.fingerprint != other.fingerprint
@@ -196,7 +196,7 @@ def test_threads_come_from_the_recipe_whatever_the_machine_has(rows, monkeypatch
     recipes = []
     for cores in (1, 2, 64):
         monkeypatch.setattr(os, "cpu_count", lambda cores=cores: cores)
-        recipes.append(recipe_for(many, Settings()))
+        recipes.append(recipe_for(many, **Settings().recipe_options))
     assert recipes[0] == recipes[1] == recipes[2]
     assert search_module.booster_parameters({"max_depth": 2.0}, recipes[0])["nthread"] == 2
 
@@ -215,7 +215,7 @@ def test_a_version_of_other_code_and_threads_is_rebuilt_if_its_bytes_are_the_sam
     files = ParquetFiles(UPath(tmp_path))
     write_atomically(UPath(tmp_path) / "assets/splits/2024-01.parquet", files.to_bytes(rows))
     settings = Settings(storage=str(tmp_path))
-    today = recipe_for(rows, Settings(trials=2))
+    today = recipe_for(rows, **Settings(trials=2).recipe_options)
     old = dataclasses.replace(today, code="0123456789ab", threads=3)
     best = best_of(search(rows[rows[PART] == TRAIN], old))
     ubj = train_booster("2024-01", rows, best, old)

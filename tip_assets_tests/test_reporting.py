@@ -8,14 +8,14 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from tip_assets.automation.run_order import TURNED_AWAY_TAG
-from tip_assets.definitions import resources
 from tip_assets.metric_store import tables
 from tip_assets.metric_store.store import MetricStore
 from tip_assets.partitions import months
 from tip_assets.reporting.outbox import Notifications
 from tip_assets.reporting.report_run import report_missed_runs, report_run
+from tip_assets.reporting.run_facts import TURNED_AWAY_TAG
 from tip_assets.runtime.instance import PROCESS_TAG, process_mark
+from tip_assets.runtime.resources import resources
 from tip_assets.settings import Settings
 
 pytestmark = pytest.mark.filterwarnings("ignore::dagster.PreviewWarning")

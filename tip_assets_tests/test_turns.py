@@ -4,8 +4,8 @@ import os
 
 import dagster as dg
 
-from tip_assets.automation.run_order import TURNED_AWAY_TAG, wait_for_turn
-from tip_assets.reporting.run_facts import PARTITION_TAG, last_training
+from tip_assets.automation.run_order import wait_for_turn
+from tip_assets.reporting.run_facts import PARTITION_TAG, TURNED_AWAY_TAG, last_training
 from tip_assets.runtime.instance import COMMAND_LINE_TAG, PROCESS_TAG, close_dead_runs, process_mark
 from tip_assets.runtime.storage import write_atomically
 from tip_assets_tests.landing_place import FAILURE, QUEUED, STARTED, SUCCESS

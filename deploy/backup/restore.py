@@ -15,9 +15,9 @@ from deploy.backup.files import differing_files, holds_files, restore_files
 from deploy.backup.manifest import Manifest, read_manifest
 from deploy.backup.parts import Parts, parts_of
 from deploy.backup.save import DATABASES
-from tip_assets.cli.console import noise_to
 from tip_assets.metric_store.schema import NEWEST
 from tip_assets.runtime.databases import create_databases, prepare_databases
+from tip_assets.runtime.run_logging import noise_to
 from tip_assets.settings import Settings
 
 

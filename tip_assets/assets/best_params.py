@@ -36,7 +36,7 @@ def best_params(
     month's. Fifty trials, because TPE draws its first twenty at random.
     """
     month = context.partition_key
-    recipe = recipe_for(splits, settings)
+    recipe = recipe_for(splits, **settings.recipe_options)
     # Before the search: an MLflow server that is away is told at once.
     run_id = month_run(mlflow_tracking, month, recipe.fingerprint)
     trials = search(splits[splits[PART] == TRAIN], recipe)

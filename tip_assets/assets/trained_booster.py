@@ -53,7 +53,7 @@ def trained_booster(
     is measured on the test rows beside three simple rules. Its report travels inside it.
     """
     month = context.partition_key
-    recipe = recipe_for(splits, settings)
+    recipe = recipe_for(splits, **settings.recipe_options)
     if recipe.fingerprint != best_params["fingerprint"]:
         raise dg.Failure(
             f"The search of {month} was made from other data, settings or code than there are now. "

@@ -6,6 +6,7 @@ Belongs here: selections and run tags. Does not belong here: when they run.
 import dagster as dg
 
 from tip_assets.partitions import months, months_apart
+from tip_assets.runtime.instance import INGESTION_JOB, RELEASE_JOB, TRAINING_JOB
 from tip_assets.settings import get_settings
 
 _TAGS = {
@@ -31,7 +32,7 @@ _BY_MONTH: dg.PartitionedConfig = dg.PartitionedConfig(
 )
 
 monthly_retraining_job = dg.define_asset_job(
-    "monthly_retraining_job",
+    TRAINING_JOB,
     selection=dg.AssetSelection.all(),
     config=_BY_MONTH,
     tags=_TAGS,
@@ -40,7 +41,7 @@ monthly_retraining_job = dg.define_asset_job(
 )
 
 ingestion_job = dg.define_asset_job(
-    "ingestion_job",
+    INGESTION_JOB,
     selection=dg.AssetSelection.assets("raw_tips", "transformed_tips", "splits"),
     config=_BY_MONTH,
     tags=_TAGS,
@@ -51,7 +52,7 @@ ingestion_job = dg.define_asset_job(
 RELEASED = dg.AssetSelection.assets("drift_report", "drift_metrics", "production_model")
 
 release_job = dg.define_asset_job(
-    "release_job",
+    RELEASE_JOB,
     selection=RELEASED.without_checks(),
     tags=_TAGS,
     op_retry_policy=_RETRIES,

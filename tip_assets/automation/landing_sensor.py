@@ -10,12 +10,12 @@ from collections.abc import Iterator
 import dagster as dg
 
 from tip_assets.automation.jobs import ingestion_job, monthly_retraining_job
-from tip_assets.automation.run_order import months_ahead, was_turned_away
+from tip_assets.automation.run_order import months_ahead
 from tip_assets.ingestion.landing import LANDED, landed_months
 from tip_assets.ingestion.landing_log import LandingLog
 from tip_assets.metric_store.store import MetricStore
 from tip_assets.partitions import months
-from tip_assets.reporting.run_facts import ingested, last_ingestion, last_training
+from tip_assets.reporting.run_facts import ingested, last_ingestion, last_training, was_turned_away
 from tip_assets.runtime.instance import close_dead_runs
 from tip_assets.settings import Settings, get_settings
 

@@ -18,15 +18,13 @@ from dagster._core.storage.tags import WILL_RETRY_TAG  # set by Dagster on a run
 from tip_assets.ingestion.landing import landing_digests
 from tip_assets.metric_store.store import MetricStore
 from tip_assets.partitions import months, months_apart
-from tip_assets.reporting.run_facts import last_training
+from tip_assets.reporting.run_facts import last_training, was_turned_away
 from tip_assets.runtime.instance import COMMAND_LINE_TAG, close_dead_runs, own_mark
 from tip_assets.settings import Settings
 
 Progress = Literal["runs", "is queued", "was never run", "was turned away", "has failed"]
 Ahead = dict[str, Progress]
 
-# On the run of a month that came too early.
-TURNED_AWAY_TAG = "tips/turned_away"
 # Processes started at the same moment are seen by each other after this time: on two cores, a dozen
 # of them take half of it to import Dagster.
 STARTED_WITHIN_SECONDS = 30
@@ -95,11 +93,6 @@ def in_words(ahead: Ahead) -> str:
     named = [f"{month} goes first and {words}" for month, words in list(ahead.items())[:_NAMED]]
     others = [f"{len(ahead) - _NAMED} months after it"] if len(ahead) > _NAMED else []
     return ", ".join(named + others)
-
-
-def was_turned_away(run: dg.DagsterRun | None) -> bool:
-    """Whether a run ended because its month came too early."""
-    return run is not None and TURNED_AWAY_TAG in run.tags
 
 
 def _leaves_a_gap(other: str, month: str, settings: Settings, store: MetricStore) -> bool:

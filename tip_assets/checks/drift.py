@@ -7,13 +7,15 @@ from typing import Any
 
 import dagster as dg
 
-from tip_assets.checks.holds import hold, words
 from tip_assets.drift.rule import p_words
+from tip_assets.metric_store.holds import DATASET_HAS_NOT_DRIFTED, hold, words
 from tip_assets.metric_store.store import MetricStore
 from tip_assets.partitions import months
 
 
-@dg.asset_check(asset="drift_metrics", blocking=True, partitions_def=months)
+@dg.asset_check(
+    name=DATASET_HAS_NOT_DRIFTED, asset="drift_metrics", blocking=True, partitions_def=months
+)
 def dataset_has_not_drifted(
     drift_metrics: dict[str, Any], metric_store: MetricStore
 ) -> dg.AssetCheckResult:

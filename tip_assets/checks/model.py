@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 
 from tip_assets import contract
-from tip_assets.checks.holds import hold, words
+from tip_assets.metric_store.holds import MODEL_IS_SOUND, hold, words
 from tip_assets.metric_store.store import MetricStore
 from tip_assets.modelling.boundary_inputs import SAME_WITHIN_USD, implausible, unfaithful
 from tip_assets.modelling.evaluation import LEAST_SQUARES
@@ -78,7 +78,7 @@ def fresh_process_predicts_the_same(registered_model: dict[str, Any]) -> dg.Asse
     )
 
 
-@dg.asset_check(asset="registered_model", blocking=True, partitions_def=months)
+@dg.asset_check(name=MODEL_IS_SOUND, asset="registered_model", blocking=True, partitions_def=months)
 def model_is_sound(
     registered_model: dict[str, Any], metric_store: MetricStore
 ) -> dg.AssetCheckResult:

@@ -6,19 +6,15 @@ Belongs here: stopping a month whose turn it is not. Does not belong here: whose
 
 import dagster as dg
 
-from tip_assets.automation.run_order import (
-    TURNED_AWAY_TAG,
-    Ahead,
-    in_words,
-    months_ahead,
-    wait_for_turn,
-)
+from tip_assets.automation.run_order import Ahead, in_words, months_ahead, wait_for_turn
+from tip_assets.metric_store.holds import TRAINING_WINDOW_IS_WHOLE
 from tip_assets.metric_store.store import MetricStore
 from tip_assets.partitions import month_after, months
+from tip_assets.reporting.run_facts import TURNED_AWAY_TAG
 from tip_assets.settings import Settings
 
 
-@dg.asset_check(asset="splits", blocking=True, partitions_def=months)
+@dg.asset_check(name=TRAINING_WINDOW_IS_WHOLE, asset="splits", blocking=True, partitions_def=months)
 def training_window_is_whole(
     context: dg.AssetCheckExecutionContext,
     settings: dg.ResourceParam[Settings],

@@ -1,41 +1,28 @@
 """What a person sees while a month runs.
 
-Belongs here: progress lines, and keeping library noise off the terminal. Does not belong here: the
-summary at the end (`summary.py`).
+Belongs here: progress lines. Does not belong here: the summary at the end (`summary.py`), or what
+is kept off the terminal (`runtime/run_logging.py`).
 """
 
 import logging
 import os
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, TextIO, cast
 
-import dagster as dg
-
-EVENTS = "tip_assets.events"
 _LINE_EVERY_TRIALS = 10
 
 
-@dg.logger(
-    config_schema=None,
-    description="Hands Dagster's events to Python's logging, for progress on a terminal.",
-)
-def progress_logger(_context: dg.InitLoggerContext) -> logging.Logger:
-    """Dagster's logger for runs started from the command line."""
-    logger = logging.getLogger(EVENTS)
-    logger.setLevel(logging.DEBUG)  # Dagster logs its events as debug messages
-    return logger
-
-
 class Progress(logging.Handler):
-    """Prints a line per finished asset, and the trials of the search as they come."""
+    """Prints a line per finished asset, and the trials of the search as they come.
 
-    def __init__(self, stream: TextIO, assets: int) -> None:
+    `assets` is how many will be made.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
         super().__init__(logging.DEBUG)
-        self.stream, self.assets = stream, assets
+        self.stream, self.assets = stream, 0
         self.done = 0
         self.started: dict[str, float] = {}
         self.live = stream.isatty()
@@ -84,11 +71,11 @@ class Progress(logging.Handler):
 
 
 @contextmanager
-def progress(assets: int, stream: TextIO) -> Iterator[Progress]:
+def progress(stream: TextIO) -> Iterator[Progress]:
     """Show progress on a stream while the block runs, through a handle of its own."""
     stream.flush()
     with os.fdopen(os.dup(stream.fileno()), "w") as terminal:
-        handler = Progress(terminal, assets)
+        handler = Progress(terminal)
         logger = logging.getLogger("tip_assets")
         logger.addHandler(handler)
         logger.setLevel(logging.INFO)
@@ -96,24 +83,3 @@ def progress(assets: int, stream: TextIO) -> Iterator[Progress]:
             yield handler
         finally:
             logger.removeHandler(handler)
-
-
-@contextmanager
-def noise_to(log: Path) -> Iterator[None]:
-    """Send what libraries and child processes print while the block runs to a log file."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    saved = os.dup(1), os.dup(2)
-    with log.open("ab") as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
-        try:
-            yield
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os.dup2(saved[0], 1)
-            os.dup2(saved[1], 2)
-            os.close(saved[0])
-            os.close(saved[1])

@@ -29,7 +29,7 @@ from tip_assets.settings import get_settings
 @app.command(rich_help_panel=LOOKING)
 def champion(as_json: AsJson = False) -> None:
     """Show the model that serves."""
-    from tip_assets.definitions import mlflow_tracking
+    from tip_assets.runtime.resources import mlflow_tracking
     from tip_assets.serving.champion import serving_version
     from tip_assets.tracking.runs import top_run
 

@@ -15,18 +15,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tip_assets.cli.console import noise_to, progress
+from tip_assets.cli.console import Progress, progress
 from tip_assets.metric_store.store import PERSON_TAG
 from tip_assets.runtime.instance import (
     COMMAND_LINE_TAG,
     PROCESS_TAG,
+    RELEASE_JOB,
+    TRAINING_JOB,
     close_dead_runs,
     prepare_instance,
     process_mark,
 )
+from tip_assets.runtime.run_logging import noise_to
 from tip_assets.settings import Settings
 
-MONTH_ASSETS, RELEASE_ASSETS = 9, 3
 _INTERRUPTED_AGAIN_SECONDS = 30
 
 
@@ -77,7 +79,7 @@ class Outcome:
 
 def run_month(settings: Settings, month: str, quiet: bool = False) -> Outcome:
     """Run every asset and check of a month; `quiet` shows progress on stderr."""
-    return _execute(settings, month, "monthly_retraining_job", {}, {}, quiet)
+    return _execute(settings, month, TRAINING_JOB, {}, {}, quiet)
 
 
 def release(
@@ -85,7 +87,7 @@ def release(
 ) -> Outcome:
     """Materialize the promotion of a held month with a reason."""
     config = {"ops": {"production_model": {"config": {"reason": reason}}}}
-    return _execute(settings, month, "release_job", config, {PERSON_TAG: person}, quiet)
+    return _execute(settings, month, RELEASE_JOB, config, {PERSON_TAG: person}, quiet)
 
 
 def log_file(settings: Settings, month: str) -> Path:
@@ -103,10 +105,9 @@ def _execute(
 ) -> Outcome:
     started = time.monotonic()
     log = log_file(settings, month)
-    assets = MONTH_ASSETS if job_name == "monthly_retraining_job" else RELEASE_ASSETS
     prepare_instance(settings)
     _collect_less_garbage()
-    with progress(assets, sys.stderr if quiet else sys.stdout), noise_to(log):
+    with progress(sys.stderr if quiet else sys.stdout) as shown, noise_to(log):
         import dagster as dg
 
         from tip_assets.reporting.report_run import report_missed_runs
@@ -115,7 +116,7 @@ def _execute(
         with dg.DagsterInstance.get() as instance:
             close_dead_runs(instance)
             run_id = str(uuid.uuid4())
-            result = _play(settings, instance, run_id, month, job_name, config, tags)
+            result = _play(settings, instance, shown, run_id, month, job_name, config, tags)
             not_told = report_missed_runs(instance, settings)
             facts = run_facts(instance, run_id)
             decided = facts.made.keys() & {"registered_model", "production_model"}
@@ -136,6 +137,7 @@ def _execute(
 def _play(
     settings: Settings,
     instance: Any,
+    shown: Progress,
     run_id: str,
     month: str,
     job_name: str,
@@ -147,6 +149,7 @@ def _play(
     from tip_assets.reporting.run_facts import ENDED_BECAUSE_TAG
 
     job, result = defs().resolve_job_def(job_name), None
+    shown.assets = len(job.asset_layer.selected_asset_keys)
     with _at_most(settings.most_run_minutes) as limit, suppress(KeyboardInterrupt):
         result = job.execute_in_process(
             partition_key=month,
@@ -212,7 +215,7 @@ def _collect_less_garbage() -> None:
 
 
 def _champion(settings: Settings) -> int | None:
-    from tip_assets.definitions import mlflow_tracking
+    from tip_assets.runtime.resources import mlflow_tracking
     from tip_assets.tracking.registry import CHAMPION, ModelRegistry
 
     champion = ModelRegistry(mlflow_tracking(settings).client).by_alias(CHAMPION)

@@ -73,8 +73,8 @@ def databases() -> None:
     """Make the databases and users that the settings name, and bring every schema up to date."""
     from sqlalchemy.exc import SQLAlchemyError
 
-    from tip_assets.cli.console import noise_to
     from tip_assets.runtime.databases import prepare_databases
+    from tip_assets.runtime.run_logging import noise_to
 
     settings = get_settings()
     announce_new_platform(settings)

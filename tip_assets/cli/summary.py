@@ -4,11 +4,11 @@ Belongs here: text for a person. Does not belong here: deciding or computing any
 """
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tip_assets.drift.evidently_reports import REPORTS
-from tip_assets.drift.rule import p_words
-from tip_assets.modelling.promotion import RELEASABLE
+from tip_assets.metric_store.holds import RELEASABLE
+from tip_assets.reporting.lines import drift_lines, model_lines
 from tip_assets.runtime.storage import quarantine_file, report_folder
 from tip_assets.settings import Settings
 
@@ -63,44 +63,6 @@ def _facts(outcome: "Outcome", settings: Settings) -> Iterator[str]:
         folder = report_folder(settings.storage_root, outcome.month)
         yield f"  reports      {folder}/"
         yield f"               {', '.join(f'{name}.html' for name in REPORTS)}"
-
-
-def model_lines(registered: dict[str, Any]) -> Iterator[str]:
-    yield f"  model        version {registered['version']}"
-    yield f"  search       best cross-validated RMSE {registered['cross_validated_rmse']:.3f} USD"
-    test = registered["test"]
-    yield f"  test RMSE    {test['rmse']:.3f} USD on {test['rows']} held-out rows; beside it:"
-    for rule, rmse in registered["baselines"].items():
-        verdict = registered["against"][rule]["verdict"]
-        yield f"                 {rule.replace('_', ' '):<14} {rmse:.3f}  (model: {verdict})"
-    if registered.get("feedback"):
-        yield f"  feedback     {registered['feedback']}"
-    comparison = registered["comparison"]
-    if comparison:
-        yield (
-            f"  comparison   against version {registered['incumbent']['version']}: "
-            f"{comparison['verdict']}; RMSE {comparison['rmse']:.3f} against "
-            f"{comparison['rival_rmse']:.3f} USD, difference {comparison['low']:+.3f} to "
-            f"{comparison['high']:+.3f}"
-        )
-
-
-def drift_lines(drift: dict[str, Any]) -> Iterator[str]:
-    dataset = drift["dataset"]
-    verdict = "DRIFTED" if dataset["drifted"] else "not drifted"
-    yield (
-        f"  drift        dataset {verdict}: {dataset['drifted_columns']} of "
-        f"{dataset['columns']} columns"
-    )
-    yield f"               {drift['note']}"
-    yield "                 column      test       score   p corrected  effect size  drifted"
-    for column in drift["columns"]:
-        score, corrected = p_words(column["score"]), p_words(column["p_value_corrected"])
-        yield (
-            f"                 {column['column']:<11} {column['test']:<9} "
-            f"{score:>7}  {corrected:>11}  {column['effect_size']:11.3f}"
-            f"  {'YES' if column['drifted'] else 'no'}"
-        )
 
 
 def _next(outcome: "Outcome", settings: Settings) -> Iterator[str]:

@@ -116,10 +116,10 @@ def registry_of() -> Iterator[tuple[Settings, "ModelRegistry"]]:
     """The settings and the registry, library noise kept off, expected trouble told in words."""
     from mlflow.exceptions import MlflowException
 
-    from tip_assets.cli.console import noise_to
-    from tip_assets.definitions import mlflow_tracking
     from tip_assets.ingestion.table_files import UnreadableFile
     from tip_assets.metric_store.champion_lock import ChampionLocked
+    from tip_assets.runtime.resources import mlflow_tracking
+    from tip_assets.runtime.run_logging import noise_to
     from tip_assets.serving.champion import NothingToDo
     from tip_assets.tracking.registry import ModelRegistry
 

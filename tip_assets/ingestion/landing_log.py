@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from tip_assets.metric_store.holds import TRAINING_WINDOW_IS_WHOLE
 from tip_assets.metric_store.store import MetricStore, Row, in_utc
 from tip_assets.metric_store.tables import check_result, landing, last_look, run_outcome
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 Select = Callable[[sa.Select[Any]], list[Row]]
 LANDING = "landing"
-_OUT_OF_TURN = "training_window_is_whole"
 
 
 @dataclass(frozen=True)
@@ -134,5 +134,5 @@ def _too_early(select: Select) -> dict[str, datetime]:
     """Months that were turned away because earlier ones go first, and since when."""
     check = check_result.c
     query = sa.select(check.month, check.since)
-    query = query.where(check.check == _OUT_OF_TURN, sa.not_(check.passed))
+    query = query.where(check.check == TRAINING_WINDOW_IS_WHOLE, sa.not_(check.passed))
     return {row["month"]: in_utc(row["since"]) for row in select(query)}

@@ -10,8 +10,6 @@ from typing import Any, Literal
 from tip_assets.contract import VERSION, same_major
 from tip_assets.modelling.evaluation import FIXED_SHARE, MEAN_TIP
 
-# The blocking checks that a person may overrule; what the others stop is broken, not in doubt.
-RELEASABLE = ("model_is_sound", "dataset_has_not_drifted")
 Action = Literal["promoted", "kept", "held", "released"]
 
 

@@ -17,10 +17,11 @@ import pandas as pd
 
 from tip_assets import contract
 from tip_assets.modelling.split import monthly_fingerprints
-from tip_assets.settings import Settings
 
 LIBRARIES = ("hyperopt", "numpy", "pandas", "scikit-learn", "scipy", "xgboost")
 CODE = ("comparison", "evaluation", "intervals", "search", "served_model", "split", "training")
+# Inputs that a person chooses.
+OPTIONS = ("trials", "seed", "target", "search_space", "fixed_share", "confidence")
 FOLDS = 5
 # Below this, a second thread costs more than it brings (measured: harmless on idle cores, 34 times
 # slower on busy ones at 244 rows).
@@ -60,6 +61,11 @@ class Recipe:
     def months(self) -> list[str]:
         return sorted(self.data)
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """What `recipe_for` needs beside the rows to make this recipe again."""
+        return {name: getattr(self, name) for name in OPTIONS}
+
     def differences(self, other: "Recipe") -> list[str]:
         """What differs in another recipe, in words: one line per input."""
         return _differences("", asdict(self), asdict(other))
@@ -72,18 +78,27 @@ class Recipe:
         return Recipe(**json.loads(text))
 
 
-def recipe_for(window: pd.DataFrame, settings: Settings) -> Recipe:
+def recipe_for(
+    window: pd.DataFrame,
+    *,
+    trials: int,
+    seed: int,
+    target: str,
+    search_space: str,
+    fixed_share: float,
+    confidence: float,
+) -> Recipe:
     """The recipe of a model trained today on a window of split rows."""
     return Recipe(
         data=monthly_fingerprints(window),
-        trials=settings.trials,
+        trials=trials,
         folds=FOLDS,
-        seed=settings.seed,
+        seed=seed,
         threads=threads_for(len(window)),
-        target=settings.target,
-        search_space=settings.search_space,
-        fixed_share=settings.fixed_share,
-        confidence=settings.confidence,
+        target=target,
+        search_space=search_space,
+        fixed_share=fixed_share,
+        confidence=confidence,
         contract=contract.VERSION,
         code=code_version(),
         libraries={name: version(name) for name in LIBRARIES},

@@ -7,8 +7,8 @@ here: finding the facts (`report_run.py`) or delivering (`outbox.py`).
 import hashlib
 from typing import Any
 
-from tip_assets.cli.summary import drift_lines, model_lines
-from tip_assets.modelling.promotion import RELEASABLE
+from tip_assets.metric_store.holds import RELEASABLE
+from tip_assets.reporting.lines import drift_lines, model_lines
 from tip_assets.reporting.outbox import Message
 from tip_assets.reporting.run_facts import CheckFound
 

@@ -14,11 +14,9 @@ from typing import Any
 import dagster as dg
 from dagster._core.storage.dagster_run import FINISHED_STATUSES  # not exported
 
-from tip_assets.automation.run_order import TURNED_AWAY_TAG, was_turned_away
-from tip_assets.checks.holds import words
 from tip_assets.ingestion.landing import LANDED
+from tip_assets.metric_store.holds import RELEASABLE, words
 from tip_assets.metric_store.store import MetricStore
-from tip_assets.modelling.promotion import RELEASABLE
 from tip_assets.partitions import months
 from tip_assets.reporting.alarms import AlarmRule, alarming, beginning
 from tip_assets.reporting.messages import (
@@ -32,9 +30,11 @@ from tip_assets.reporting.outbox import Message, notifications
 from tip_assets.reporting.run_facts import (
     PARTITION_TAG,
     TRAINING_JOB,
+    TURNED_AWAY_TAG,
     RunFacts,
     ingested,
     run_facts,
+    was_turned_away,
 )
 from tip_assets.runtime.instance import is_ours
 from tip_assets.runtime.io_managers import JsonFiles

@@ -13,15 +13,17 @@ import dagster as dg
 from dagster._core.events import RunFailureReason  # not exported, and the only way to tell
 
 from tip_assets.ingestion.landing import LANDED
-from tip_assets.runtime.instance import is_ours
+from tip_assets.runtime.instance import TRAINING_JOB, is_ours
 from tip_assets.runtime.services import trouble_in_words
 
 PARTITION_TAG = "dagster/partition"
 INTERRUPTED = "interrupted; what was done stays, run it again"
-TRAINING_JOB, DECISION = "monthly_retraining_job", dg.AssetKey("production_model")
+DECISION = dg.AssetKey("production_model")
 INGESTION = dg.AssetKey("raw_tips")
 # On a run that took too long: its events do not say why it was ended.
 ENDED_BECAUSE_TAG = "tips/ended_because"
+# On the run of a month that came too early.
+TURNED_AWAY_TAG = "tips/turned_away"
 EVENTS = {
     dg.DagsterEventType.ASSET_MATERIALIZATION,
     dg.DagsterEventType.ASSET_CHECK_EVALUATION,
@@ -90,6 +92,11 @@ def last_training(instance: dg.DagsterInstance, month: str) -> dg.DagsterRun | N
         if run.job_name == TRAINING_JOB or (chosen and DECISION in chosen):
             return run
     return None
+
+
+def was_turned_away(run: dg.DagsterRun | None) -> bool:
+    """Whether a run ended because its month came too early."""
+    return run is not None and TURNED_AWAY_TAG in run.tags
 
 
 def last_ingestion(

@@ -35,7 +35,9 @@ _POSTGRES_STORAGE = """storage:
 """
 # Dagster runs assets that a person chose as a job of this name, in every code location.
 CHOSEN_ASSETS_JOB = "__ASSET_JOB"
-JOBS = {"monthly_retraining_job", "ingestion_job", "release_job", CHOSEN_ASSETS_JOB}
+TRAINING_JOB, INGESTION_JOB = "monthly_retraining_job", "ingestion_job"
+RELEASE_JOB = "release_job"
+JOBS = {TRAINING_JOB, INGESTION_JOB, RELEASE_JOB, CHOSEN_ASSETS_JOB}
 _DEFINITIONS = "tip_assets.definitions"
 _UNFINISHED = [
     dg.DagsterRunStatus.NOT_STARTED,

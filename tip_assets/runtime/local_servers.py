@@ -20,9 +20,9 @@ import dagster as dg
 from honcho.manager import Manager
 from honcho.printer import Printer
 
-from tip_assets.cli.console import noise_to
 from tip_assets.runtime.databases import prepare_databases
 from tip_assets.runtime.instance import close_dead_runs
+from tip_assets.runtime.run_logging import noise_to
 from tip_assets.settings import Settings
 
 HOST = "127.0.0.1"

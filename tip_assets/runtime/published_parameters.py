@@ -36,7 +36,7 @@ def publish_parameters(settings: Settings) -> list[str]:
 
 def _logged_model(settings: Settings) -> dict[str, str]:
     """The champion by the registry's alias, which is what serves; nothing if there is none yet."""
-    from tip_assets.definitions import mlflow_tracking
+    from tip_assets.runtime.resources import mlflow_tracking
     from tip_assets.tracking.registry import CHAMPION, ModelRegistry
 
     champion = ModelRegistry(mlflow_tracking(settings).client).by_alias(CHAMPION)

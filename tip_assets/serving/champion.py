@@ -122,7 +122,7 @@ def rebuild(registry: ModelRegistry, settings: Settings, number: int) -> Rebuilt
     version = registry.version(number)
     recipe = version.recipe
     window = _window(settings.storage_root, recipe)
-    today = _today(recipe, window, settings)
+    today = _today(recipe, window)
     differences = recipe.differences(today)
     if recipe.differences(replace(today, code=recipe.code)):
         return Rebuilt(number, identical=False, differences=differences)
@@ -148,12 +148,6 @@ def _window(storage: UPath, recipe: Recipe) -> pd.DataFrame:
     return pd.concat(months, ignore_index=True)
 
 
-def _today(recipe: Recipe, window: pd.DataFrame, settings: Settings) -> Recipe:
+def _today(recipe: Recipe, window: pd.DataFrame) -> Recipe:
     """The recipe with today's data, code and libraries; settings and threads are as recorded."""
-    recorded = settings.model_copy(
-        update={
-            name: getattr(recipe, name)
-            for name in ("trials", "seed", "target", "search_space", "fixed_share", "confidence")
-        }
-    )
-    return replace(recipe_for(window, recorded), threads=recipe.threads)
+    return replace(recipe_for(window, **recipe.options), threads=recipe.threads)

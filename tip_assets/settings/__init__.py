@@ -292,6 +292,12 @@ class Settings(BaseSettings):
         return words
 
     @property
+    def recipe_options(self) -> dict[str, Any]:
+        """What a model is made with, beside its rows (`modelling/recipe.py`)."""
+        names = {"trials", "seed", "target", "search_space", "fixed_share", "confidence"}
+        return self.model_dump(include=names)
+
+    @property
     def storage_root(self) -> UPath:
         """The storage as a path; a relative folder is resolved against the current directory."""
         if self.storage.startswith("s3://"):

@@ -1,11 +1,19 @@
 """Holding a month's version until a person decides, and the words of it.
 
-Belongs here: what the checks have in common that a person may overrule.
+Belongs here: names of checks that others than the checks ask for, and what those have in common
+that a person may overrule.
 """
 
 from typing import Any
 
 from tip_assets.metric_store.store import MetricStore
+
+# Blocking checks that a person may overrule; what the others stop is broken, not in doubt.
+MODEL_IS_SOUND = "model_is_sound"
+DATASET_HAS_NOT_DRIFTED = "dataset_has_not_drifted"
+RELEASABLE = (MODEL_IS_SOUND, DATASET_HAS_NOT_DRIFTED)
+# The check that stops a month which came before earlier ones were done.
+TRAINING_WINDOW_IS_WHOLE = "training_window_is_whole"
 
 
 def hold(store: MetricStore, made: dict[str, Any], reason: str) -> str | None:

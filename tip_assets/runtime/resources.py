@@ -1,0 +1,51 @@
+"""What the assets are given, built from the settings: connections, storage, the worker process.
+
+Belongs here: naming and configuring resources. Does not belong here: what they do.
+"""
+
+import os
+
+import dagster as dg
+
+from tip_assets.metric_store.store import MetricStore
+from tip_assets.runtime.io_managers import BoosterFiles, JsonFiles, ParquetFiles, ReportFolders
+from tip_assets.settings import Settings
+from tip_assets.tracking.connection import MlflowTracking
+from tip_assets.tracking.worker import FreshProcess
+
+
+def resources(settings: Settings) -> dict[str, object]:
+    """Every resource by the name that assets ask for."""
+    storage = settings.storage_root
+    tracking_uri = _by_name("MLFLOW_TRACKING_URI", settings.tracking_uri)
+    return {
+        "settings": settings,
+        "mlflow_tracking": _mlflow_tracking(settings, tracking_uri),
+        "metric_store": MetricStore(url=_by_name("TIPS_METRIC_STORE", settings.metric_store_url)),
+        "fresh_process": FreshProcess(tracking_uri=tracking_uri),
+        "parquet_files": ParquetFiles(storage),
+        "json_files": JsonFiles(storage),
+        "booster_files": BoosterFiles(storage),
+        "report_folders": ReportFolders(storage),
+    }
+
+
+def mlflow_tracking(settings: Settings) -> MlflowTracking:
+    """The MLflow resource for these settings."""
+    return _mlflow_tracking(settings, settings.tracking_uri)
+
+
+def _mlflow_tracking(settings: Settings, tracking_uri: str) -> MlflowTracking:
+    return MlflowTracking(
+        tracking_uri=tracking_uri,
+        artifact_root=str(settings.storage_root / "mlflow"),
+        ui_url=settings.mlflow_ui_url,
+    )
+
+
+def _by_name(variable: str, value: str) -> str:
+    """A value that may hold a password, by its environment variable.
+
+    Dagster's pages show what resources are configured with: of this they show the name.
+    """
+    return dg.EnvVar(variable) if os.environ.get(variable) == value else value
