@@ -64,6 +64,7 @@ lint: setup-dev  ## Style, formatting, types, workflows
 	@ruff check $(PACKAGE)
 	@ruff format --check $(PACKAGE)
 	@mypy
+	@lint-imports --no-cache --no-logo
 	@check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	@check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	@zizmor --offline --quiet .github
