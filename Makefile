@@ -36,7 +36,7 @@ stack-restore: setup-stack  ## Bring them back, and start: make stack-restore FR
 	@python -m deploy.stack restore $(or $(FROM),$(error say which: FROM=/folder/of/one/backup)) $(REPLACE)
 
 rehearse-restore: setup-dev  ## Save a stack of its own, destroy it, bring it back, compare
-	@pytest tip_assets_tests/test_stack.py -k destroyed -s
+	@pytest tip_assets_tests/deploy/test_stack.py -k destroyed -s
 
 COMPOSE = docker compose -f deploy/compose.yaml
 

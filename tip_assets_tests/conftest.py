@@ -17,10 +17,10 @@ from tip_assets.assets.transformed_tips import transform
 from tip_assets.ingestion.simulate import sample_bytes
 from tip_assets.modelling.recipe import Recipe, recipe_for
 from tip_assets.settings import Settings
-from tip_assets_tests.aws_calls import Recorder
-from tip_assets_tests.aws_server import AwsServer
-from tip_assets_tests.exporter_place import platform_of_a_month
-from tip_assets_tests.landing_place import Place
+from tip_assets_tests.support.aws import AwsServer
+from tip_assets_tests.support.aws_calls import Recorder
+from tip_assets_tests.support.exporter import platform_of_a_month
+from tip_assets_tests.support.landing import Place
 
 # Machines are busy: how long an example takes says nothing about the code.
 hypothesis.settings.register_profile("calm", deadline=None)

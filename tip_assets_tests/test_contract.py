@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tip_assets import contract
 from tip_assets.assets.transformed_tips import transform
 from tip_assets.modelling.served_model import InvalidRecords, encode
-from tip_assets_tests.test_month import Platform
+from tip_assets_tests.cli.test_month import Platform
 
 REPOSITORY = Path(__file__).parents[1]
 WORDS = {*contract.COLUMNS} | {

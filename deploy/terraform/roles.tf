@@ -1,6 +1,6 @@
 # What each service and task may do. An `execution` role is ECS's own, before a task starts; a `task`
 # role is the platform's code's. Its rights are the calls that the code makes, recorded while the
-# tests run, no more and no fewer (tip_assets_tests/test_terraform_rights.py).
+# tests run, no more and no fewer (tip_assets_tests/deploy/test_terraform_rights.py).
 
 locals {
   bucket_arn = "arn:aws:s3:::${local.bucket}"

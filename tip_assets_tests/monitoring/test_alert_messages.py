@@ -1,0 +1,237 @@
+"""From a month in the metric store to a message: who is told, of what, and of what not."""
+
+import json
+import re
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from email.message import Message
+from pathlib import Path
+
+import pytest
+import yaml
+from aiosmtpd.controller import Controller
+from aiosmtpd.handlers import Message as MessageHandler
+
+from deploy.stack import monitoring
+from deploy.stack.servers import program
+from tip_assets.exporter.server import start
+from tip_assets.metric_store import tables
+from tip_assets.metric_store.store import MetricStore
+from tip_assets.settings import Settings
+from tip_assets_tests.monitoring.test_alerts import ALERTS, CONFIGURATION
+from tip_assets_tests.support.ports import free_port
+
+INHIBITING = yaml.safe_load((CONFIGURATION / "alertmanager.yml").read_text())["inhibit_rules"]
+
+
+def test_what_follows_from_a_landing_that_nobody_watches_is_not_told():
+    (rule,) = [r for r in INHIBITING if r["source_matchers"] == ["alertname = LandingNotWatched"]]
+    (hidden,) = re.findall(r'alertname =~ "([^"]*)"', *rule["target_matchers"])
+    assert set(hidden.split("|")) == {"LandingSilent", "MonthNotProcessed"} <= set(ALERTS)
+    assert rule["equal"] == ["job", "instance"]
+
+
+@pytest.mark.parametrize("away", ["ExporterDown", "MetricStoreAway"])
+def test_what_cannot_be_known_while_something_is_away_is_hidden(away):
+    """Limits are known without the store. What hides for good has no condition (`equal`)."""
+    hidden = {
+        name
+        for rule in INHIBITING
+        if "equal" not in rule and all(_says(m, away) for m in rule["source_matchers"])
+        for name in ALERTS
+        if all(_says(m, name) for m in rule["target_matchers"])
+    }
+    needed = {
+        name: re.findall(r"\btips_(?!app_)\w+", rule["expr"]) for name, rule in ALERTS.items()
+    }
+    needed.pop("MetricStoreAway")
+    known = "_limit" if away == "MetricStoreAway" else "nothing"
+    assert hidden == {
+        name for name, asked in needed.items() if any(not m.endswith(known) for m in asked)
+    }
+
+
+def _says(matcher: str, alert: str) -> bool:
+    """Whether a matcher of Alertmanager is one of an alert."""
+    label, operator, text = re.fullmatch(r'(\w+) (=~?) "?([^"]*)"?', matcher).groups()
+    value = (ALERTS[alert]["labels"] | {"alertname": alert}).get(label, "")
+    return bool(re.fullmatch(text, value)) if operator == "=~" else value == text
+
+
+def test_a_subject_names_what_fires_not_what_is_over_meanwhile(tmp_path):
+    def subject(**states: str) -> str:
+        alerts = [
+            {"status": state, "labels": {"alertname": name}} for name, state in states.items()
+        ]
+        data = {"status": "firing" if "firing" in states.values() else "resolved", "alerts": alerts}
+        (tmp_path / "data.json").write_text(json.dumps(data))
+        done = subprocess.run(
+            [
+                *("amtool", "template", "render", f"--template.glob={CONFIGURATION}/*.tmpl"),
+                '--template.text={{ template "tips.subject" . }}',
+                f"--template.data={tmp_path}/data.json",
+            ],
+            check=True, capture_output=True, text=True,
+        )  # fmt: skip
+        return done.stdout.removeprefix("Tip platform: ").strip()
+
+    assert subject(AppDown="resolved", MlflowDown="firing") == "MlflowDown"
+    assert subject(AppDown="firing", MlflowDown="firing") == "AppDown and 1 more"
+    assert subject(AppDown="resolved", MlflowDown="resolved") == "over: AppDown and 1 more"
+
+
+def test_a_way_of_telling_without_an_address_is_left_out(tmp_path):
+    monitoring.write_configuration(tmp_path, Settings())
+    content = yaml.safe_load((tmp_path / "alertmanager.yml").read_text())
+    assert content["receivers"] == [{"name": "people"}, {"name": "on-call"}]
+    check = ["amtool", "check-config", str(tmp_path / "alertmanager.yml")]
+    subprocess.run(check, check=True, capture_output=True)
+
+
+class Mailbox(MessageHandler):
+    """A mail server's handler that keeps what it gets."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.got: list[Message] = []
+
+    def handle_message(self, message: Message) -> None:
+        self.got.append(message)
+
+
+@pytest.fixture
+def mailbox() -> Iterator[tuple[Mailbox, int]]:
+    handler, port = Mailbox(), free_port()
+    server = Controller(handler, hostname="127.0.0.1", port=port)
+    server.start()
+    yield handler, port
+    server.stop()
+
+
+@contextmanager
+def running(*command: str | Path, log: Path, **environment: str) -> Iterator[None]:
+    with log.open("w") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, env=environment)
+        try:
+            yield
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+def wait_for(what: str, until: Callable[[], bool], log: Path) -> None:
+    deadline = time.monotonic() + 60
+    while not until():
+        assert time.monotonic() < deadline, f"{what}\n{log.read_text()[-3000:]}"
+        time.sleep(0.2)
+
+
+def drifted_month(store: MetricStore) -> None:
+    """A month of which five columns have drifted for the second time, and which is held."""
+    names = ["total_bill", "sex", "smoker", "day", "tip"]
+    for month in ("2024-01", "2024-02"):
+        facts = {"columns": 7, "drifted_columns": 5, "share": 5 / 7, "threshold_share": 0.5}
+        rows = {"reference_rows": 195, "current_rows": 49, "served_by": 1}
+        column = {
+            **{"test": "ks", "score": 0.0, "p_value": 0.0, "p_value_corrected": 0.0},
+            **{"effect": "wasserstein", "effect_size": 1.0, "drifted": True},
+            **{"threshold_p_value": 0.05, "threshold_effect_size": 0.1},
+        }
+        drifted = [
+            {"column": name, "role": "target" if name == "tip" else "feature", **column}
+            for name in names
+        ]
+        store.replace_month(
+            month, {tables.dataset_drift: [facts | rows | {"drifted": True}], tables.drift: drifted}
+        )
+        store.hold(month, int(month[-1]), None, "5 of 7 columns have drifted")
+
+
+@pytest.mark.services
+def test_a_drifted_month_is_one_message_to_the_topic_and_one_by_mail(
+    aws, mailbox, tmp_path, monkeypatch
+):
+    """Seven alerts fire, of one cause; six of them follow from the other."""
+    topic, queue = aws.topic_with_queue("alerts")
+    letters, smtp_port = mailbox
+    settings = Settings(
+        storage=str(tmp_path / "storage"),
+        exporter_port=free_port(),
+        prometheus_port=free_port(),
+        alertmanager_port=free_port(),
+        app_metrics_port=0,
+        mlflow_port=free_port(),
+        alert_sns_topic_arn=topic,
+        alert_email="on-call@example.com",
+        smtp_server=f"127.0.0.1:{smtp_port}",
+    )
+    drifted_month(MetricStore(url=settings.metric_store_url))
+    for name, value in aws.environment().items():
+        monkeypatch.setenv(name, value)
+    monitoring.write_configuration(tmp_path, settings)
+    impatient(tmp_path)
+    server, _ = start(settings)
+    log = tmp_path / "log"
+    try:
+        with (
+            running(
+                program("alertmanager"),
+                f"--config.file={tmp_path}/alertmanager.yml",
+                f"--storage.path={tmp_path}/alertmanager",
+                "--cluster.listen-address=",
+                f"--web.listen-address=127.0.0.1:{settings.alertmanager_port}",
+                log=log,
+                **aws.environment(),
+            ),
+            running(
+                program("prometheus"),
+                f"--config.file={tmp_path}/prometheus.yml",
+                f"--storage.tsdb.path={tmp_path}/prometheus",
+                f"--web.listen-address=127.0.0.1:{settings.prometheus_port}",
+                log=tmp_path / "prometheus.log",
+            ),
+        ):
+            wait_for("a letter", lambda: bool(letters.got), log)
+            bodies: list[dict] = []
+            wait_for("a message", lambda: bool(bodies.extend(aws.received(queue)) or bodies), log)
+            time.sleep(5)  # whatever else would be told is told by now
+            bodies += aws.received(queue)
+            alerts = firing(settings)
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert alerts == {"DatasetDrift": 1, "ColumnDrift": 5, "PromotionHeld": 1}
+    (body,), (letter,) = bodies, letters.got
+    assert body["Subject"] == letter["Subject"] == "Tip platform: DatasetDrift"
+    assert letter["To"] == "on-call@example.com"
+    (text,) = [part for part in letter.walk() if not part.is_multipart()]
+    assert text.get_content_type() == "text/plain"
+    for told in (body["Message"], text.get_payload(decode=True).decode()):
+        assert "71.43% of the columns have drifted in 2024-02." in told
+        assert "docs/monitoring.md#datasetdrift" in told
+        assert "ColumnDrift" not in told
+        assert "PromotionHeld" not in told
+
+
+def impatient(folder: Path) -> None:
+    """Let Prometheus and Alertmanager look every second: a test does not wait for minutes."""
+    prometheus, alertmanager = folder / "prometheus.yml", folder / "alertmanager.yml"
+    content = yaml.safe_load(prometheus.read_text())
+    content["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
+    prometheus.write_text(yaml.safe_dump(content))
+    content = yaml.safe_load(alertmanager.read_text())
+    content["route"] |= {"group_wait": "3s", "group_interval": "3s"}
+    alertmanager.write_text(yaml.safe_dump(content))
+
+
+def firing(settings: Settings) -> dict[str, int]:
+    """Alerts that Alertmanager has, told or not, by name."""
+    address = f"--alertmanager.url=http://127.0.0.1:{settings.alertmanager_port}"
+    found = subprocess.run(
+        ["amtool", "alert", address, "--active", "--inhibited", "--output=json"],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    names = [alert["labels"]["alertname"] for alert in yaml.safe_load(found.stdout)]
+    return {name: names.count(name) for name in names}

@@ -1,0 +1,251 @@
+"""Every question of every dashboard, put to a real Postgres and a real Prometheus.
+
+There is no Grafana here: that it draws what it gets is not tried. A query that fails or finds
+nothing, a column, label, series or variable that nobody knows does fail.
+"""
+
+import copy
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg2
+import pytest
+import sqlalchemy as sa
+import yaml
+
+from grafana.links import MODEL_AND_DATA, PLATFORM_HEALTH, SERVING
+from tip_assets.settings import DRIFT_EXPERIMENT, Settings
+from tip_assets.tracking.registry import CHAMPION
+from tip_assets_tests.support.grafana_panels import check, check_labels, check_values
+from tip_assets_tests.support.grafana_platform import MONTHS, ROOT, GrafanaPlace, grafana_place
+from tip_assets_tests.support.grafana_queries import (
+    Fault,
+    Frame,
+    Grafana,
+    Json,
+    dashboards,
+    panels,
+)
+
+pytestmark = [pytest.mark.services, pytest.mark.timeout(900)]
+BOARDS = {board["uid"]: board for board in dashboards()}
+PANELS = [
+    pytest.param(uid, panel, id=f"{uid}: {panel['title']}")
+    for uid, board in BOARDS.items()
+    for panel in panels(board)
+    if panel["type"] != "text"
+]
+ANNOTATIONS = [
+    pytest.param(uid, annotation, id=f"{uid}: {annotation['name']}")
+    for uid, board in BOARDS.items()
+    for annotation in board["annotations"]["list"]
+]
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[GrafanaPlace]:
+    with grafana_place() as made:
+        yield made
+
+
+@pytest.fixture
+def grafana(place: GrafanaPlace) -> Grafana:
+    return place.grafana
+
+
+@pytest.mark.parametrize(("uid", "panel"), PANELS)
+def test_a_panel_is_answered_and_knows_what_it_names(grafana, uid, panel):
+    grafana.choose(BOARDS[uid])
+    check(grafana, panel)
+
+
+@pytest.mark.parametrize(("uid", "annotation"), ANNOTATIONS)
+def test_an_annotation_says_when_and_what(grafana, uid, annotation):
+    grafana.choose(BOARDS[uid])
+    (frame,) = grafana.ask([annotation["target"]])
+    assert [(f.name, f.kind) for f in frame.fields] == [
+        ("time", "time"), ("text", "string"), ("tags", "string"),
+    ]  # fmt: skip
+    assert frame.rows
+    assert all(all(row.values()) for row in frame.rows)
+
+
+def _seeded(panel: Json, **changes: Any) -> Json:
+    broken = copy.deepcopy(panel)
+    broken["targets"][0].update(changes)
+    return broken
+
+
+def test_what_is_wrong_with_a_panel_is_found(grafana):
+    """Faults of the kinds that people make, each in a panel that is right without it."""
+    grafana.choose(BOARDS[MODEL_AND_DATA])
+    effects = panel_of(MODEL_AND_DATA, "Effect size by column")
+    query = effects["targets"][0]["rawSql"]
+    faults = {
+        "effect_siz": query.replace("effect_size", "effect_siz"),
+        "drifts": query.replace("FROM drift", "FROM drifts"),
+        "not in the order": query.replace("ORDER BY 1", "ORDER BY 1 DESC"),
+        r"variable \$\{colunm": query.replace("${column", "${colunm"),
+        "no column of times": query.replace("AS time", "AS at"),
+        "not time, metric": query.replace("AS metric", "AS name"),
+        "finds nothing": query.replace("WHERE", "WHERE false AND"),
+        "neither time, text": query.replace("effect_size AS value", "drifted AS value"),
+        "no kind": query.replace("effect_size AS value", "'{}'::jsonb AS value"),
+    }
+    for words, broken in faults.items():
+        assert broken != query
+        with pytest.raises((Fault, psycopg2.Error), match=words):
+            check(grafana, _seeded(effects, rawSql=broken))
+    renamed = copy.deepcopy(effects)
+    renamed["fieldConfig"]["overrides"][0]["matcher"]["options"] = "limits"
+    with pytest.raises(Fault, match=r"'limits'.* is none of"):
+        check(grafana, renamed)
+    months = copy.deepcopy(panel_of(MODEL_AND_DATA, "Months"))
+    months["targets"][0]["rawSql"] = months["targets"][0]["rawSql"].replace(", q.mlflow_run", "")
+    with pytest.raises(Fault, match="mlflow_run"):
+        check(grafana, months)
+
+
+def test_what_is_wrong_with_a_variable_is_found(grafana):
+    board = copy.deepcopy(BOARDS[MODEL_AND_DATA])
+    column, *_ = board["templating"]["list"]
+    for query in ("SELECT 1", 'SELECT "column" FROM drift WHERE false', "SELECT now()"):
+        column["query"] = query
+        with pytest.raises(Fault, match="variable column gives"):
+            grafana.choose(board)
+
+
+def test_what_is_wrong_with_a_question_to_prometheus_is_found(grafana):
+    grafana.choose(BOARDS[PLATFORM_HEALTH])
+    runs = panel_of(PLATFORM_HEALTH, "Runs that ended")
+    query = runs["targets"][0]["expr"]
+    faults = {
+        "finds nothing": {"expr": query.replace("tips_runs_total", "tips_run_total")},
+        "no labels": {"expr": query.replace("by (outcome)", "by (outcom)"), "legendFormat": "all"},
+        "no label 'outcom'": {"legendFormat": "{{outcom}}"},
+        "never {'succes'}": {"expr": query.replace("_total", '_total{outcome!="succes"}')},
+        "no label 'outcom' of": {"expr": query.replace("_total", '_total{outcom!="success"}')},
+        "parse error": {"expr": query[:-1]},
+    }
+    for words, changes in faults.items():
+        with pytest.raises(Fault, match=words):
+            check(grafana, _seeded(runs, **changes))
+
+
+@pytest.mark.parametrize("name", ["alert_rules", "recording_rules"])
+def test_labels_of_rules_are_those_of_a_platform(grafana, name):
+    """Prometheus' own tests of rules see made-up series, with whatever labels the rules ask for."""
+    file = yaml.safe_load((ROOT / "prometheus" / f"{name}.yml").read_text())
+    for rule in (rule for group in file["groups"] for rule in group["rules"]):
+        check_labels(grafana, rule["expr"])
+        check_values(grafana, rule.get("annotations", {}).get("summary", ""))
+    limited = copy.deepcopy(panel_of(PLATFORM_HEALTH, "Rows quarantined"))
+    limited["transformations"][0]["options"]["mappings"][0]["fieldName"] = "Value #limit"
+    with pytest.raises(Fault, match="'Value #limit' is not one of"):
+        check(grafana, limited)
+
+
+def test_the_user_who_asks_may_only_read(grafana):
+    with grafana.postgres.connect() as connection:
+        connection.exec_driver_sql("set default_transaction_read_only = off")
+        connection.commit()
+        with pytest.raises(sa.exc.ProgrammingError, match="permission denied"):
+            connection.exec_driver_sql("delete from drift")
+
+
+def panel_of(uid: str, title: str) -> Json:
+    (found,) = [panel for panel in panels(BOARDS[uid]) if panel["title"] == title]
+    return found
+
+
+def shown(grafana: Grafana, uid: str, title: str) -> list[Frame]:
+    grafana.choose(BOARDS[uid])
+    return grafana.ask(panel_of(uid, title)["targets"])
+
+
+def series_of(frames: list[Frame]) -> dict[str, dict[str, float]]:
+    """Values by series and month."""
+    return {
+        frame.names[1]: {
+            f"{at:%Y-%m}": value
+            for at, value in zip(*(field.values for field in frame.fields), strict=True)
+        }
+        for frame in frames
+    }
+
+
+def last(grafana: Grafana, uid: str, title: str) -> float:
+    """The last value of the first series of a panel."""
+    return float(shown(grafana, uid, title)[0].fields[1].values[-1])
+
+
+def test_errors_and_drift_are_those_that_mlflow_has(place, grafana):
+    shown_months = {row["month"]: row for row in shown(grafana, MODEL_AND_DATA, "Months")[0].rows}
+    rivals = series_of(shown(grafana, MODEL_AND_DATA, "RMSE on the same test rows"))
+    client = place.registry.client
+    for version in place.registry.versions():
+        metrics = client.get_run(version.run_id).data.metrics
+        row = shown_months[version.month]
+        assert row["mlflow_run"] == version.run_id
+        assert row["version"] == version.number
+        assert row["rmse"] == rivals["challenger"][version.month]
+        assert row["rmse"] == pytest.approx(metrics["test_rmse"])
+        assert rivals["mean tip"][version.month] == pytest.approx(metrics["test_rmse_mean_tip"])
+    effects = series_of(shown(grafana, MODEL_AND_DATA, "Effect size by column"))
+    shares = series_of(shown(grafana, MODEL_AND_DATA, "Share of drifted columns"))
+    experiment = client.get_experiment_by_name(DRIFT_EXPERIMENT)
+    for run in client.search_runs([experiment.experiment_id]):
+        month = run.data.tags["record_date"]
+        assert shares["drifted"][month] == run.data.metrics["dataset.drifted_share"]
+        for column in ("total_bill", "day", "tip"):
+            assert effects[column][month] == run.data.metrics[f"{column}.effect_size"]
+    assert set(effects["limit"]) == set(MONTHS)
+    assert set(effects["limit"].values()) == {Settings().drift_effect}
+    assert shares["limit"]["2024-03"] == Settings().drift_share
+
+
+def test_the_drifted_month_is_told_of_everywhere(place, grafana):
+    drifted = series_of(shown(grafana, MODEL_AND_DATA, "Drifted columns"))
+    assert drifted["total_bill"] == {"2024-01": 0, "2024-02": 0, "2024-03": 1}
+    (months,) = shown(grafana, MODEL_AND_DATA, "Months")
+    newest = next(row for row in months.rows if row["month"] == "2024-03")
+    assert (newest["drifted"], newest["action"]) == (True, "held")
+    champion = place.registry.by_alias(CHAMPION)
+    assert newest["champion_after"] == champion.number
+    (frame,) = shown(grafana, PLATFORM_HEALTH, "Champion")
+    assert frame.names[1] == f"{champion.number} ({champion.month})"
+    (answers,) = shown(grafana, SERVING, "Version that answers")
+    assert answers.names[1] == frame.names[1]
+    assert last(grafana, PLATFORM_HEALTH, "Promotions held") == 1
+    (firing,) = shown(grafana, PLATFORM_HEALTH, "Alerts that fire")
+    names = {row["alertname"] for row in firing.rows}
+    assert names == {"DatasetDrift", "ColumnDrift", "PromotionHeld"}
+    assert last(grafana, PLATFORM_HEALTH, "Alerts firing") == len(firing.rows)
+    assert last(grafana, PLATFORM_HEALTH, "Months unprocessed") == 1
+    _, limit = shown(grafana, PLATFORM_HEALTH, "Columns drifted")
+    assert limit["Value"] == [place.settings.drift_share]
+
+
+def test_rows_and_tips_are_those_that_landed_and_were_told(place, grafana):
+    rows = series_of(shown(grafana, MODEL_AND_DATA, "Rows kept and quarantined"))
+    assert rows["kept"]["2024-01"] == 244
+    quarantined = series_of(shown(grafana, MODEL_AND_DATA, "Share of rows quarantined")[:-1])
+    month = rows["quarantined"]["2024-02"], rows["kept"]["2024-02"]
+    assert quarantined["quarantined"]["2024-02"] == pytest.approx(month[0] / sum(month))
+    assert month[0] > 0
+    errors = series_of(shown(grafana, MODEL_AND_DATA, "Errors that came true"))
+    inside = series_of(shown(grafana, MODEL_AND_DATA, "Tips within their interval"))
+    now = f"{datetime.now(UTC):%Y-%m}"
+    for found in place.log.realised():
+        assert errors["RMSE"][found.month] == pytest.approx(found.rmse)
+        assert errors["mean error"][found.month] == pytest.approx(found.mean_error)
+        assert inside["within their interval"][found.month] == pytest.approx(found.covered)
+        assert found.month in ("2024-03", now)
+    logged = shown(grafana, SERVING, "Predictions in the log")
+    assert sum(sum(frame.fields[1].values) for frame in logged) == 10
+    assert len(shown(grafana, SERVING, "Errors of told tips")[0].fields[0].values) == 5
+    (reasons,) = shown(grafana, SERVING, "Refused since the app's start")
+    (refused,) = reasons.rows
+    assert (refused["column"], refused["reason"]) == ("total_bill", "not a number")
+    assert refused["Value"] % 3 == 0

@@ -1,0 +1,138 @@
+"""What a month of AWS costs, by the configuration and list prices: the tables of docs/aws.md.
+
+Belongs here: prices, what is assumed of the use, and the sum. `python -m
+tip_assets_tests.support.terraform_costs` prints the tables. Does not belong here: discounts, taxes,
+and what was there before, such as the domain.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tip_assets_tests.support.terraform import SIZES, Evaluated, evaluated
+
+HOURS = 730
+# USD, on demand, us-east-1, as listed in 2025; per hour unless the name says otherwise.
+PRICES = {
+    "core of Fargate": 0.04048,
+    "GB of memory of Fargate": 0.004445,
+    "db.t4g.micro": 0.016,
+    "db.t4g.medium": 0.065,
+    "GB of database disk, a month": 0.115,
+    "load balancer": 0.0225,
+    "unit of its load": 0.008,
+    "public address": 0.005,
+    "endpoint in a zone": 0.01,
+    "secret, a month": 0.40,
+    "key, a month": 1.00,
+    "alarm, a month": 0.10,
+    "private zone of names, a month": 0.50,
+    "GB of S3, a month": 0.023,
+    "1000 listings or writes": 0.005,
+    "GB of logs": 0.50,
+    "GB of images, a month": 0.10,
+}
+# What depends on the use: of small, of production.
+USE = {
+    "load": (0.1, 0.5),  # units of the load balancer
+    "runs": (4, 40),  # of a quarter of an hour each
+    "gigabytes": (5, 200),  # on S3, with replaced versions
+    "writes": (100_000, 300_000),  # the landing is listed twice a minute
+    "logs": (2, 10),  # GB
+    "images": (10, 30),  # GB
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of the bill, USD a month."""
+
+    what: str
+    cost: float
+
+
+def bill(sizes: str) -> list[Line]:
+    """The lines for one of the files of sizes."""
+    return list(_lines(evaluated(sizes=sizes), SIZES.index(sizes)))
+
+
+def _lines(found: Evaluated, use: int) -> Iterator[Line]:
+    tasks = {task["id"]: task for task in found.of("aws_ecs_task_definition")}
+    services = found.of("aws_ecs_service")
+    cores = sum(tasks[s["task_definition"]]["cpu"] * s["desired_count"] for s in services) / 1024
+    memory = (
+        sum(tasks[s["task_definition"]]["memory"] * s["desired_count"] for s in services) / 1024
+    )
+    yield Line(
+        f"services on Fargate, {cores:g} cores and {memory:g} GB",
+        HOURS * _fargate(cores, memory),
+    )
+    (month,) = (task for task in tasks.values() if task["family"].endswith("-run"))
+    yield Line(
+        f"{USE['runs'][use]} months run, a quarter of an hour each",
+        USE["runs"][use] / 4 * _fargate(month["cpu"] / 1024, month["memory"] / 1024),
+    )
+    (database,) = found.of("aws_db_instance")
+    machines, kind = 1 + database["multi_az"], database["instance_class"]
+    disk = database["allocated_storage"]
+    yield Line(
+        f"database, {machines} {kind} with {disk} GB",
+        machines * (HOURS * PRICES[kind] + disk * PRICES["GB of database disk, a month"]),
+    )
+    interfaces = [e for e in found.of("aws_vpc_endpoint") if e["vpc_endpoint_type"] == "Interface"]
+    places = sum(len(endpoint["subnet_ids"]) for endpoint in interfaces)
+    yield Line(f"endpoints, {places}", HOURS * places * PRICES["endpoint in a zone"])
+    zones = 2
+    yield Line(
+        "load balancer with 2 public addresses",
+        HOURS
+        * (
+            PRICES["load balancer"]
+            + USE["load"][use] * PRICES["unit of its load"]
+            + zones * PRICES["public address"]
+        ),
+    )
+    # And the administrator's, the identity provider's client's, the key of the state.
+    secrets = len(found.of("aws_secretsmanager_secret")) + 2
+    alarms = len(found.of("aws_cloudwatch_metric_alarm"))
+    yield Line(
+        f"{secrets} secrets, 2 keys, {alarms} alarms, a private zone",
+        secrets * PRICES["secret, a month"]
+        + 2 * PRICES["key, a month"]
+        + alarms * PRICES["alarm, a month"]
+        + PRICES["private zone of names, a month"],
+    )
+    thousands = USE["writes"][use] // 1000
+    yield Line(
+        f"S3, {USE['gigabytes'][use]} GB and {thousands} thousand listings or writes",
+        USE["gigabytes"][use] * PRICES["GB of S3, a month"]
+        + USE["writes"][use] / 1000 * PRICES["1000 listings or writes"],
+    )
+    yield Line(
+        f"logs, {USE['logs'][use]} GB; images, {USE['images'][use]} GB",
+        USE["logs"][use] * PRICES["GB of logs"]
+        + USE["images"][use] * PRICES["GB of images, a month"],
+    )
+
+
+def _fargate(cores: float, memory: float) -> float:
+    """An hour."""
+    return cores * PRICES["core of Fargate"] + memory * PRICES["GB of memory of Fargate"]
+
+
+def table(sizes: str) -> str:
+    """The bill as docs/aws.md has it."""
+    lines = bill(sizes)
+    rows = [f"| {line.what} | {line.cost:.2f} |" for line in lines]
+    total = f"| **together** | **{sum(line.cost for line in lines):.0f}** |"
+    return "\n".join([f"| {sizes.partition('.')[0]} | USD a month |", "|---|---|", *rows, total])
+
+
+def prices() -> str:
+    """The prices as docs/aws.md has them."""
+    rows = [f"| {name} | {price:g} |" for name, price in PRICES.items()]
+    return "\n".join(["| list price, us-east-1 | USD |", "|---|---|", *rows])
+
+
+if __name__ == "__main__":
+    for text in (prices(), *map(table, SIZES)):
+        print(f"{text}\n")  # noqa: T201
