@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
+from mlflow.exceptions import MlflowException
 
 from tip_assets.tracking.connection import MlflowTracking, prepare_tracking_database
 from tip_assets.tracking.registry import (
@@ -33,8 +34,9 @@ def registry(tmp_path):
 def test_no_champion_is_none_and_trouble_is_an_error(registry, tmp_path):
     """Any error while loading Production meant promotion in the original system."""
     assert registry.by_alias(CHAMPION) is None
-    (tmp_path / "mlflow.db").write_bytes(b"not a database")
-    with pytest.raises(Exception, match="not a database"):
+    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as connection:
+        connection.execute("drop table registered_model_aliases")
+    with pytest.raises(MlflowException, match="no such table"):
         registry.by_alias(CHAMPION)
 
 
