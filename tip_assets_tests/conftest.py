@@ -29,8 +29,8 @@ hypothesis.settings.load_profile("calm")
 
 # Files of tests that take minutes begin first: otherwise the last of them would run alone.
 LONG = (
-    *("test_stack", "test_crashes", "test_daemon", "test_backfill", "test_app_browser", "test_s3"),
-    "test_grafana_questions",
+    *("test_stack", "test_crashes", "test_daemon", "test_backfill", "test_browser", "test_s3"),
+    "test_grafana_queries",
 )
 
 

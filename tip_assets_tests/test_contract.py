@@ -21,10 +21,13 @@ WORDS = {*contract.COLUMNS} | {
 # Strings that are one of these words and mean something else.
 OTHER_MEANINGS = {
     ("tip_assets/ingestion/landing.py", "size"): "the size of a file, in fsspec's words",
-    ("tip_assets/settings.py", "tip"): "a value of the setting `target`, as a person types it",
+    (
+        "tip_assets/settings/__init__.py",
+        "tip",
+    ): "a value of the setting `target`",
     ("tip_assets/tracking/registry.py", "yes"): "the value of an MLflow tag",
     ("tip_assets/assets/drift_metrics.py", "no"): "has not drifted, in a table for people",
-    ("tip_assets/cli/summary.py", "no"): "has not drifted, in a table for people",
+    ("tip_assets/reporting/lines.py", "no"): "has not drifted, in a table for people",
 }
 
 
@@ -165,6 +168,7 @@ def test_records_of_equal_majors_suit_each_other(one, other, same):
     assert contract.same_major(one, other) == same
 
 
+@pytest.mark.slow
 def test_a_champion_of_another_contract_is_held_against_nothing_until_a_person_releases(tmp_path):
     platform = Platform(tmp_path)
     platform.environment["TIPS_TRIALS"] = "20"

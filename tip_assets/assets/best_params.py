@@ -11,7 +11,8 @@ from tip_assets.modelling.split import PART, TRAIN, from_feedback
 from tip_assets.partitions import MODEL_POOL, OWNERS, months, training_window, window_input
 from tip_assets.settings import TRAINING_EXPERIMENT, Settings
 from tip_assets.tracking.connection import MlflowTracking
-from tip_assets.tracking.runs import log_trials, month_run
+from tip_assets.tracking.runs import month_run
+from tip_assets.tracking.worker import FreshProcess
 
 
 @dg.asset(
@@ -28,6 +29,7 @@ def best_params(
     context: dg.AssetExecutionContext,
     settings: dg.ResourceParam[Settings],
     mlflow_tracking: MlflowTracking,
+    fresh_process: FreshProcess,
     splits: pd.DataFrame,
 ) -> dg.MaterializeResult[dict[str, Any]]:
     """Best hyperparameters of a seeded Hyperopt search over the training window.
@@ -39,9 +41,10 @@ def best_params(
     recipe = recipe_for(splits, **settings.recipe_options)
     # Before the search: an MLflow server that is away is told at once.
     run_id = month_run(mlflow_tracking, month, recipe.fingerprint)
-    trials = search(splits[splits[PART] == TRAIN], recipe)
+    log = fresh_process.trial_log(mlflow_tracking.experiment_id(TRAINING_EXPERIMENT), run_id, month)
+    trials = search(splits[splits[PART] == TRAIN], recipe, made=log.add)
+    log.finish()
     best = best_of(trials)
-    log_trials(mlflow_tracking, run_id, month, trials)
     context.log.info("best of %d trials: %s", len(trials), best)
     read, asked = len(recipe.months), settings.window_months
     return dg.MaterializeResult(

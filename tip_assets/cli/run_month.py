@@ -29,7 +29,9 @@ from tip_assets.runtime.instance import (
 from tip_assets.runtime.run_logging import noise_to
 from tip_assets.settings import Settings
 
-_INTERRUPTED_AGAIN_SECONDS = 30
+# Dagster takes an interrupted step for one to try again, after ten seconds: not when interrupted
+# while it waits.
+_INTERRUPTED_AGAIN_SECONDS = 5
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Hyperparameter search: Hyperopt's TPE over cross-validated boosters.
 
 Belongs here: search spaces, the objective, the sequence of trials. Does not belong here: logging
-trials to MLflow (`tracking/runs.py`) or the final fit (`training.py`).
+trials to MLflow (`tracking/trial_runs.py`) or the final fit (`training.py`).
 """
 
 import logging
@@ -37,11 +37,13 @@ class Trial:
         return asdict(self)
 
 
-def search(train: pd.DataFrame, recipe: Recipe) -> list[Trial]:
+def search(
+    train: pd.DataFrame, recipe: Recipe, made: Callable[[Trial], None] = lambda _trial: None
+) -> list[Trial]:
     """Search hyperparameters on producers' training rows; returns every trial, in order.
 
-    The same rows and recipe give the same trials. Raises ValueError when there are too few
-    different rows to hold out a fold of two.
+    The same rows and recipe give the same trials. Each is handed to `made` at once. Raises
+    ValueError when there are too few different rows to hold out a fold of two.
     """
     import hyperopt
 
@@ -65,6 +67,7 @@ def search(train: pd.DataFrame, recipe: Recipe) -> list[Trial]:
             best.rmse,
             best.number,
         )
+        made(trials[-1])
         return trials[-1].rmse
 
     hyperopt.fmin(

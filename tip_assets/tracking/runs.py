@@ -1,24 +1,24 @@
-"""What is logged to MLflow for a month: the parent run, its trials, the final model, the drift.
+"""What is logged to MLflow for a month: the parent run, the final model, the drift.
 
 Belongs here: the layout of runs, and finding what an earlier attempt already logged, so that a
-rerun of the same recipe adds nothing. Does not belong here: connecting (`connection.py`).
+rerun of the same recipe adds nothing. Does not belong here: connecting (`connection.py`), or the
+trials of the search (`trial_runs.py`).
 """
 
 import json
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from tip_assets import contract
 from tip_assets.modelling.recipe import LIBRARIES, Recipe, lock_version
-from tip_assets.modelling.search import Trial
 from tip_assets.modelling.training import TrainingReport
 from tip_assets.settings import DRIFT_EXPERIMENT, TRAINING_EXPERIMENT
 from tip_assets.tracking.connection import MlflowTracking
 from tip_assets.tracking.registry import FINGERPRINT, MONTH, RECIPE, YES
+from tip_assets.tracking.trial_runs import KIND
 
-KIND, TRIAL, TRAINED = "tips.kind", "tips.trial", "tips.trained"
+TRAINED = "tips.trained"
 
 
 def find_or_create_run(
@@ -41,48 +41,6 @@ def find_or_create_run(
 def month_run(tracking: MlflowTracking, month: str, fingerprint: str) -> str:
     """The id of the month's parent run for a recipe."""
     return find_or_create_run(tracking, TRAINING_EXPERIMENT, month, fingerprint, "month")
-
-
-def log_trials(tracking: MlflowTracking, run_id: str, month: str, trials: Sequence[Trial]) -> None:
-    """Log each trial that is not there yet as a run nested under the month's.
-
-    A run that an earlier attempt left unfinished is deleted: it is logged anew.
-    """
-    from mlflow.entities import Metric, Param
-
-    client = tracking.client
-    experiment_id = tracking.experiment_id(TRAINING_EXPERIMENT)
-    children = client.search_runs(
-        [experiment_id], f"tags.`mlflow.parentRunId` = '{run_id}'", max_results=10_000
-    )
-    there = set()
-    for run in children:
-        if run.info.status == "FINISHED":
-            there.add(run.data.tags[TRIAL])
-        else:
-            client.delete_run(run.info.run_id)
-    new = [trial for trial in trials if str(trial.number) not in there]
-    for trial in new:
-        tags = {
-            "mlflow.parentRunId": run_id,
-            "model": "xgboost",
-            MONTH: month,
-            KIND: "trial",
-            TRIAL: str(trial.number),
-        }
-        run = client.create_run(experiment_id, run_name=f"trial {trial.number:03d}", tags=tags)
-        at = run.info.start_time
-        metrics = {
-            "rmse": trial.rmse,
-            "rmse_std": trial.rmse_std,
-            "best_iteration": trial.rounds - 1,
-        }
-        client.log_batch(
-            run.info.run_id,
-            metrics=[Metric(name, value, at, 0) for name, value in metrics.items()],
-            params=[Param(name, f"{value:.10g}") for name, value in trial.parameters.items()],
-        )
-        client.set_terminated(run.info.run_id)
 
 
 def top_run(tracking: MlflowTracking) -> str:

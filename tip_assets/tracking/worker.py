@@ -4,8 +4,9 @@ Belongs here: the process. Does not belong here: what it does (`worker_process.p
 `drift/evidently_reports.py`).
 
 It draws the reports: importing Evidently takes 2.5 s of CPU; here it happens on the second core
-while the search runs, and its memory goes when the process ends. It has trained nothing, so it is
-also the one to ask whether a registered version can be served from the registry alone.
+while the search runs, and its memory goes when the process ends. Then it logs the trials of that
+search, while more are made. It has trained nothing, so it is also the one to ask whether a
+registered version can be served from the registry alone.
 """
 
 import multiprocessing
@@ -22,10 +23,47 @@ from pydantic import PrivateAttr
 from tip_assets.drift.datasets import Sides
 from tip_assets.drift.evidently_reports import draw_reports
 from tip_assets.drift.rule import Thresholds
-from tip_assets.tracking.worker_process import end_with, import_libraries, predict_by_version
+from tip_assets.modelling.search import Trial
+from tip_assets.tracking.worker_process import (
+    end_with,
+    import_libraries,
+    log_some_trials,
+    predict_by_version,
+)
 
+# Few, so that the last are logged soon after the search.
+_TRIALS_AT_ONCE = 10
 # Months that one process runs one after the other share it.
 _warm: list[ProcessPoolExecutor] = []
+
+
+class TrialLog:
+    """Logs trials by the worker while the search makes more; a place to hand them in."""
+
+    def __init__(self, tracking_uri: str, experiment_id: str, run_id: str, month: str) -> None:
+        self._run = (tracking_uri, experiment_id, run_id, month)
+        self._waiting: list[Trial] = []
+        self._sent: list[Future[None]] = []
+
+    def add(self, trial: Trial) -> None:
+        """Take a trial; raises what went wrong with those before."""
+        self._waiting.append(trial)
+        if len(self._waiting) == _TRIALS_AT_ONCE:
+            self._send()
+        for sent in self._sent:
+            if sent.done():
+                sent.result()
+
+    def finish(self) -> None:
+        """Wait until every trial is logged; raises what went wrong."""
+        self._send()
+        for sent in self._sent:
+            sent.result()
+
+    def _send(self) -> None:
+        if self._waiting:
+            self._sent.append(_running().submit(log_some_trials, *self._run, self._waiting))
+            self._waiting = []
 
 
 class FreshProcess(dg.ConfigurableResource):
@@ -61,6 +99,10 @@ class FreshProcess(dg.ConfigurableResource):
     ) -> dict[str, str]:
         """Draw the four reports."""
         return _running().submit(draw_reports, sides, thresholds, most_rows, seed).result()
+
+    def trial_log(self, experiment_id: str, run_id: str, month: str) -> TrialLog:
+        """Where the trials of a month's search are handed in, to be logged under its run."""
+        return TrialLog(self.tracking_uri, experiment_id, run_id, month)
 
     def predict(self, number: int, records: pd.DataFrame) -> Future[np.ndarray]:
         """Predict raw records by a registry version, in dollars, while this process goes on."""

@@ -10,11 +10,14 @@ import gc
 import os
 import signal
 import sys
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from tip_assets.drift.evidently_reports import import_evidently
+from tip_assets.modelling.search import Trial
+from tip_assets.tracking.trial_runs import log_trials
 
 
 def end_with(parent: int) -> None:
@@ -49,9 +52,20 @@ def import_libraries(tracking_uri: str) -> None:
 
 def predict_by_version(tracking_uri: str, number: int, records: pd.DataFrame) -> np.ndarray:
     """Predict raw records by a version that is loaded from the registry, in dollars."""
-    import mlflow
-
     from tip_assets.tracking.registry import ModelRegistry
 
+    return ModelRegistry(_client(tracking_uri)).predict(number, records)
+
+
+def log_some_trials(
+    tracking_uri: str, experiment_id: str, run_id: str, month: str, trials: list[Trial]
+) -> None:
+    """Log some trials of a month's search."""
+    log_trials(_client(tracking_uri), experiment_id, run_id, month, trials)
+
+
+def _client(tracking_uri: str) -> Any:
+    import mlflow
+
     mlflow.set_tracking_uri(tracking_uri)
-    return ModelRegistry(mlflow.MlflowClient()).predict(number, records)
+    return mlflow.MlflowClient()

@@ -111,6 +111,7 @@ def test_trouble_is_told_in_words(environment, variables, arguments, words):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_run_that_hangs_is_ended_and_told(environment, tmp_path):
     impatient = environment | {"TIPS_MOST_RUN_MINUTES": "0.15", "TIPS_TRIALS": "5000"}
     arguments = ["run", "--month", "2024-01", "--sample", "--json"]

@@ -40,7 +40,7 @@ KILLS = [
         Point("in_the_middle_of_a_file", "tip_assets.runtime.storage:os.fsync", nth=3),
     ],
     [
-        Point("amid_the_logging_of_trials", "mlflow:MlflowClient.log_batch", nth=2),
+        Point("amid_the_logging_of_trials", "tip_assets.tracking.worker:TrialLog.finish"),
         Point("version_registered_alias_not_moved", f"{REGISTRY}.register", after=True),
         Point("amid_the_reports", f"{FILES}.write_atomically", given="target_drift.html"),
         Point("previous_moved_champion_not", f"{REGISTRY}.point", given=CHAMPION),

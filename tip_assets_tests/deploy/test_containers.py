@@ -21,7 +21,7 @@ from deploy.stack.folder import Stack
 from deploy.stack.monitoring import prometheus_configuration
 from deploy.stack.servers import BINARIES, servers
 from tip_assets.settings import Settings
-from tip_assets_tests import compose_rules as rules
+from tip_assets_tests.support import compose_rules as rules
 from tip_assets_tests.support.compose_rules import (
     ROOT,
     WITH_PASSWORD,

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from tip_assets_tests import provider_schema as schema
-from tip_assets_tests import terraform_costs as costs
+from tip_assets_tests.support import provider_schema as schema
+from tip_assets_tests.support import terraform_costs as costs
 from tip_assets_tests.support.terraform import (
     BOOTSTRAP,
     FOLDER,

@@ -6,7 +6,7 @@ import pytest
 
 from tip_assets.ingestion.landing import Landed
 from tip_assets.ingestion.landing_log import LandingLog, unprocessed
-from tip_assets.reporting import report_run
+from tip_assets.reporting.report_run import report_run
 from tip_assets_tests.support.landing import SUCCESS
 
 MONTH, HOUR = "2024-01", timedelta(hours=1)

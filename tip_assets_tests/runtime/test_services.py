@@ -53,6 +53,7 @@ def ask_s3(port: int, _state: Path) -> None:
 
 
 @pytest.mark.parametrize("in_events", [False, True], ids=["raised", "in Dagster's events"])
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("ask", "name"),
     [

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tip_assets_tests.recorder import sitecustomize
+from tip_assets_tests.support.recorder import sitecustomize
 
 RECORDED = Path(__file__).with_name("recorded_aws_calls.json")
 Calls = dict[str, dict[str, list[str]]]

@@ -1,7 +1,7 @@
 """Whether a panel shows what it asks for: each name that it uses is one that its answers have.
 
-Belongs here: looking at one panel. Does not belong here: asking (`grafana_queries.py`), or which panels
-there are.
+Belongs here: looking at one panel. Does not belong here: asking (`grafana_queries.py`), or which
+panels there are.
 """
 
 import math
