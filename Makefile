@@ -104,7 +104,6 @@ lock: $(VENV)/.uv  ## Resolve and hash the dependencies again
 	@$(compile) pyproject.toml --extra stack -c requirements.lock -o requirements-stack.lock
 	@$(compile) pyproject.toml --extra dev --extra stack -c requirements.lock -o requirements-dev.lock
 	@cd deploy/terraform && $(compile) checkov.in -o checkov.lock
-	@cd deploy/terraform && $(compile) provider-schema.in --no-deps -o provider-schema.lock
 	@touch $(VENV)/.uv
 
 clean:  ## Remove the virtual environment; data stays
@@ -155,12 +154,9 @@ $(VENV)/.ready-schema: $(VENV)/.uv $(SCHEMA)/package-lock.json $(SCHEMA)/.npmrc
 	@$(logged) npm --prefix $(SCHEMA) ci
 	@touch $@
 
-# What checks deploy/terraform: checkov, and the 59 MB of the AWS provider's schema.
+# What checks deploy/terraform.
 INFRASTRUCTURE := deploy/terraform
-$(VENV)/.ready-infrastructure: $(VENV)/.uv $(INFRASTRUCTURE)/checkov.lock $(INFRASTRUCTURE)/provider-schema.lock
+$(VENV)/.ready-infrastructure: $(VENV)/.uv $(INFRASTRUCTURE)/checkov.lock
 	@$(logged) uv venv -q --clear $(VENV)/checkov
 	@VIRTUAL_ENV=$(VENV)/checkov $(logged) uv pip install -q --no-deps --require-hashes -r $(INFRASTRUCTURE)/checkov.lock
-	@rm -rf $(VENV)/provider-schema
-	@$(logged) $(BIN)/python -m pip download -q --disable-pip-version-check --no-deps --require-hashes \
-		-d $(VENV)/provider-schema -r $(INFRASTRUCTURE)/provider-schema.lock
 	@touch $@

@@ -1,10 +1,9 @@
-"""`deploy/terraform` as it is written and as it is evaluated, and copies of it with a fault.
+"""`deploy/terraform` as it is evaluated, and copies of it with a fault.
 
 Belongs here: reading it. Does not belong here: what must be true of it (`test_terraform*.py`).
 """
 
 import json
-import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,73 +11,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import hcl2
 import tfparse
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "terraform"
 BOOTSTRAP = FOLDER / "bootstrap"
 SIZES = ("small.tfvars", "production.tfvars")
 YOURS = "yours.tfvars.example"
-_BLOCK = "__is_block__"
 _DOCUMENT = "aws_iam_policy_document"
-
-
-@dataclass(frozen=True)
-class Written:
-    """A block at the top of a file: its words, such as `resource aws_lb platform`, and its body."""
-
-    words: tuple[str, ...]
-    body: dict[str, Any]
-
-    @property
-    def address(self) -> str:
-        """How others refer to it."""
-        kind, *rest = self.words
-        first = {"resource": [], "variable": ["var"]}.get(kind, [kind])
-        return ".".join([*first, *rest])
-
-
-def written(folder: Path) -> list[Written]:
-    """Every block at the top of every file."""
-    files = sorted(folder.glob("*.tf"))
-    return [block for file in files for block in _parsed(file.read_text("utf-8"))]
-
-
-@cache
-def _parsed(text: str) -> list[Written]:
-    kinds = {kind: blocks for kind, blocks in hcl2.loads(text).items() if kind[0] != "_"}
-    return [
-        Written(words, body)
-        for kind, blocks in kinds.items()
-        for block in blocks
-        for words, body in _labelled((kind,), block)
-    ]
-
-
-def _labelled(words: tuple[str, ...], body: dict[str, Any]) -> Iterator[tuple]:
-    """A block's labels, each a level of its own, quoted."""
-    if _BLOCK in body:
-        yield words, {name: value for name, value in body.items() if name != _BLOCK}
-        return
-    for label, inner in body.items():
-        yield from _labelled((*words, label.strip('"')), inner)
-
-
-def inner_blocks(body: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The blocks within a block; a dynamic one by what it becomes."""
-    for name, value in body.items():
-        for part in value if isinstance(value, list) else []:
-            if isinstance(part, dict) and name == "dynamic":
-                for label, dynamic in part.items():
-                    yield label.strip('"'), dynamic["content"][0]
-            elif isinstance(part, dict) and _BLOCK in part:
-                yield name, part
-
-
-def attributes(body: dict[str, Any]) -> set[str]:
-    """The names that are given a value within a block."""
-    blocks = {name for name, _ in inner_blocks(body)}
-    return {name for name in body if not name.startswith("__")} - blocks - {"dynamic"}
 
 
 @dataclass(frozen=True)
@@ -171,18 +110,3 @@ def texts(value: Any) -> Iterator[str]:
     elif isinstance(value, list):
         for inner in value:
             yield from texts(inner)
-
-
-_REFERENCE = re.compile(
-    r"(?<![\w.\-])((?:data\.|ephemeral\.)?aws_\w+\.\w+|(?:local|var)\.\w+)"
-    r"(?:\[[^\[\]]*(?:\[[^\[\]]*\])?[^\[\]]*\])*(?:\.(\w+))?"
-)
-
-
-def references(body: dict[str, Any]) -> set[tuple[str, str]]:
-    """What a block refers to: an address, and the attribute that is asked of it, if any."""
-    found = set()
-    for text in texts(body):
-        for to, attribute in _REFERENCE.findall(text):
-            found.add((to, attribute))
-    return found
