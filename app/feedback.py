@@ -143,7 +143,7 @@ def tips(count: int) -> str:
     return f"{count:,} tip{'s' * (count != 1)}"
 
 
-def in_words(told: Told) -> str:
+def describe(told: Told) -> str:
     """What became of the tips that were told."""
     words = [f"{tips(told.new)} noted"]
     if told.known:

@@ -44,7 +44,7 @@ def door() -> None:
         st.button("Log out", on_click=st.logout)
 
 
-def is_let_in() -> bool:
+def is_authorized() -> bool:
     """Whether this person may see the pages; without a login configured everybody may."""
     settings = get_settings()
     # Streamlit knows of logins only when its secrets have `[auth]`.
@@ -61,7 +61,7 @@ st.set_page_config(page_title="Waiter tips", page_icon=HERE / "icon.svg", layout
 st.logo(HERE / "logo.svg", icon_image=HERE / "icon.svg", size="large")
 give_up_soon()
 predictions()  # there since the start of the process, unless it was started by `streamlit run`
-if is_let_in():
+if is_authorized():
     page = st.navigation(PAGES)
     if "is_logged_in" in st.user:
         with st.sidebar:

@@ -10,7 +10,7 @@ from typing import Literal, TypeVar
 import streamlit as st
 
 from app.report_files import read_report, sandboxed
-from app.sources import STORAGE, Away, Source
+from app.sources import STORAGE, Source, SourceUnavailable
 from app.style import PLOTLY_CONFIG, plain
 from tip_assets.drift.evidently_reports import REPORTS
 from tip_assets.settings import get_settings
@@ -32,13 +32,13 @@ Answer = TypeVar("Answer")
 
 
 def unless_away(question: Callable[[], Answer]) -> Answer | None:
-    """The answer to a question that may raise Away; None after saying so on the page.
+    """The answer to a question that may raise SourceUnavailable; None after saying so on the page.
 
     The question is asked by the page itself, so it may be one that Streamlit keeps.
     """
     try:
         return question()
-    except Away as away:
+    except SourceUnavailable as away:
         st.warning(plain(away), icon=":material/cloud_off:")
         return None
 
@@ -72,7 +72,10 @@ def plot(figure: object, key: str, alt: str) -> None:
 
 @st.cache_data(ttl=FRESH_SECONDS, max_entries=16, show_spinner=False)
 def stored_report(storage: str, month: str, report: str) -> str | None:
-    """A report of the storage as HTML, kept for a while; None if it is not there. Raises Away."""
+    """A report of the storage as HTML, kept for a while; None if it is not there.
+
+    Raises SourceUnavailable.
+    """
     root = get_settings().model_copy(update={"storage": storage}).storage_root
     return STORAGE.ask(lambda: read_report(root, month, report))
 

@@ -47,8 +47,8 @@ def steps(parts: Parts, record: Mapping[str, Any]) -> list[Step]:
             shown.append(Step(_feature_in_words(name, record), moved))
     if abs(rest) >= _LEAST_SHOWN_USD / 10:
         shown.append(Step("Everything else", rest))
-    if parts.lifted:
-        shown.append(Step("No tip is negative", parts.lifted))
+    if parts.clipped:
+        shown.append(Step("No tip is negative", parts.clipped))
     return shown
 
 

@@ -31,7 +31,7 @@ _AT_ONCE = 4  # a source that hangs holds so many threads, and no more
 Answer = TypeVar("Answer")
 
 
-class Away(Exception):
+class SourceUnavailable(Exception):
     """A source that cannot be read now; the message is a sentence for a person."""
 
 
@@ -47,9 +47,9 @@ class Source:
     )
 
     def ask(self, question: Callable[[], Answer]) -> Answer:
-        """The answer to a question, within a bounded time. Raises Away."""
+        """The answer to a question, within a bounded time. Raises SourceUnavailable."""
         if time.monotonic() - self.failed_at < ASKED_AGAIN_AFTER_SECONDS:
-            raise Away(self.failure)
+            raise SourceUnavailable(self.failure)
         asked = self._threads.submit(question)
         try:
             return asked.result(WITHIN_SECONDS)
@@ -65,9 +65,9 @@ class Source:
                 raise self._away("cannot be reached") from error
             raise
 
-    def _away(self, what: str) -> Away:
+    def _away(self, what: str) -> SourceUnavailable:
         self.failed_at, self.failure = time.monotonic(), f"{self.title} {what}."
-        return Away(self.failure)
+        return SourceUnavailable(self.failure)
 
 
 METRICS = Source("The metric store")

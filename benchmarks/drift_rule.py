@@ -38,8 +38,8 @@ def shares(
     rng = np.random.default_rng([reference, current, round(100 * prices)])
     some, dataset = 0, 0
     for _ in range(months):
-        sides = month(sample, reference, 1, rng), month(sample, current, prices, rng)
-        drifts = column_drifts(*sides, thresholds, seed=int(rng.integers(2**31)))
+        datasets = month(sample, reference, 1, rng), month(sample, current, prices, rng)
+        drifts = column_drifts(*datasets, thresholds, seed=int(rng.integers(2**31)))
         some += any(drift.drifted for drift in drifts)
         dataset += dataset_drift(drifts, thresholds).drifted
     return some / months, dataset / months

@@ -115,11 +115,11 @@ def main(folder: Path) -> None:
     booster = xgb.train(parameters(best), matrix, rounds[int(np.argmin(trials.losses()))])
     booster.save_model(folder / "booster.ubj")
 
-    sides = []
+    datasets = []
     for part in (train, test):
         rate = booster.predict(xgb.DMatrix(part[FEATURES].to_numpy()))
-        sides.append(tips.loc[part.index].assign(prediction=rate * part["total_bill"]))
-    reference, current = sides
+        datasets.append(tips.loc[part.index].assign(prediction=rate * part["total_bill"]))
+    reference, current = datasets
     definition = DataDefinition(
         numerical_columns=["total_bill", "size", "tip", "prediction"],
         categorical_columns=list(CODES),

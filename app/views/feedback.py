@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app import feedback
 from app.parts import ask, nothing_yet
 from app.predictions import predictions
-from app.sources import METRICS, STORAGE, Away
+from app.sources import METRICS, STORAGE, SourceUnavailable
 from app.style import MISSING, cells, count, month_words, plain, sentence
 from app.uploads import keep_upload
 from tip_assets import contract
@@ -65,7 +65,7 @@ def one_tip() -> None:
     else:
         try:
             keep(METRICS.ask(lambda: feedback.tell_one(log, key, tip)))
-        except Away as away:
+        except SourceUnavailable as away:
             keep(None, str(away))
     st.rerun()
 
@@ -134,7 +134,7 @@ def show_told() -> None:
     if told is None:
         return
     show = st.warning if told.refused else st.success
-    show(plain(feedback.in_words(told)))
+    show(plain(feedback.describe(told)))
     if told.refused:
         st.dataframe(cells(told.first_refused), hide_index=True, width="stretch")
 

@@ -16,7 +16,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from deploy.stack.folder import CannotPrepare, Stack
-from deploy.stack.leftovers import end, leftovers
+from deploy.stack.orphaned_processes import end, orphaned_processes
 from deploy.stack.servers import BINARIES, Missing, Server, check_programs, s3_sockets
 from tip_assets.runtime.signals import end_when_asked
 from tip_assets.settings import Settings
@@ -48,7 +48,7 @@ def down() -> None:
         supervisor = int(_control(stack, "pid"))
         _control(stack, "shutdown")
         _wait("Supervisor to end", lambda: not Path(f"/proc/{supervisor}").exists())
-    left_behind = leftovers(f"unix://{stack.folder}/supervisor.sock")
+    left_behind = orphaned_processes(f"unix://{stack.folder}/supervisor.sock")
     end(left_behind)
     if not was_up and not left_behind:
         typer.echo(f"The stack in {stack.folder} is not up.")
@@ -135,7 +135,7 @@ def _run_as_administrator(stack: Stack, *command: str) -> int:
 
 
 def _start_supervisor(stack: Stack) -> None:
-    end(leftovers(f"unix://{stack.folder}/supervisor.sock"))  # of one that was killed
+    end(orphaned_processes(f"unix://{stack.folder}/supervisor.sock"))  # of one that was killed
     for server in stack.servers:
         if server.port_is_taken():
             _fail(

@@ -229,7 +229,7 @@ def _as_postgres(command: list[str], told: str = "") -> subprocess.CompletedProc
 def _alone(server: Server) -> str:
     """A server whose children may hold its port begins by ending those of a killed predecessor."""
     if server.brings_processes and server.port:
-        return f"{BINARIES}/python -m deploy.stack.leftovers {server.command}"
+        return f"{BINARIES}/python -m deploy.stack.orphaned_processes {server.command}"
     return server.command
 
 

@@ -10,7 +10,7 @@ import dagster as dg
 import pandas as pd
 
 from tip_assets.assets import plots
-from tip_assets.assets.drift_report import sides_of, thresholds
+from tip_assets.assets.drift_report import datasets_of, thresholds
 from tip_assets.drift.metrics import DriftMetrics, drift_metrics_of
 from tip_assets.metric_store import tables
 from tip_assets.metric_store.store import MetricStore
@@ -44,8 +44,8 @@ def drift_metrics(
     defaults cry in 27 to 99 %. Written to the metric store and to MLflow; a rerun replaces.
     """
     month = context.partition_key
-    sides = sides_of(context, mlflow_tracking, splits, registered_model)
-    metrics = drift_metrics_of(sides, thresholds(settings), settings.seed)
+    datasets = datasets_of(context, mlflow_tracking, splits, registered_model)
+    metrics = drift_metrics_of(datasets, thresholds(settings), settings.seed)
     facts = {name: registered_model[name] for name in ("version", "incumbent", "served_by")}
     value = metrics.to_dict() | {"month": month, **facts}
     registry = ModelRegistry(mlflow_tracking.client)

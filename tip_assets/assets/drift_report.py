@@ -1,11 +1,11 @@
-"""`drift_report`: four pages a person can read. Also how both drift assets get their two sides."""
+"""`drift_report`: four pages a person can read. Also how both drift assets get their datasets."""
 
 from typing import Any
 
 import dagster as dg
 import pandas as pd
 
-from tip_assets.drift.datasets import Sides, first_month_sides, serving_sides
+from tip_assets.drift.datasets import Datasets, first_month_datasets, serving_datasets
 from tip_assets.drift.evidently_reports import REPORTS
 from tip_assets.drift.rule import Thresholds
 from tip_assets.partitions import OWNERS, months
@@ -37,26 +37,28 @@ def drift_report(
     The reference is what the model that served the month was trained on, the current side all rows
     of the month. Large months are drawn from a stated sample; no number is read from a report.
     """
-    sides = sides_of(context, mlflow_tracking, splits, registered_model)
-    reports = fresh_process.draw(sides, thresholds(settings), settings.report_rows, settings.seed)
+    datasets = datasets_of(context, mlflow_tracking, splits, registered_model)
+    reports = fresh_process.draw(
+        datasets, thresholds(settings), settings.report_rows, settings.seed
+    )
     folder = report_folder(settings.storage_root, context.partition_key)
-    drawn = min(settings.report_rows, len(sides.current))
+    drawn = min(settings.report_rows, len(datasets.current))
     return dg.MaterializeResult(
         value=reports,
         metadata={
-            "summary": f"{len(reports)} reports; {sides.note}",
-            "rows_drawn": f"{drawn} of {len(sides.current)}",
+            "summary": f"{len(reports)} reports; {datasets.note}",
+            "rows_drawn": f"{drawn} of {len(datasets.current)}",
             **{name: dg.MetadataValue.path(str(folder / f"{name}.html")) for name in REPORTS},
         },
     )
 
 
-def sides_of(
+def datasets_of(
     context: dg.AssetExecutionContext,
     tracking: MlflowTracking,
     splits: pd.DataFrame,
     registered_model: dict[str, Any],
-) -> Sides:
+) -> Datasets:
     """Reference and current rows of the month, with the predictions of the model that served it.
 
     The serving model's months are read one by one: they may lie further back than any window.
@@ -65,12 +67,12 @@ def sides_of(
     served_by = registered_model["served_by"]
     if served_by is None:
         number = registered_model["version"]
-        return first_month_sides(splits, lambda records: registry.predict(number, records))
+        return first_month_datasets(splits, lambda records: registry.predict(number, records))
 
     def month_of(month: str) -> pd.DataFrame:
         return context.load_asset_value(dg.AssetKey("splits"), partition_key=month)
 
-    return serving_sides(
+    return serving_datasets(
         splits,
         [month_of(month) for month in served_by["months"]],
         registry.version(served_by["version"]).recipe.data,

@@ -9,7 +9,7 @@ import pandas as pd
 
 from tip_assets import contract
 from tip_assets.metric_store.store import MetricStore
-from tip_assets.modelling.boundary_inputs import difference_facts, prediction_facts, probe_rows
+from tip_assets.modelling.boundary_inputs import boundary_inputs, difference_facts, prediction_facts
 from tip_assets.modelling.comparison import Comparison, compare
 from tip_assets.modelling.group_errors import group_errors
 from tip_assets.modelling.promotion import quality_faults
@@ -64,8 +64,8 @@ def registered_model(
     report = read_report(trained_booster)
     registry = ModelRegistry(mlflow_tracking.client)
     version = _register(registry, mlflow_tracking, report, trained_booster)
-    probe = probe_rows()
-    asked = fresh_process.predict(version.number, _records(probe))
+    inputs = boundary_inputs()
+    asked = fresh_process.predict(version.number, _records(inputs))
     challenger = registry.by_alias(CHALLENGER)
     if challenger is None or challenger.number < version.number:
         registry.point(CHALLENGER, version.number)
@@ -76,7 +76,7 @@ def registered_model(
     groups = group_errors(
         records, tips_of(test), predicted, confidence=settings.confidence, seed=settings.seed
     )
-    expected = predict_rows(booster, probe)
+    expected = predict_rows(booster, inputs)
     served_by = _served_by(registry, metric_store, context.partition_key)
     value = {
         "month": context.partition_key,
@@ -94,7 +94,7 @@ def registered_model(
         "against": report.against,
         "predictions": {
             "test": prediction_facts(records, predicted),
-            "probe": prediction_facts(_records(probe), expected),
+            "boundary": prediction_facts(_records(inputs), expected),
         },
         "fresh_process": difference_facts(expected, asked.result()),
         "groups": [group.to_dict() for group in groups],

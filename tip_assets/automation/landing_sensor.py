@@ -10,12 +10,12 @@ from collections.abc import Iterator
 import dagster as dg
 
 from tip_assets.automation.jobs import ingestion_job, monthly_retraining_job
-from tip_assets.automation.run_order import months_ahead
+from tip_assets.automation.run_order import pending_months
 from tip_assets.ingestion.landing import LANDED, landed_months
 from tip_assets.ingestion.landing_log import LandingLog
 from tip_assets.metric_store.store import MetricStore
 from tip_assets.partitions import months
-from tip_assets.reporting.run_facts import ingested, last_ingestion, last_training, was_turned_away
+from tip_assets.reporting.run_facts import ingested, last_ingestion, last_training, was_deferred
 from tip_assets.runtime.instance import close_dead_runs
 from tip_assets.settings import Settings, get_settings
 
@@ -34,7 +34,7 @@ def landing_sensor(
 
     Files count when two ticks have seen them unchanged: a month is not run while it is being
     written. A late file for a month that newer ones follow has that month's rows made anew and the
-    newest one retrained: no model of an old month is made twice. A month that was turned away
+    newest one retrained: no model of an old month is made twice. A month that was deferred
     because earlier ones go first is run when they have. A folder that is no month of the platform
     is told in the log and nothing else.
     """
@@ -109,12 +109,12 @@ def _landed(month: str, digest: str) -> dg.AssetMaterialization:
 def _second_turns(
     instance: dg.DagsterInstance, settings: Settings, store: MetricStore, known: set[str]
 ) -> Iterator[dg.RunRequest]:
-    """Runs of the months that came too early and whose turn it is now."""
+    """Runs of the deferred months that no earlier month keeps waiting any more."""
     for month in sorted(known):
         run = last_training(instance, month)
-        if run is None or not was_turned_away(run):
+        if run is None or not was_deferred(run):
             continue
-        if not months_ahead(instance, settings, store, month):
+        if not pending_months(instance, settings, store, month):
             yield _whole_month(month, f"{month} after {run.run_id}")
 
 

@@ -1,7 +1,8 @@
-"""Months take turns: a month is trained and decided on after every earlier month that has landed.
+"""The order of months: a month is trained and decided on after every earlier month that has landed.
 
-Belongs here: telling which months have to go first, and waiting for them. Does not belong here: the
-check that stops a month whose turn it is not (`checks`), or running it again (`landing_sensor.py`).
+Belongs here: finding the earlier months that are still pending, and waiting for them. Does not
+belong here: the check that stops a month which is too early (`checks/order.py`), or running it
+again (`landing_sensor.py`).
 
 A champion is compared with the one before it, so the order of months decides who serves. Runs may
 be launched in any order and by several processes; this keeps the order without a queue of its own.
@@ -18,12 +19,12 @@ from dagster._core.storage.tags import WILL_RETRY_TAG  # set by Dagster on a run
 from tip_assets.ingestion.landing import landing_digests
 from tip_assets.metric_store.store import MetricStore
 from tip_assets.partitions import months, months_apart
-from tip_assets.reporting.run_facts import last_training, was_turned_away
+from tip_assets.reporting.run_facts import last_training, was_deferred
 from tip_assets.runtime.instance import COMMAND_LINE_TAG, close_dead_runs, own_mark
 from tip_assets.settings import Settings
 
-Progress = Literal["runs", "is queued", "was never run", "was turned away", "has failed"]
-Ahead = dict[str, Progress]
+Progress = Literal["runs", "is queued", "was never run", "was deferred", "has failed"]
+Pending = dict[str, Progress]
 
 # Processes started at the same moment are seen by each other after this time: on two cores, a dozen
 # of them take half of it to import Dagster.
@@ -35,14 +36,14 @@ _log = logging.getLogger(__name__)
 _QUEUED = {dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED}
 
 
-def months_ahead(
+def pending_months(
     instance: dg.DagsterInstance, settings: Settings, store: MetricStore, month: str
-) -> Ahead:
-    """Earlier months that have landed and go first, with where they stand.
+) -> Pending:
+    """Earlier months that have landed and are not done, with their progress.
 
-    A month has had its turn when it was decided on, or when its last run has ended in any other way
-    than by being turned away. Within the training window it must also have rows, unless its own
-    checks refused them: no model is trained on a window that a crash has left incomplete.
+    A month is done when it was decided on, or when its last run ended in any way but by being
+    deferred. Within the training window it must also have rows, unless its own checks refused them:
+    no model is trained on a window that a crash has left incomplete.
     """
     landed = [
         other
@@ -50,48 +51,48 @@ def months_ahead(
         if other < month and months.has_partition_key(other)
     ]
     decided = store.decided_months() if landed else set()
-    ahead: Ahead = {}
+    pending: Pending = {}
     for other in landed:
         training = None if other in decided else last_training(instance, other)
         progress = None if other in decided else _progress(instance, training)
         if progress is None and _leaves_a_gap(other, month, settings, store):
             progress = "has failed"
         if progress is not None:
-            ahead[other] = progress
-    return ahead
+            pending[other] = progress
+    return pending
 
 
-def wait_for_turn(
+def wait_for_pending_months(
     run: dg.DagsterRun,
-    look: Callable[[], Ahead],
+    look: Callable[[], Pending],
     instance: dg.DagsterInstance,
     at_most_seconds: float,
     sleep: Callable[[float], None] = time.sleep,
-) -> Ahead:
-    """Wait while months ahead are being run; gives those that nobody is running.
+) -> Pending:
+    """Wait while pending months are running; gives those that no process runs.
 
-    Nobody waits for queued months: a run that waits may hold the place that they are queued for.
-    One of the command line gives processes that were started at the same moment time to be seen.
+    It does not wait for queued months: a waiting run may hold the place that they are queued for.
+    A run of the command line gives processes that started at the same moment time to be seen.
     """
     begun = time.monotonic()
     patience = STARTED_WITHIN_SECONDS if COMMAND_LINE_TAG in run.tags else 0
-    told: Ahead = {}
-    while ahead := look():
-        if ahead != told:
-            _log.info("waiting: %s", in_words(ahead))
-            told = ahead
+    reported: Pending = {}
+    while pending := look():
+        if pending != reported:
+            _log.info("waiting: %s", describe(pending))
+            reported = pending
         waited = time.monotonic() - begun
-        if waited > at_most_seconds or ("runs" not in ahead.values() and waited >= patience):
-            return ahead
+        if waited > at_most_seconds or ("runs" not in pending.values() and waited >= patience):
+            return pending
         sleep(_POLL_SECONDS)
         close_dead_runs(instance)
     return {}
 
 
-def in_words(ahead: Ahead) -> str:
-    """Which months go first, and where they stand."""
-    named = [f"{month} goes first and {words}" for month, words in list(ahead.items())[:_NAMED]]
-    others = [f"{len(ahead) - _NAMED} months after it"] if len(ahead) > _NAMED else []
+def describe(pending: Pending) -> str:
+    """A sentence about the months that go first, each with its progress."""
+    named = [f"{month} goes first and {words}" for month, words in list(pending.items())[:_NAMED]]
+    others = [f"{len(pending) - _NAMED} months after it"] if len(pending) > _NAMED else []
     return ", ".join(named + others)
 
 
@@ -108,7 +109,7 @@ def _leaves_a_gap(other: str, month: str, settings: Settings, store: MetricStore
 
 
 def _progress(instance: dg.DagsterInstance, run: dg.DagsterRun | None) -> Progress | None:
-    """Where an undecided month stands; None when it has had its turn."""
+    """The progress of an undecided month; None when it is done."""
     if run is None:
         return "was never run"
     if run.status in _QUEUED and not own_mark(instance, run):
@@ -117,4 +118,4 @@ def _progress(instance: dg.DagsterInstance, run: dg.DagsterRun | None) -> Progre
         return "runs"
     if run.tags.get(WILL_RETRY_TAG) == "true" and run.remote_job_origin is not None:
         return "is queued"  # the daemon has not made the second run yet
-    return "was turned away" if was_turned_away(run) else None
+    return "was deferred" if was_deferred(run) else None

@@ -67,8 +67,8 @@ def fresh_process_predicts_the_same(registered_model: dict[str, Any]) -> dg.Asse
         passed=not faults,
         severity=dg.AssetCheckSeverity.ERROR,
         description="; ".join(faults)
-        or f"version {registered_model['version']} predicts {fresh_process['rows']} probe rows "
-        "as the booster does",
+        or f"version {registered_model['version']} predicts {fresh_process['rows']} boundary "
+        "inputs as the booster does",
         metadata={
             "version": registered_model["version"],
             "different_rows": fresh_process["different"],

@@ -1,16 +1,21 @@
 """The check that keeps months in order.
 
-Belongs here: stopping a month whose turn it is not. Does not belong here: whose turn it is
-(`automation/run_order.py`).
+Belongs here: stopping a month that is too early. Does not belong here: finding the months before it
+that are pending (`automation/run_order.py`).
 """
 
 import dagster as dg
 
-from tip_assets.automation.run_order import Ahead, in_words, months_ahead, wait_for_turn
+from tip_assets.automation.run_order import (
+    Pending,
+    describe,
+    pending_months,
+    wait_for_pending_months,
+)
 from tip_assets.metric_store.holds import TRAINING_WINDOW_IS_WHOLE
 from tip_assets.metric_store.store import MetricStore
 from tip_assets.partitions import month_after, months
-from tip_assets.reporting.run_facts import TURNED_AWAY_TAG
+from tip_assets.reporting.run_facts import DEFERRED_TAG
 from tip_assets.settings import Settings
 
 
@@ -20,26 +25,26 @@ def training_window_is_whole(
     settings: dg.ResourceParam[Settings],
     metric_store: MetricStore,
 ) -> dg.AssetCheckResult:
-    """Every earlier month that has landed has had its turn and is in the training window.
+    """Every earlier month that has landed is done and in the training window.
 
-    Waits for months that are being run. A month that comes too early is stopped here, and run again
+    Waits for months that are running. A month that comes too early is stopped here, and run again
     by the landing sensor when the earlier ones are done. Months without landing files are gaps, and
     months refused by their own checks are left out; neither stops anything.
     """
     month, instance = context.partition_key, context.instance
 
-    def look() -> Ahead:
-        return months_ahead(instance, settings, metric_store, month)
+    def look() -> Pending:
+        return pending_months(instance, settings, metric_store, month)
 
     # Time is left for the rest of the month: waiting counts as running.
     at_most = settings.most_run_minutes * 60 * 0.7
-    ahead = wait_for_turn(context.run, look, instance, at_most)
-    if ahead:
-        instance.add_run_tags(context.run.run_id, {TURNED_AWAY_TAG: in_words(ahead)})
+    pending = wait_for_pending_months(context.run, look, instance, at_most)
+    if pending:
+        instance.add_run_tags(context.run.run_id, {DEFERRED_TAG: describe(pending)})
     first = month_after(month, 1 - settings.window_months)
     return dg.AssetCheckResult(
-        passed=not ahead,
+        passed=not pending,
         severity=dg.AssetCheckSeverity.ERROR,
-        description=in_words(ahead) or f"every month from {first} that has landed is there",
-        metadata={"months_ahead": list(ahead), "window_from": first},
+        description=describe(pending) or f"every month from {first} that has landed is there",
+        metadata={"pending_months": list(pending), "window_from": first},
     )

@@ -1,4 +1,4 @@
-"""The two sides that are compared: the reference a model was trained on, and the month it served.
+"""The two datasets that are compared: what a model was trained on, and the month it served.
 
 Belongs here: putting together rows and predictions. Does not belong here: judging them.
 """
@@ -22,7 +22,7 @@ Predict = Callable[[pd.DataFrame], object]
 
 
 @dataclass(frozen=True)
-class Sides:
+class Datasets:
     """Decoded records with tip and prediction; `note` says in words what is compared."""
 
     reference: pd.DataFrame
@@ -30,13 +30,13 @@ class Sides:
     note: str
 
 
-def serving_sides(
+def serving_datasets(
     month: pd.DataFrame,
     trained_on: list[pd.DataFrame],
     fingerprints: dict[str, str],
     model: str,
     predict: Predict,
-) -> Sides:
+) -> Datasets:
     """Training rows of the model that served the month, against all rows of the month.
 
     Both are rows of producers: feedback must neither raise nor hide an alarm.
@@ -53,17 +53,17 @@ def serving_sides(
     changed = [name for name in fingerprints if today.get(name) != fingerprints[name]]
     if changed:
         note += f"; late files have changed {', '.join(changed)} since the model was trained"
-    return Sides(_records(reference, predict), _records(current, predict), note)
+    return Datasets(_records(reference, predict), _records(current, predict), note)
 
 
-def first_month_sides(month: pd.DataFrame, predict: Predict) -> Sides:
+def first_month_datasets(month: pd.DataFrame, predict: Predict) -> Datasets:
     """With no earlier model: the month's train part against its test part."""
     reference, current = (_of_producers(month[month[PART] == part]) for part in (TRAIN, TEST))
     note = (
         "no model served this month: "
         f"its {len(reference)} train rows against its {len(current)} test rows"
     ) + _left_out(month)
-    return Sides(_records(reference, predict), _records(current, predict), note)
+    return Datasets(_records(reference, predict), _records(current, predict), note)
 
 
 def _of_producers(rows: pd.DataFrame) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from tip_assets import contract
-from tip_assets.drift.datasets import Sides
+from tip_assets.drift.datasets import Datasets
 from tip_assets.drift.rule import PREDICTION, Thresholds, score_test
 
 REPORTS = {
@@ -39,8 +39,10 @@ def import_evidently() -> None:
     import evidently.presets  # noqa: F401
 
 
-def draw_reports(sides: Sides, thresholds: Thresholds, most_rows: int, seed: int) -> dict[str, str]:
-    """Draw the four reports as standalone HTML; the same sides give the same bytes.
+def draw_reports(
+    datasets: Datasets, thresholds: Thresholds, most_rows: int, seed: int
+) -> dict[str, str]:
+    """Draw the four reports as standalone HTML; the same datasets give the same bytes.
 
     Each side is drawn from at most `most_rows` rows, sampled with the seed. A column's test is
     named explicitly and its threshold is Bonferroni's, the strictest step of the rule's Holm
@@ -55,10 +57,10 @@ def draw_reports(sides: Sides, thresholds: Thresholds, most_rows: int, seed: int
     definition = _definition()
     reference, current = (
         Dataset.from_pandas(_sample(frame, most_rows, seed), definition)
-        for frame in (sides.reference, sides.current)
+        for frame in (datasets.reference, datasets.current)
     )
     threshold = thresholds.significance / len(contract.COLUMNS)
-    note = _note(sides, most_rows)
+    note = _note(datasets, most_rows)
     return {
         name: _stable(
             Report(metrics)
@@ -70,12 +72,12 @@ def draw_reports(sides: Sides, thresholds: Thresholds, most_rows: int, seed: int
     }
 
 
-def _note(sides: Sides, most_rows: int) -> str:
+def _note(datasets: Datasets, most_rows: int) -> str:
     """What is compared, and that the verdict is the metrics' own, as a line above the report."""
-    most = max(len(sides.reference), len(sides.current))
+    most = max(len(datasets.reference), len(datasets.current))
     sample = f" Drawn from a sample of {most_rows} rows a side." if most > most_rows else ""
     verdict = " What counts as drift is decided in drift_metrics, from all rows."
-    return html.escape(f"{sides.note[0].upper()}{sides.note[1:]}.{sample}{verdict}")
+    return html.escape(f"{datasets.note[0].upper()}{datasets.note[1:]}.{sample}{verdict}")
 
 
 def _metrics(threshold: float, share: float) -> dict[str, list[Any]]:

@@ -1,4 +1,4 @@
-"""All numbers of a month's drift, gathered from the two sides.
+"""All numbers of a month's drift, gathered from the two datasets.
 
 Belongs here: the layout of the result. Does not belong here: where it is stored.
 """
@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from tip_assets import contract
-from tip_assets.drift.datasets import Sides
+from tip_assets.drift.datasets import Datasets
 from tip_assets.drift.error_profile import ErrorProfile, error_profile
 from tip_assets.drift.rule import (
     PREDICTION,
@@ -25,7 +25,7 @@ from tip_assets.modelling.evaluation import Quality, quality
 
 @dataclass(frozen=True)
 class DriftMetrics:
-    """Drift and quality of a month, by dataset (`reference`, `current`) where it has two sides.
+    """Drift and quality of a month, by dataset (`reference`, `current`) where it has two datasets.
 
     `correlations` are Pearson's, of each number with the tip and with the prediction.
     """
@@ -43,12 +43,12 @@ class DriftMetrics:
         return asdict(self)
 
 
-def drift_metrics_of(sides: Sides, thresholds: Thresholds, seed: int) -> DriftMetrics:
-    """Measure everything about a month's two sides."""
-    frames = {"reference": sides.reference, "current": sides.current}
-    columns = column_drifts(sides.reference, sides.current, thresholds, seed)
+def drift_metrics_of(datasets: Datasets, thresholds: Thresholds, seed: int) -> DriftMetrics:
+    """Measure everything about a month's two datasets."""
+    frames = {"reference": datasets.reference, "current": datasets.current}
+    columns = column_drifts(datasets.reference, datasets.current, thresholds, seed)
     return DriftMetrics(
-        note=sides.note,
+        note=datasets.note,
         rows={name: len(frame) for name, frame in frames.items()},
         columns=columns,
         dataset=dataset_drift(columns, thresholds),
@@ -58,7 +58,7 @@ def drift_metrics_of(sides: Sides, thresholds: Thresholds, seed: int) -> DriftMe
             for name, frame in frames.items()
         },
         error_profiles={name: error_profile(frame, PREDICTION) for name, frame in frames.items()},
-        column_quality=_column_quality(sides.reference, sides.current),
+        column_quality=_column_quality(datasets.reference, datasets.current),
     )
 
 

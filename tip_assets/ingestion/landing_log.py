@@ -131,7 +131,7 @@ def _last_finished(select: Select) -> dict[str, Row]:
 
 
 def _too_early(select: Select) -> dict[str, datetime]:
-    """Months that were turned away because earlier ones go first, and since when."""
+    """Months that were deferred because earlier ones go first, and since when."""
     check = check_result.c
     query = sa.select(check.month, check.since)
     query = query.where(check.check == TRAINING_WINDOW_IS_WHOLE, sa.not_(check.passed))

@@ -17,7 +17,7 @@ from tip_assets import contract
 SAME_WITHIN_USD = 1e-6
 
 
-def probe_rows() -> pd.DataFrame:
+def boundary_inputs() -> pd.DataFrame:
     """Encoded rows at the corners of the contract: each combination of categories and bounds.
 
     Between them a tree gives what it gives at one of them, times the bill if it learns the tip
@@ -93,15 +93,17 @@ def unfaithful(fresh_process: Mapping[str, Any]) -> list[str]:
         return []
     return [
         f"loaded in a process of its own, the registered version predicts "
-        f"{fresh_process['different']} of {fresh_process['rows']} probe rows differently from the "
-        f"booster it was made of, by up to {fresh_process['largest_difference_usd']:.6f} USD"
+        f"{fresh_process['different']} of {fresh_process['rows']} boundary inputs differently from "
+        f"the booster it was made of, by up to {fresh_process['largest_difference_usd']:.6f} USD"
     ]
 
 
 def unservable(registered_model: Mapping[str, Any]) -> list[str]:
     """Why a version must never serve, whoever releases it; empty if nothing speaks against it."""
     if "predictions" not in registered_model:
-        return ["its predictions have not been probed: materialize registered_model again"]
+        return [
+            "its predictions at the boundary inputs are missing: materialize registered_model again"
+        ]
     return [
         *implausible(registered_model["predictions"]),
         *unfaithful(registered_model["fresh_process"]),

@@ -28,13 +28,13 @@ from tip_assets.reporting.messages import (
 )
 from tip_assets.reporting.outbox import Message, notifications
 from tip_assets.reporting.run_facts import (
+    DEFERRED_TAG,
     PARTITION_TAG,
     TRAINING_JOB,
-    TURNED_AWAY_TAG,
     RunFacts,
     ingested,
     run_facts,
-    was_turned_away,
+    was_deferred,
 )
 from tip_assets.runtime.instance import is_ours
 from tip_assets.runtime.io_managers import JsonFiles
@@ -70,7 +70,7 @@ def report_run(instance: dg.DagsterInstance, run_id: str, settings: Settings) ->
     }
     messages: list[Message] = []
     # Of months that came too early nobody is told: the landing sensor runs them again.
-    if not was_turned_away(run) or "has failed" in run.tags[TURNED_AWAY_TAG]:
+    if not was_deferred(run) or "has failed" in run.tags[DEFERRED_TAG]:
         messages = _messages(month, facts, store, settings)
         if facts.failure and not facts.interrupted:
             messages = [*messages, failure_message(month, facts.failure, before)]

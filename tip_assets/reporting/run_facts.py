@@ -23,7 +23,7 @@ INGESTION = dg.AssetKey("raw_tips")
 # On a run that took too long: its events do not say why it was ended.
 ENDED_BECAUSE_TAG = "tips/ended_because"
 # On the run of a month that came too early.
-TURNED_AWAY_TAG = "tips/turned_away"
+DEFERRED_TAG = "tips/turned_away"
 EVENTS = {
     dg.DagsterEventType.ASSET_MATERIALIZATION,
     dg.DagsterEventType.ASSET_CHECK_EVALUATION,
@@ -94,9 +94,9 @@ def last_training(instance: dg.DagsterInstance, month: str) -> dg.DagsterRun | N
     return None
 
 
-def was_turned_away(run: dg.DagsterRun | None) -> bool:
+def was_deferred(run: dg.DagsterRun | None) -> bool:
     """Whether a run ended because its month came too early."""
-    return run is not None and TURNED_AWAY_TAG in run.tags
+    return run is not None and DEFERRED_TAG in run.tags
 
 
 def last_ingestion(

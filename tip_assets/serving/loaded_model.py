@@ -37,13 +37,13 @@ class Parts:
     """What a prediction is made of, in dollars: the sum of all is the prediction.
 
     `start` is the model's mean tip, or its mean rate times this bill (`starts_from_rate`);
-    `features` what each feature adds or takes away; `lifted` what brings a sum below zero to zero.
+    `features` what each feature adds or takes away; `clipped` what brings a sum below zero to zero.
     """
 
     start: float
     starts_from_rate: bool
     features: Mapping[str, float]
-    lifted: float
+    clipped: float
 
 
 @dataclass(frozen=True)
@@ -111,13 +111,13 @@ class LoadedModel:
         if abs(max(total, 0.0) - prediction) > _ROUNDING_OF_PARTS * max(1.0, prediction):
             return None
         features = dict(zip(encoded.columns, shares[0][:-1].tolist(), strict=True))
-        lifted = max(-total, 0.0)
+        clipped = max(-total, 0.0)
         return Parts(
             # The rest, so that nothing is lost to rounding.
-            start=prediction - lifted - sum(features.values()),
+            start=prediction - clipped - sum(features.values()),
             starts_from_rate=model.target == "tip_rate",
             features=features,
-            lifted=lifted,
+            clipped=clipped,
         )
 
     def _bill(self, records: pd.DataFrame) -> np.ndarray:

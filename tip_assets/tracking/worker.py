@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from pydantic import PrivateAttr
 
-from tip_assets.drift.datasets import Sides
+from tip_assets.drift.datasets import Datasets
 from tip_assets.drift.evidently_reports import draw_reports
 from tip_assets.drift.rule import Thresholds
 from tip_assets.modelling.search import Trial
@@ -95,10 +95,10 @@ class FreshProcess(dg.ConfigurableResource):
                 process.kill()
 
     def draw(
-        self, sides: Sides, thresholds: Thresholds, most_rows: int, seed: int
+        self, datasets: Datasets, thresholds: Thresholds, most_rows: int, seed: int
     ) -> dict[str, str]:
         """Draw the four reports."""
-        return _running().submit(draw_reports, sides, thresholds, most_rows, seed).result()
+        return _running().submit(draw_reports, datasets, thresholds, most_rows, seed).result()
 
     def trial_log(self, experiment_id: str, run_id: str, month: str) -> TrialLog:
         """Where the trials of a month's search are handed in, to be logged under its run."""

@@ -231,7 +231,9 @@ def test_reports_are_shown_while_the_metric_store_is_away(settings, monkeypatch)
 
 def test_the_page_says_when_the_storage_does_not_answer(settings, monkeypatch):
     monkeypatch.setattr(sources, "WITHIN_SECONDS", 0.2)
-    with pytest.raises(sources.Away, match=r"The storage has not answered for 0\.2 seconds\."):
+    with pytest.raises(
+        sources.SourceUnavailable, match=r"The storage has not answered for 0\.2 seconds\."
+    ):
         sources.Source("The storage").ask(lambda: time.sleep(1))
 
 
@@ -244,7 +246,7 @@ def test_a_source_that_is_away_is_not_waited_for_again_at_once():
 
     source = sources.Source("MLflow")
     for _ in range(3):
-        with pytest.raises(sources.Away, match="MLflow cannot be reached"):
+        with pytest.raises(sources.SourceUnavailable, match="MLflow cannot be reached"):
             source.ask(away)
     assert len(asked) == 1
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from tip_assets.metric_store.store import in_utc
 from tip_assets.metric_store.tables import last_look
-from tip_assets.reporting.run_facts import TURNED_AWAY_TAG
+from tip_assets.reporting.run_facts import DEFERRED_TAG
 from tip_assets_tests.support.landing import FAILURE, INGESTION, QUEUED, STARTED, WHOLE
 
 
@@ -160,11 +160,11 @@ def test_a_month_that_was_turned_away_is_run_when_its_turn_has_come(place):
     place.tick()
     place.ingest("2024-02")
     place.run("2024-01", QUEUED)
-    early = place.run("2024-02", FAILURE, {TURNED_AWAY_TAG: "2024-01"})
+    early = place.run("2024-02", FAILURE, {DEFERRED_TAG: "2024-01"})
     assert place.tick() == []
     place.decide("2024-01")
     assert place.tick() == [(WHOLE, "2024-02")]
-    assert place.ahead("2024-03") == {"2024-02": "was turned away"}
+    assert place.pending("2024-03") == {"2024-02": "was deferred"}
     assert early.run_id
     place.run("2024-02", STARTED)
     assert place.tick() == []

@@ -4,8 +4,8 @@ import os
 
 import dagster as dg
 
-from tip_assets.automation.run_order import wait_for_turn
-from tip_assets.reporting.run_facts import PARTITION_TAG, TURNED_AWAY_TAG, last_training
+from tip_assets.automation.run_order import wait_for_pending_months
+from tip_assets.reporting.run_facts import DEFERRED_TAG, PARTITION_TAG, last_training
 from tip_assets.runtime.instance import COMMAND_LINE_TAG, PROCESS_TAG, close_dead_runs, process_mark
 from tip_assets.runtime.storage import write_atomically
 from tip_assets_tests.support.landing import FAILURE, QUEUED, STARTED, SUCCESS
@@ -14,25 +14,25 @@ from tip_assets_tests.support.landing import FAILURE, QUEUED, STARTED, SUCCESS
 def test_earlier_months_go_first_until_they_have_had_their_turn(place):
     for month in ("2024-01", "2024-02", "2024-03", "2024-05"):
         place.land(month)
-    assert place.ahead("2024-01") == {}
-    assert place.ahead("2024-03") == {"2024-01": "was never run", "2024-02": "was never run"}
+    assert place.pending("2024-01") == {}
+    assert place.pending("2024-03") == {"2024-01": "was never run", "2024-02": "was never run"}
     place.decide("2024-01")
     place.run("2024-02", QUEUED)
-    assert place.ahead("2024-03") == {"2024-02": "is queued"}
+    assert place.pending("2024-03") == {"2024-02": "is queued"}
     place.run("2024-02", STARTED)
-    assert place.ahead("2024-03") == {"2024-02": "runs"}
+    assert place.pending("2024-03") == {"2024-02": "runs"}
     place.decide("2024-02")
-    assert place.ahead("2024-03") == {}
-    assert place.ahead("2024-05") == {"2024-03": "was never run"}
+    assert place.pending("2024-03") == {}
+    assert place.pending("2024-05") == {"2024-03": "was never run"}
 
 
 def test_a_month_that_failed_stops_later_ones_only_while_its_rows_are_missing(place):
     place.land("2024-01")
     place.run("2024-01", FAILURE)
-    assert place.ahead("2024-02") == {"2024-01": "has failed"}
-    assert place.ahead("2025-01") == {}, "beyond the training window"
+    assert place.pending("2024-02") == {"2024-01": "has failed"}
+    assert place.pending("2025-01") == {}, "beyond the training window"
     write_atomically(place.storage / "assets" / "splits" / "2024-01.parquet", b"rows")
-    assert place.ahead("2024-02") == {}
+    assert place.pending("2024-02") == {}
 
 
 def test_a_month_refused_by_its_own_checks_is_left_out(place):
@@ -40,7 +40,7 @@ def test_a_month_refused_by_its_own_checks_is_left_out(place):
     place.run("2024-01", FAILURE)
     refused = {"check": "enough_rows", "asset": "raw_tips", "blocking": True, "passed": False}
     place.store.record_checks("2024-01", [{**refused, "words": "3 valid rows"}])
-    assert place.ahead("2024-02") == {}
+    assert place.pending("2024-02") == {}
 
 
 class Looks:
@@ -59,7 +59,7 @@ class Looks:
 def test_a_run_waits_for_months_that_are_being_run(place):
     looks = Looks({"2024-01": "runs"}, {"2024-01": "runs"}, {})
     of_daemon = place.run("2024-02", STARTED)
-    assert wait_for_turn(of_daemon, looks, place.instance, 60, looks.sleep) == {}
+    assert wait_for_pending_months(of_daemon, looks, place.instance, 60, looks.sleep) == {}
     assert looks.slept == 2
 
 
@@ -67,28 +67,30 @@ def test_nobody_waits_for_queued_months_since_the_wait_may_hold_their_place(plac
     queued = {"2024-01": "is queued"}
     of_daemon = place.run("2024-02", STARTED)
     looks = Looks(queued)
-    assert wait_for_turn(of_daemon, looks, place.instance, 60, looks.sleep) == queued
+    assert wait_for_pending_months(of_daemon, looks, place.instance, 60, looks.sleep) == queued
     assert looks.slept == 0
     of_person = place.run("2024-02", STARTED, {COMMAND_LINE_TAG: "true"})
     monkeypatch.setattr("tip_assets.automation.run_order.STARTED_WITHIN_SECONDS", 0)
-    assert wait_for_turn(of_person, looks, place.instance, 60, looks.sleep) == queued
+    assert wait_for_pending_months(of_person, looks, place.instance, 60, looks.sleep) == queued
 
 
 def test_a_person_s_run_waits_for_processes_that_are_being_started(place):
     looks = Looks({"2024-01": "was never run"}, {"2024-01": "runs"}, {})
     of_person = place.run("2024-02", STARTED, {COMMAND_LINE_TAG: "true"})
-    assert wait_for_turn(of_person, looks, place.instance, 60, looks.sleep) == {}
+    assert wait_for_pending_months(of_person, looks, place.instance, 60, looks.sleep) == {}
 
 
 def test_waiting_has_an_end(place):
     looks = Looks({"2024-01": "runs"})
     run = place.run("2024-02", STARTED)
-    assert wait_for_turn(run, looks, place.instance, 0, looks.sleep) == {"2024-01": "runs"}
+    assert wait_for_pending_months(run, looks, place.instance, 0, looks.sleep) == {
+        "2024-01": "runs"
+    }
 
 
 def test_runs_of_single_assets_do_not_change_where_a_month_stands(place):
     place.land("2024-01")
-    early = place.run("2024-01", FAILURE, {TURNED_AWAY_TAG: "2023-12 goes first"})
+    early = place.run("2024-01", FAILURE, {DEFERRED_TAG: "2023-12 goes first"})
     one = dg.DagsterRun(
         job_name="__ASSET_JOB",
         status=SUCCESS,
@@ -98,7 +100,7 @@ def test_runs_of_single_assets_do_not_change_where_a_month_stands(place):
     )
     place.instance.add_run(one)
     assert last_training(place.instance, "2024-01").run_id == early.run_id
-    assert place.ahead("2024-02") == {"2024-01": "was turned away"}
+    assert place.pending("2024-02") == {"2024-01": "was deferred"}
 
 
 def test_a_killed_run_frees_its_place_and_is_closed(place):
@@ -133,6 +135,6 @@ def test_a_retry_is_not_taken_for_the_killed_run_that_it_repeats(place):
     )
     place.instance.add_run(retry)
     assert close_dead_runs(place.instance) == []
-    assert place.ahead("2024-02") == {"2024-01": "is queued"}
+    assert place.pending("2024-02") == {"2024-01": "is queued"}
     place.instance.add_run_tags(retry.run_id, {PROCESS_TAG: f"{mark[PROCESS_TAG]}2"})
     assert close_dead_runs(place.instance) == [retry.run_id]

@@ -53,7 +53,7 @@ def registered(month: str) -> dict[str, Any]:
         "quality_faults": [],
         "test": {"rmse": 1.05},
         "baselines": {"mean_tip": 1.4},
-        "predictions": {"test": answers(), "probe": answers()},
+        "predictions": {"test": answers(), "boundary": answers()},
         "fresh_process": {"rows": 224, "different": 0, "largest_difference_usd": 0.0},
         "groups": [group(1.0)],
     }
@@ -87,12 +87,12 @@ def measured(month: str, drifted: set[str] = frozenset()) -> dict[str, Any]:
 
 
 def dear_answer(made: dict, drift: dict) -> None:
-    made["predictions"]["probe"]["highest"]["usd"] = 140.2
+    made["predictions"]["boundary"]["highest"]["usd"] = 140.2
 
 
 def no_number(made: dict, drift: dict) -> None:
     missing = {"not_finite": 1, "first_not_finite": {contract.BILL: 300.0}}
-    made["predictions"]["probe"] |= missing
+    made["predictions"]["boundary"] |= missing
 
 
 def other_model(made: dict, drift: dict) -> None:

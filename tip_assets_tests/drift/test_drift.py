@@ -12,7 +12,7 @@ from sklearn.model_selection import train_test_split
 
 from tip_assets import contract
 from tip_assets.drift import statistics
-from tip_assets.drift.datasets import Sides, first_month_sides, serving_sides
+from tip_assets.drift.datasets import Datasets, first_month_datasets, serving_datasets
 from tip_assets.drift.error_profile import error_profile
 from tip_assets.drift.evidently_reports import REPORTS, draw_reports
 from tip_assets.drift.metrics import correlations, drift_metrics_of
@@ -79,7 +79,7 @@ def test_regression_quality_equals_evidently(parts):
     from evidently import DataDefinition, Dataset, Regression, Report
     from evidently.metrics import MAE, MAPE, RMSE, MeanError, R2Score
 
-    metrics = drift_metrics_of(Sides(*parts, note=""), THRESHOLDS, seed=0)
+    metrics = drift_metrics_of(Datasets(*parts, note=""), THRESHOLDS, seed=0)
     definition = DataDefinition(
         numerical_columns=["tip", "prediction"],
         regression=[Regression(target="tip", prediction="prediction")],
@@ -119,7 +119,7 @@ def test_error_profiles_equal_evidently(parts):
         numerical_features=[c.name for c in contract.FEATURES if c in contract.NUMBERS],
         categorical_features=[c.name for c in contract.CATEGORIES],
     )
-    metrics = drift_metrics_of(Sides(*parts, note=""), THRESHOLDS, seed=0)
+    metrics = drift_metrics_of(Datasets(*parts, note=""), THRESHOLDS, seed=0)
     for side, part in zip(("reference", "current"), parts, strict=True):
         theirs = calculate_regression_performance(part.copy(), process_columns(part, mapping), "")
         mine = metrics.error_profiles[side]
@@ -253,25 +253,25 @@ def test_the_reference_is_what_the_serving_model_was_trained_on(rows):
     def predict(records: pd.DataFrame) -> pd.Series:
         return records["total_bill"] * 0.15
 
-    sides = serving_sides(rows, months, trained, "version 3", predict)
-    assert len(sides.reference) == (rows["part"] == "train").sum()
-    assert len(sides.current) == len(rows)
-    assert "version 3" in sides.note
-    assert "late files" not in sides.note
+    datasets = serving_datasets(rows, months, trained, "version 3", predict)
+    assert len(datasets.reference) == (rows["part"] == "train").sum()
+    assert len(datasets.current) == len(rows)
+    assert "version 3" in datasets.note
+    assert "late files" not in datasets.note
     late = [months[0], pd.concat([months[1], rows.head(1).assign(month="2024-02")])]
-    note = serving_sides(rows, late, trained, "version 3", predict).note
+    note = serving_datasets(rows, late, trained, "version 3", predict).note
     assert "late files have changed 2024-02 since" in note
-    first = first_month_sides(rows, lambda records: 3.0)
+    first = first_month_datasets(rows, lambda records: 3.0)
     assert (len(first.reference), len(first.current)) == (203, 41)
     assert "no model served this month" in first.note
 
 
 def test_four_reports_are_drawn_with_the_same_bytes_each_time(parts, monkeypatch):
-    sides = Sides(*parts, note="no model served this month: 195 against 49")
-    reports = draw_reports(sides, THRESHOLDS, most_rows=20_000, seed=1)
+    datasets = Datasets(*parts, note="no model served this month: 195 against 49")
+    reports = draw_reports(datasets, THRESHOLDS, most_rows=20_000, seed=1)
     assert list(reports) == list(REPORTS)
     assert all(re.search(r"<html.*</html>", html, re.DOTALL) for html in reports.values())
     assert all("No model served this month: 195 against 49." in html for html in reports.values())
     monkeypatch.setattr(plotly.io.templates, "default", "ggplot2")  # another library's style
-    assert draw_reports(sides, THRESHOLDS, most_rows=20_000, seed=1) == reports
-    assert draw_reports(sides, THRESHOLDS, most_rows=100, seed=1) != reports
+    assert draw_reports(datasets, THRESHOLDS, most_rows=20_000, seed=1) == reports
+    assert draw_reports(datasets, THRESHOLDS, most_rows=100, seed=1) != reports

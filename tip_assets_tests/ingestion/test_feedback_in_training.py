@@ -13,7 +13,7 @@ from tip_assets.assets.raw_tips import raw_tips
 from tip_assets.assets.splits import split
 from tip_assets.assets.transformed_tips import transform
 from tip_assets.checks.ingestion import enough_rows, few_rows_are_quarantined
-from tip_assets.drift.datasets import first_month_sides, serving_sides
+from tip_assets.drift.datasets import first_month_datasets, serving_datasets
 from tip_assets.drift.rule import Thresholds, column_drifts, dataset_drift
 from tip_assets.ingestion.landing import landing_folder, read_month
 from tip_assets.ingestion.simulate import UNCHANGED, generate
@@ -124,7 +124,7 @@ def serve(champion: Champion | None, month: str, rows: pd.DataFrame, age: int) -
 
     test, verdict = window[window[PART] == TEST], None
     if champion is None:
-        sides = first_month_sides(rows, lambda records: answers(booster, records))
+        datasets = first_month_datasets(rows, lambda records: answers(booster, records))
     else:
         verdict = compare(
             tips_of(test),
@@ -133,7 +133,7 @@ def serve(champion: Champion | None, month: str, rows: pd.DataFrame, age: int) -
             confidence=settings.confidence,
             seed=settings.seed,
         ).verdict
-        sides = serving_sides(
+        datasets = serving_datasets(
             rows,
             [champion.window],
             monthly_fingerprints(champion.window),
@@ -141,7 +141,7 @@ def serve(champion: Champion | None, month: str, rows: pd.DataFrame, age: int) -
             lambda records: answers(champion.booster, records),
         )
     thresholds = Thresholds(settings.drift_significance, settings.drift_effect, 0.5)
-    columns = column_drifts(sides.reference, sides.current, thresholds, settings.seed)
+    columns = column_drifts(datasets.reference, datasets.current, thresholds, settings.seed)
     decision = decide(
         Situation(
             month=month,

@@ -10,10 +10,10 @@ import pytest
 
 from tip_assets import contract
 from tip_assets.modelling.boundary_inputs import (
+    boundary_inputs,
     difference_facts,
     implausible,
     prediction_facts,
-    probe_rows,
     unfaithful,
     unservable,
 )
@@ -26,7 +26,7 @@ from tip_assets.tracking.registry import ModelRegistry
 from tip_assets.tracking.runs import log_model, logged_model
 from tip_assets.tracking.worker import FreshProcess
 
-PROBE = contract.decode(probe_rows())
+INPUTS = contract.decode(boundary_inputs())
 
 
 @pytest.fixture(scope="module")
@@ -39,20 +39,20 @@ def ubj(rows, recipe, best):
     return train_booster("2024-01", rows, best, recipe)
 
 
-def test_the_probe_is_every_corner_of_the_contract_and_nothing_that_it_refuses():
+def test_the_boundary_inputs_are_every_corner_of_the_contract_and_nothing_that_it_refuses():
     categories = np.prod([len(column.categories) for column in contract.CATEGORIES])
     numbers = [column for column in contract.FEATURES if column in contract.NUMBERS]
-    assert len(PROBE.drop_duplicates()) == categories * 2 ** len(numbers) == len(PROBE)
-    assert contract.check(PROBE, with_label=False).refused.empty
+    assert len(INPUTS.drop_duplicates()) == categories * 2 ** len(numbers) == len(INPUTS)
+    assert contract.check(INPUTS, with_label=False).refused.empty
     for column in numbers:
-        assert set(PROBE[column.name]) == {column.minimum, column.maximum}
+        assert set(INPUTS[column.name]) == {column.minimum, column.maximum}
 
 
-def test_a_sound_model_answers_the_probe_plausibly(ubj):
-    facts = prediction_facts(PROBE, predict_rows(load_booster(ubj), probe_rows()))
+def test_a_sound_model_answers_the_boundary_inputs_plausibly(ubj):
+    facts = prediction_facts(INPUTS, predict_rows(load_booster(ubj), boundary_inputs()))
     assert facts["not_finite"] == 0
     assert 0 < facts["lowest"]["usd"] < 1 < facts["highest"]["usd"] < 100
-    assert implausible({"probe": facts}) == []
+    assert implausible({"boundary": facts}) == []
 
 
 def test_a_model_of_another_unit_answers_implausibly(rows, recipe, best):
@@ -61,32 +61,32 @@ def test_a_model_of_another_unit_answers_implausibly(rows, recipe, best):
     dimes = train_booster("2024-01", rows.assign(**{tip: rows[tip] * 10}), best, recipe)
     booster = load_booster(dimes)
     month = prediction_facts(contract.decode(rows), predict_rows(booster, rows))
-    probe = prediction_facts(PROBE, predict_rows(booster, probe_rows()))
+    facts = prediction_facts(INPUTS, predict_rows(booster, boundary_inputs()))
     assert implausible({"test": month}) == []
-    (fault,) = implausible({"probe": probe})
-    assert "USD for the probe row total_bill 300" in fault
+    (fault,) = implausible({"boundary": facts})
+    assert "USD for the boundary row total_bill 300" in fault
     assert fault.endswith("is not from 0 to 100 USD")
 
 
 @pytest.mark.parametrize("nonsense", [np.nan, np.inf, -np.inf])
 def test_answers_that_are_no_numbers_are_counted_apart(nonsense):
-    predicted = np.linspace(0, 50, len(PROBE))
+    predicted = np.linspace(0, 50, len(INPUTS))
     predicted[[7, 9]] = nonsense
-    facts = prediction_facts(PROBE, predicted)
+    facts = prediction_facts(INPUTS, predicted)
     assert json.loads(json.dumps(facts, allow_nan=False)) == facts
     assert (facts["not_finite"], facts["highest"]["usd"]) == (2, 50)
-    assert facts["first_not_finite"] == PROBE.iloc[7].to_dict()
-    (fault,) = implausible({"probe": facts})
-    assert fault.startswith(f"2 of {len(PROBE)} probe rows get no number")
-    assert implausible({"probe": prediction_facts(PROBE, np.full(len(PROBE), nonsense))})
+    assert facts["first_not_finite"] == INPUTS.iloc[7].to_dict()
+    (fault,) = implausible({"boundary": facts})
+    assert fault.startswith(f"2 of {len(INPUTS)} boundary rows get no number")
+    assert implausible({"boundary": prediction_facts(INPUTS, np.full(len(INPUTS), nonsense))})
 
 
 @pytest.mark.parametrize(
     ("low", "high", "faults"), [(0, 100, 0), (-0.01, 100, 1), (0, 100.01, 1), (-1, 200, 2)]
 )
 def test_both_bounds_of_the_tip_are_plausible_and_nothing_beyond(low, high, faults):
-    facts = prediction_facts(PROBE, np.linspace(low, high, len(PROBE)))
-    assert len(implausible({"probe": facts})) == faults
+    facts = prediction_facts(INPUTS, np.linspace(low, high, len(INPUTS)))
+    assert len(implausible({"boundary": facts})) == faults
 
 
 def test_a_difference_beyond_rounding_is_seen():
@@ -99,9 +99,9 @@ def test_a_difference_beyond_rounding_is_seen():
         assert len(unfaithful(facts)) == 1
 
 
-def test_a_version_that_was_never_probed_cannot_serve():
+def test_a_version_without_predictions_at_the_boundary_cannot_serve():
     assert unservable({"version": 1}) == [
-        "its predictions have not been probed: materialize registered_model again"
+        "no predictions at the boundary inputs: materialize registered_model again"
     ]
 
 
@@ -125,7 +125,7 @@ def tracking(tmp_path_factory, rows, recipe, best, ubj):
 
 
 def test_a_version_is_asked_in_a_process_that_knows_only_the_registry(tracking, ubj, monkeypatch):
-    expected = predict_rows(load_booster(ubj), probe_rows())
+    expected = predict_rows(load_booster(ubj), boundary_inputs())
 
     def not_here(*_: object) -> None:
         raise AssertionError("asked in this process")
@@ -134,9 +134,9 @@ def test_a_version_is_asked_in_a_process_that_knows_only_the_registry(tracking, 
     wanted = {"fresh_process": FreshProcess(tracking_uri=tracking.tracking_uri)}
     with dg.build_resources(wanted) as resources:
         process = resources.fresh_process
-        same, other = (process.predict(number, PROBE).result() for number in (1, 2))
+        same, other = (process.predict(number, INPUTS).result() for number in (1, 2))
         with pytest.raises(Exception, match=r"version=3\) not found"):
-            process.predict(3, PROBE).result()
+            process.predict(3, INPUTS).result()
     facts = difference_facts(expected, same)
-    assert facts == {"rows": len(PROBE), "different": 0, "largest_difference_usd": 0.0}
+    assert facts == {"rows": len(INPUTS), "different": 0, "largest_difference_usd": 0.0}
     assert unfaithful(difference_facts(expected, other))

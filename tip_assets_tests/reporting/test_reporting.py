@@ -13,7 +13,7 @@ from tip_assets.metric_store.store import MetricStore
 from tip_assets.partitions import months
 from tip_assets.reporting.outbox import Notifications
 from tip_assets.reporting.report_run import report_missed_runs, report_run
-from tip_assets.reporting.run_facts import TURNED_AWAY_TAG
+from tip_assets.reporting.run_facts import DEFERRED_TAG
 from tip_assets.runtime.instance import PROCESS_TAG, process_mark
 from tip_assets.runtime.resources import resources
 from tip_assets.settings import Settings
@@ -168,7 +168,7 @@ def test_a_failure_is_told_once_and_again_after_a_success(place):
 
 
 def test_a_month_that_was_turned_away_is_recorded_and_not_told(place):
-    assert place.play("2024-02", blocked="early", tags={TURNED_AWAY_TAG: "2024-01"}) == []
+    assert place.play("2024-02", blocked="early", tags={DEFERRED_TAG: "2024-01"}) == []
     with sqlite3.connect(place.settings.state_folder / "metrics.db") as connection:
         (row,) = connection.execute("select month, status, failure from run_outcome")
     assert row == ("2024-02", "FAILURE", None)

@@ -185,7 +185,7 @@ def test_an_answer_adds_up_and_is_the_models_own(model, sample, rows, ubj):
         found = answer(model, record)
         parts = found.parts
         assert found.prediction == pytest.approx(expected[place])
-        total = parts.start + sum(parts.features.values()) + parts.lifted
+        total = parts.start + sum(parts.features.values()) + parts.clipped
         assert total == pytest.approx(found.prediction, abs=1e-12)
         assert list(parts.features) == contract.FEATURE_NAMES
         # Of the tip rate, the start is the mean rate times the bill.
@@ -206,7 +206,7 @@ def test_a_prediction_below_zero_is_lifted_and_says_so():
     record = {"total_bill": 20, "sex": "Male", "smoker": "No", "day": "Sun", "time": "Dinner"}
     found = answer(model, record | {"size": 2})
     assert (found.prediction, found.interval) == (0.0, None)
-    assert found.parts.lifted == pytest.approx(2)
+    assert found.parts.clipped == pytest.approx(2)
     assert not found.parts.starts_from_rate
 
 

@@ -12,7 +12,7 @@ from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin
 from upath import UPath
 
 from tip_assets.automation.landing_sensor import landing_sensor
-from tip_assets.automation.run_order import months_ahead
+from tip_assets.automation.run_order import pending_months
 from tip_assets.automation.schedules import monthly_schedule
 from tip_assets.ingestion.landing import LANDED, landing_digests, landing_folder
 from tip_assets.metric_store.store import MetricStore
@@ -98,8 +98,8 @@ class Place:
         )
         write_atomically(self.storage / "assets" / "splits" / f"{month}.parquet", b"rows")
 
-    def ahead(self, month: str) -> dict[str, str]:
-        return months_ahead(self.instance, self.settings, self.store, month)
+    def pending(self, month: str) -> dict[str, str]:
+        return pending_months(self.instance, self.settings, self.store, month)
 
     def scheduled(self, at: datetime) -> dg.RunRequest | dg.SkipReason:
         with dg.build_schedule_context(

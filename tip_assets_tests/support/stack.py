@@ -24,7 +24,7 @@ import sqlalchemy as sa
 from upath import UPath
 
 from deploy.stack.folder import Stack
-from deploy.stack.leftovers import leftovers
+from deploy.stack.orphaned_processes import orphaned_processes
 from deploy.stack.servers import Server, postgres_binaries, s3_sockets
 from tip_assets.ingestion.simulate import UNCHANGED, land_generated, land_sample
 from tip_assets.settings import Settings
@@ -148,7 +148,7 @@ class StackPlace:
 
     def processes_of(self, name: str) -> set[int]:
         """Everything that a server has started, whether it still lives or not."""
-        return set(leftovers(f"unix://{self.folder}/supervisor.sock", name))
+        return set(orphaned_processes(f"unix://{self.folder}/supervisor.sock", name))
 
     def graphql(self, query: str, variables: dict[str, Any]) -> dict[str, Any]:
         """An answer of Dagster's webserver."""

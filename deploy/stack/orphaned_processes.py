@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 
-def leftovers(supervisor: str, program: str = "") -> list[int]:
+def orphaned_processes(supervisor: str, program: str = "") -> list[int]:
     """Processes of a Supervisor, by its URL, and of one of its programs; this one excepted."""
     marks = {f"SUPERVISOR_SERVER_URL={supervisor}".encode()}
     if program:
@@ -35,7 +35,11 @@ def end(processes: list[int]) -> None:
 
 def main(command: list[str]) -> None:
     """End what a predecessor left, and become the server."""
-    end(leftovers(os.environ["SUPERVISOR_SERVER_URL"], os.environ["SUPERVISOR_PROCESS_NAME"]))
+    end(
+        orphaned_processes(
+            os.environ["SUPERVISOR_SERVER_URL"], os.environ["SUPERVISOR_PROCESS_NAME"]
+        )
+    )
     os.execv(command[0], command)
 
 
