@@ -101,9 +101,7 @@ def unfaithful(fresh_process: Mapping[str, Any]) -> list[str]:
 def unservable(registered_model: Mapping[str, Any]) -> list[str]:
     """Why a version must never serve, whoever releases it; empty if nothing speaks against it."""
     if "predictions" not in registered_model:
-        return [
-            "its predictions at the boundary inputs are missing: materialize registered_model again"
-        ]
+        return ["no predictions at the boundary inputs: materialize registered_model again"]
     return [
         *implausible(registered_model["predictions"]),
         *unfaithful(registered_model["fresh_process"]),
