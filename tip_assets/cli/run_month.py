@@ -29,8 +29,8 @@ from tip_assets.runtime.instance import (
 from tip_assets.runtime.run_logging import noise_to
 from tip_assets.settings import Settings
 
-# Dagster takes an interrupted step for one to try again, after ten seconds: not when interrupted
-# while it waits.
+# Dagster runs an interrupted step again, after up to twenty seconds, unless it is interrupted while
+# it waits.
 _INTERRUPTED_AGAIN_SECONDS = 5
 
 

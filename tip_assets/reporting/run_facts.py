@@ -163,7 +163,8 @@ def _step_failure(event: Any) -> str | None:
     trouble = trouble_in_words(error)
     if trouble:
         return f"{event.step_key}: {trouble}"
-    while error.cause is not None:
+    # The worker process adds its traceback to an error as the cause.
+    while error.cause is not None and error.cause.cls_name != "_RemoteTraceback":
         error = error.cause
     if error.cls_name == "DagsterAssetCheckFailedError":
         return None

@@ -31,6 +31,7 @@ from tip_assets.tracking.worker_process import (
     predict_by_version,
 )
 
+Work = Future[None]
 # Few, so that the last are logged soon after the search.
 _TRIALS_AT_ONCE = 10
 # Months that one process runs one after the other share it.
@@ -38,32 +39,44 @@ _warm: list[ProcessPoolExecutor] = []
 
 
 class TrialLog:
-    """Logs trials by the worker while the search makes more; a place to hand them in."""
+    """Takes the trials of a search, and logs them in the worker while the search makes more.
 
-    def __init__(self, tracking_uri: str, experiment_id: str, run_id: str, month: str) -> None:
-        self._run = (tracking_uri, experiment_id, run_id, month)
+    `run` is the experiment, the run and the month; what was sent is added to `work`.
+    """
+
+    def __init__(self, tracking_uri: str, run: tuple[str, str, str], work: list[Work]) -> None:
+        self._run = (tracking_uri, *run)
         self._waiting: list[Trial] = []
-        self._sent: list[Future[None]] = []
+        self._sent: list[Work] = []
+        self._work = work
 
     def add(self, trial: Trial) -> None:
-        """Take a trial; raises what went wrong with those before."""
+        """Take a trial; raises what went wrong with earlier ones."""
         self._waiting.append(trial)
         if len(self._waiting) == _TRIALS_AT_ONCE:
             self._send()
-        for sent in self._sent:
-            if sent.done():
-                sent.result()
+        self._check([sent for sent in self._sent if sent.done()])
 
     def finish(self) -> None:
         """Wait until every trial is logged; raises what went wrong."""
         self._send()
-        for sent in self._sent:
-            sent.result()
+        self._check(self._sent)
 
     def _send(self) -> None:
         if self._waiting:
-            self._sent.append(_running().submit(log_some_trials, *self._run, self._waiting))
+            sent = _running().submit(log_some_trials, *self._run, self._waiting)
+            self._sent.append(sent)
+            self._work.append(sent)
             self._waiting = []
+
+    def _check(self, done: list[Work]) -> None:
+        try:
+            for sent in done:
+                sent.result()
+        except BaseException:
+            for sent in self._sent:  # each would wait for a server that does not answer
+                sent.cancel()
+            raise
 
 
 class FreshProcess(dg.ConfigurableResource):
@@ -73,7 +86,7 @@ class FreshProcess(dg.ConfigurableResource):
     """
 
     tracking_uri: str
-    _imports: Future[None] | None = PrivateAttr(default=None)
+    _work: list[Work] = PrivateAttr(default_factory=list)
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
         """Start the process and let it import its libraries, unless an earlier run has."""
@@ -85,12 +98,12 @@ class FreshProcess(dg.ConfigurableResource):
             # the pool's queues (priority 10) still carry the word.
             multiprocessing.util.Finalize(None, pool.shutdown, exitpriority=100)
             pool.submit(end_with, os.getpid())
-            self._imports = pool.submit(import_libraries, self.tracking_uri)
+            self._work.append(pool.submit(import_libraries, self.tracking_uri))
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
-        """After a failure elsewhere, end the process without waiting for its imports."""
-        if self._imports is not None and not self._imports.done():
-            # Leaving Python would wait for them; Python 3.14 has a public name for this.
+        """After a failure, end the process without waiting for what it still does."""
+        if _warm and not all(work.done() for work in self._work):
+            # Leaving Python would wait for it; Python 3.14 has a public name for this.
             for process in list(_warm.pop()._processes.values()):
                 process.kill()
 
@@ -102,7 +115,7 @@ class FreshProcess(dg.ConfigurableResource):
 
     def trial_log(self, experiment_id: str, run_id: str, month: str) -> TrialLog:
         """Where the trials of a month's search are handed in, to be logged under its run."""
-        return TrialLog(self.tracking_uri, experiment_id, run_id, month)
+        return TrialLog(self.tracking_uri, (experiment_id, run_id, month), self._work)
 
     def predict(self, number: int, records: pd.DataFrame) -> Future[np.ndarray]:
         """Predict raw records by a registry version, in dollars, while this process goes on."""

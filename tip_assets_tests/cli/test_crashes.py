@@ -45,7 +45,7 @@ KILLS = [
         Point("amid_the_reports", f"{FILES}.write_atomically", given="target_drift.html"),
         Point("previous_moved_champion_not", f"{REGISTRY}.point", given=CHAMPION),
         Point("decision_recorded_and_not_stored", f"{STORE}.record_decision", after=True),
-        Point("month_done_and_not_reported", "tip_assets.reporting.report_run"),
+        Point("month_done_and_not_reported", "tip_assets.reporting.report_run.report_run"),
         Point("told_and_not_ticked_off", "tip_assets.reporting.outbox:Notifications._mark"),
         Point("before_anything_is_written", f"{RAW}.write_atomically"),
     ],

@@ -146,6 +146,7 @@ if __name__ == "__main__":
 
     # Most of these runs end before reports are drawn: libraries for them are imported when needed.
     worker.import_libraries = str
+    worker._TRIALS_AT_ONCE = 2  # of four trials, some are logged before the search has ended
     _arm(Point(**json.loads(sys.argv[1])))
     sys.argv = ["tips", *sys.argv[2:]]
     cli.main()
