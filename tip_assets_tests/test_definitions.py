@@ -18,19 +18,21 @@ from tip_assets.settings import Settings
 LOAD = """
 import sys, time
 started = time.process_time()
+import dagster
+alone = time.process_time() - started
 from tip_assets.definitions import defs
 defs()
 heavy = {"mlflow", "evidently", "xgboost", "hyperopt", "matplotlib", "boto3"} & set(sys.modules)
-print(time.process_time() - started, *sorted(heavy))
+print((time.process_time() - started) / alone, *sorted(heavy))
 """
 
 
-def test_loading_imports_no_heavy_library_and_takes_under_three_seconds():
+def test_loading_imports_no_heavy_library_and_takes_a_few_times_what_dagster_does():
     printed = subprocess.run(
         [sys.executable, "-c", LOAD], capture_output=True, text=True, check=True
     ).stdout.split()
     assert printed[1:] == []
-    assert float(printed[0]) < 3
+    assert float(printed[0]) < 6
 
 
 def test_the_definitions_validate_and_hold_the_nine_assets():
