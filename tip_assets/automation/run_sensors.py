@@ -1,7 +1,7 @@
 """What follows a run of the daemon, and what follows from silence.
 
 Belongs here: the sensors that call `reporting/report_run.py`, so that a month run by the daemon is
-recorded and told of like one of the command line. Does not belong here: starting runs
+recorded and reported like one of the command line. Does not belong here: starting runs
 (`landing_sensor.py`).
 """
 

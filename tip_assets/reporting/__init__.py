@@ -1,1 +1,1 @@
-"""What people are told: the facts of a run, its messages, and the outbox that delivers them."""
+"""Messages about runs: the facts of a run, what it reports, and the outbox that delivers it."""

@@ -1,7 +1,7 @@
 """When a finding is worth waking somebody: in k of the last n months, the newest included.
 
 Belongs here: that rule, on findings by month. Does not belong here: what a finding is (`checks`,
-`drift/rule.py`) or how people are told (`outbox.py`).
+`drift/rule.py`) or how messages are delivered (`outbox.py`).
 """
 
 from collections.abc import Mapping, Set

@@ -59,7 +59,9 @@ def ubj(rows, recipe, trials):
 
 def test_the_same_recipe_gives_the_same_trials_and_the_same_bytes(rows, recipe, trials, ubj):
     """The original search was unseeded."""
-    again = search(rows[rows[PART] == TRAIN], recipe)
+    handed: list[Trial] = []
+    again = search(rows[rows[PART] == TRAIN], recipe, made=handed.append)
+    assert handed == again
     assert again == trials
     assert train_booster("2024-01", rows, best_of(again), recipe) == ubj
 
