@@ -37,7 +37,7 @@ class History:
     the champion's history that put another model in its place, `decisions` all of them.
     """
 
-    drift: list[Row] = field(default_factory=list)
+    charts: list[Row] = field(default_factory=list)
     serving: list[Error] = field(default_factory=list)
     challengers: list[Error] = field(default_factory=list)
     comparisons: list[Row] = field(default_factory=list)
@@ -55,7 +55,7 @@ class History:
 
         Of old data, such as the sample, predictions are made today.
         """
-        rows = (*self.drift, *self.comparisons, *self.ingested, *self.decisions)
+        rows = (*self.charts, *self.comparisons, *self.ingested, *self.decisions)
         errors = {error.month for error in (*self.serving, *self.challengers)}
         return sorted({row["month"] for row in rows} | errors)
 
@@ -66,7 +66,7 @@ class History:
             return [row for row in all_ if row["month"] >= month]
 
         return History(
-            drift=rows(self.drift),
+            charts=rows(self.charts),
             serving=[error for error in self.serving if error.month >= month],
             challengers=[error for error in self.challengers if error.month >= month],
             comparisons=rows(self.comparisons),
@@ -84,7 +84,7 @@ def history_of(store: MetricStore, confidence: float) -> History:
 
     quality = tables.model_quality
     return History(
-        drift=by_month(tables.drift),
+        charts=by_month(tables.drift_chart),
         serving=[_error(r, confidence) for r in by_month(quality, quality.c.part == "current")],
         challengers=[_error(r, confidence) for r in by_month(quality, quality.c.part == "test")],
         comparisons=by_month(tables.comparison),

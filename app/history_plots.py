@@ -5,7 +5,6 @@ Belongs here: drawing. Does not belong here: where the rows come from (`history.
 
 from collections.abc import Sequence
 from math import nan
-from typing import Literal
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
@@ -13,7 +12,7 @@ from plotly.subplots import make_subplots
 from app.history import Error, History
 from app.plot_months import (
     AIR_DAYS,
-    column_label,
+    chart_label,
     day_of,
     days_after,
     interval,
@@ -21,57 +20,36 @@ from app.plot_months import (
     months_along,
 )
 from app.style import GOOD, GRID, MUTED, SECOND, TEMPLATE, dollars, figure
-from tip_assets import contract
 from tip_assets.assets.plots import ACCENT, ALARM, FAINT, INK
 from tip_assets.metric_store.prediction_log import Realised
 from tip_assets.metric_store.store import Row
 
-Measure = Literal["effect_size", "p_value_corrected"]
-MEASURES: dict[Measure, str] = {
-    "effect_size": "Effect size",
-    "p_value_corrected": "Corrected p-value",
-}
-_THRESHOLDS = {
-    "effect_size": "threshold_effect_size",
-    "p_value_corrected": "threshold_p_value",
-}
-_LEAST_P = 1e-5  # smaller p-values are drawn here
 _PANEL = 104  # pixels
 _VERDICTS = {"better": GOOD, "worse": ALARM, "not enough evidence": MUTED}
 
 
-def drift_plot(history: History, measure: Measure) -> go.Figure:
-    """A panel per column: the measure by month, its threshold, months that have drifted in red."""
-    columns = _columns(history.drift)
-    plot = make_subplots(rows=len(columns), shared_xaxes=True, vertical_spacing=0.36 / len(columns))
+def charts_plot(history: History) -> go.Figure:
+    """A panel per control chart: the month's effect between the limits, alarms in red."""
+    charts = list(dict.fromkeys(row["chart"] for row in history.charts))
+    plot = make_subplots(rows=len(charts), shared_xaxes=True, vertical_spacing=0.36 / len(charts))
     plot.update_layout(
         template=TEMPLATE,
-        height=_PANEL * len(columns) + 60,
+        height=_PANEL * len(charts) + 60,
         showlegend=False,
         margin_t=56,
     )
-    for place, column in enumerate(columns, start=1):
-        rows = [row for row in history.drift if row["column"] == column]
-        for trace in _drift_traces(rows, measure):
+    for place, chart in enumerate(charts, start=1):
+        for trace in _chart_traces([row for row in history.charts if row["chart"] == chart]):
             plot.add_trace(trace, row=place, col=1)
         plot.add_annotation(
-            text=f"<b>{column_label(column)}</b>",
+            text=f"<b>{chart_label(chart)}</b>",
             **{"x": 0, "xref": "paper", "xanchor": "left", "showarrow": False},
             **{"y": 1, "yref": f"y{place if place > 1 else ''} domain", "yanchor": "bottom"},
             font_size=13,
         )
-    plot.update_yaxes(nticks=3, gridcolor=GRID)
-    if measure == "p_value_corrected":
-        plot.update_yaxes(
-            type="log",
-            range=[-5.2, 0.3],
-            tickvals=[1e-5, 1e-3, 0.05, 1],
-            ticktext=["0.00001", "0.001", "0.05", "1"],
-        )
-    else:
-        # The same scale for all: the threshold is, too.
-        top = max(max(r["effect_size"], r["threshold_effect_size"]) for r in history.drift)
-        plot.update_yaxes(range=[0, 1.15 * top])
+    # The same scale for all: the limit is, too.
+    top = max(max(abs(row["z"]), row["limit"]) for row in history.charts)
+    plot.update_yaxes(nticks=3, gridcolor=GRID, range=[-1.15 * top, 1.15 * top])
     months_along(plot, history.months)
     mark_changes(plot, history.changes, history.months, above=18)
     return plot
@@ -220,41 +198,39 @@ def coverage_plot(points: Sequence[Realised], changes: Sequence[Row]) -> go.Figu
     return plot
 
 
-def _drift_traces(rows: list[Row], measure: Measure) -> list[go.Scatter]:
+def _chart_traces(rows: list[Row]) -> list[go.Scatter]:
     months = [day_of(row["month"]) for row in rows]
-    least = _LEAST_P if measure == "p_value_corrected" else 0.0
-    thresholds = [row[_THRESHOLDS[measure]] for row in rows]
-    threshold = go.Scatter(
-        x=[days_after(months[0], -AIR_DAYS), *months, days_after(months[-1], AIR_DAYS)],
-        y=[thresholds[0], *thresholds, thresholds[-1]],
-        mode="lines",
-        line={"color": ALARM, "width": 1.2, "dash": "dash"},
-        hoverinfo="skip",
-    )
     usual = 5 if len(rows) > 12 else 7
-    values = go.Scatter(
+    limits = [
+        go.Scatter(
+            x=[days_after(months[0], -AIR_DAYS), *months, days_after(months[-1], AIR_DAYS)],
+            y=[side * row["limit"] for row in (rows[0], *rows, rows[-1])],
+            mode="lines",
+            line={"color": ALARM, "width": 1.2, "dash": "dash"},
+            hoverinfo="skip",
+        )
+        for side in (-1, 1)
+    ]
+    effects = go.Scatter(
         x=months,
-        y=[max(row[measure], least) for row in rows],
+        y=[row["z"] for row in rows],
         mode="lines+markers",
         cliponaxis=False,
         line={"color": FAINT, "width": 1.5},
-        marker_color=[ALARM if row["drifted"] else ACCENT for row in rows],
-        marker_size=[9 if row["drifted"] else usual for row in rows],
+        marker_color=[ALARM if row["alarm"] else ACCENT for row in rows],
+        marker_size=[9 if row["alarm"] else usual for row in rows],
         customdata=[
             (
-                row["effect"],
-                row["effect_size"],
-                row["test"],
-                row["p_value_corrected"],
-                "<b>drifted</b>" if row["drifted"] else "not drifted",
+                f"<b>drifted</b> ({row['alarm']})" if row["alarm"] else "not drifted",
+                row["limit"],
+                row["smallest_change"] or "no change of this kind",
             )
             for row in rows
         ],
-        hovertemplate="<b>%{x|%B %Y}</b>: %{customdata[4]}<br>%{customdata[0]} "
-        "%{customdata[1]:.3f}<br>%{customdata[2]}, corrected p %{customdata[3]:.4f}"
-        "<extra></extra>",
+        hovertemplate="<b>%{x|%B %Y}</b>: %{customdata[0]}<br>effect %{y:+.1f}, limit "
+        "%{customdata[1]:.1f}<br>would have been seen: %{customdata[2]}<extra></extra>",
     )
-    return [threshold, values]
+    return [*limits, effects]
 
 
 def _error_trace(errors: list[Error], name: str, colour: str, days: int) -> go.Scatter:
@@ -282,13 +258,6 @@ def _error_trace(errors: list[Error], name: str, colour: str, days: int) -> go.S
         "<br>$%{y:.2f} (%{customdata[3]} to %{customdata[4]})<br>RMSE %{customdata[5]}, "
         "%{customdata[2]:,} rows<extra></extra>",
     )
-
-
-def _columns(drift: list[Row]) -> list[str]:
-    """Columns in the contract's order, then the others."""
-    found = dict.fromkeys(row["column"] for row in drift)
-    order = [*contract.COLUMNS]
-    return sorted(found, key=lambda name: order.index(name) if name in order else len(order))
 
 
 def _in_percent(share: float | None) -> float:

@@ -29,7 +29,7 @@ class Month:
     model: Row | None = None
     comparison: Row | None = None
     dataset: Row | None = None
-    drift: list[Row] = field(default_factory=list)
+    charts: list[Row] = field(default_factory=list)
     checks: list[Row] = field(default_factory=list)
     told: list[Row] = field(default_factory=list)
 
@@ -66,12 +66,8 @@ class Month:
         words = [what_to_do(self.month, _found(check)) for check in self.stopped_by]
         if self.decision and self.decision["action"] != "held":
             words = []  # somebody has
-        words += [row["text"].splitlines()[-1] for row in self.told if row["kind"] in _ADVISING]
+        words += [row["text"].splitlines()[-1] for row in self.told if row["kind"] == "failure"]
         return list(dict.fromkeys(words))
-
-
-# Messages that end with what to do, and are about no check.
-_ADVISING = ("column drift", "failure")
 
 
 def months_known(store: MetricStore) -> list[str]:
@@ -102,7 +98,7 @@ def month_of(store: MetricStore, month: str) -> Month:
         model=first(rows(tables.model_quality, tables.model_quality.c.part == "test")),
         comparison=first(rows(tables.comparison)),
         dataset=first(rows(tables.dataset_drift)),
-        drift=rows(tables.drift),
+        charts=rows(tables.drift_chart),
         checks=store.checks(month),
         told=sorted(rows(tables.notification), key=lambda row: row["at"]),
     )

@@ -77,6 +77,16 @@ def column_label(column: str) -> str:
     return known.label if known else column.capitalize()
 
 
+def chart_label(chart: str) -> str:
+    """The name of a control chart with the labels of its columns."""
+    words = [
+        contract.COLUMNS[word].label.lower() if word in contract.COLUMNS else word
+        for word in chart.split()
+    ]
+    label = " ".join(words)
+    return label[0].upper() + label[1:]
+
+
 def day_of(month: str) -> date:
     return date.fromisoformat(f"{month}-01")
 

@@ -36,30 +36,17 @@ def choose_range(history: History) -> History:
 
 
 def show_drift(history: History) -> None:
-    st.subheader("Drift of each column")
-    if not history.drift:
+    st.subheader("Drift")
+    if not history.charts:
         st.caption("Drift has not been measured yet.")
         return
-    measure = st.segmented_control(
-        "Measure",
-        list(history_plots.MEASURES),
-        default="effect_size",
-        format_func=history_plots.MEASURES.__getitem__,
-        required=True,
-        label_visibility="collapsed",
-    )
-    newest = history.drift[-1]
     st.caption(
-        "Each month against what the model that served it was trained on. A column has drifted "
-        f"(red) when its corrected p-value is below {newest['threshold_p_value']:g} and its effect "
-        f"size at least {newest['threshold_effect_size']:g} (dashed). Dotted lines: another model "
-        "began to serve."
+        "Each month against what the model that served it was trained on, in standard deviations. "
+        "A column has drifted (red) when one of its charts is beyond the limit (dashed), or beyond "
+        "one less on the same side in two of three months. Dotted lines: another model began to "
+        "serve, and the charts start anew."
     )
-    plot(
-        history_plots.drift_plot(history, measure),
-        "drift",
-        f"{history_plots.MEASURES[measure]} of each column by month",
-    )
+    plot(history_plots.charts_plot(history), "drift", "Effect on each control chart by month")
 
 
 def show_quality(history: History, level: str) -> None:

@@ -14,12 +14,11 @@ from app.parts import (
     unless_away,
     verdict_badge,
 )
+from app.plot_months import chart_label
 from app.report_files import months_with_reports
 from app.sources import METRICS, STORAGE, metric_store
 from app.style import MISSING, count, dollars, month_words, plain
-from tip_assets import contract
 from tip_assets.drift.evidently_reports import REPORTS
-from tip_assets.drift.rule import p_words
 from tip_assets.metric_store.store import Row
 from tip_assets.settings import get_settings
 
@@ -122,36 +121,26 @@ def show_checks(found: Month) -> None:
 
 
 def show_drift(found: Month) -> None:
-    """Every column's test and effect size beside their thresholds."""
+    """Every control chart: the month's effect, and the change it would have shown."""
     st.subheader("Drift")
-    if not found.drift:
+    if not found.charts:
         st.caption("Drift was not measured: the month stopped before.")
         return
-    order = [*contract.COLUMNS]
-    rows = sorted(
-        found.drift, key=lambda r: order.index(r["column"]) if r["column"] in order else len(order)
-    )
-    first = rows[0]
+    charts = sorted(found.charts, key=lambda row: -abs(row["z"]))
     st.dataframe(
         {
-            "Column": [_label(row["column"]) for row in rows],
-            "Test": [row["test"] for row in rows],
-            "p, corrected": [p_words(row["p_value_corrected"]) for row in rows],
-            "Effect size": [row["effect_size"] for row in rows],
-            "Verdict": ["drifted" if row["drifted"] else MISSING for row in rows],
+            "Chart": [chart_label(row["chart"]) for row in charts],
+            "Effect": [row["z"] for row in charts],
+            "Verdict": ["drifted" if row["alarm"] else MISSING for row in charts],
+            "Would have been seen": [row["smallest_change"] or MISSING for row in charts],
         },
         hide_index=True,
         height="content",
-        column_config={
-            "Column": st.column_config.TextColumn(width=130),
-            "Test": st.column_config.TextColumn(width=70),
-            "p, corrected": st.column_config.TextColumn(alignment="right"),
-            "Effect size": st.column_config.NumberColumn(format="%.3f"),
-        },
+        column_config={"Effect": st.column_config.NumberColumn(format="%+.1f", width=70)},
     )
     st.caption(
-        f"Drifted: p below {first['threshold_p_value']:g} and effect size at least "
-        f"{first['threshold_effect_size']:g}."
+        f"Drifted: an effect beyond {charts[0]['limit']:.1f} standard deviations, or beyond "
+        f"{charts[0]['limit'] - 1:.1f} in two of three months on the same side."
     )
 
 
@@ -188,11 +177,6 @@ def _line(badge: str, check: Row) -> None:
 
 def _title(check: str) -> str:
     return plain(check.replace("_", " ").capitalize() + ".")
-
-
-def _label(column: str) -> str:
-    known = contract.COLUMNS.get(column)
-    return known.label if known else column.capitalize()
 
 
 def _sentence(words: str) -> str:

@@ -9,12 +9,18 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
+from tip_assets import contract
 from tip_assets.assets import plots
-from tip_assets.assets.drift_report import datasets_of, thresholds
+from tip_assets.assets.drift_report import charts_of, datasets_of, measured_before
+from tip_assets.drift.alarm import MONTHS_BEFORE, verdict
 from tip_assets.drift.metrics import DriftMetrics, drift_metrics_of
 from tip_assets.metric_store import tables
+from tip_assets.metric_store.drift_history import MeasuredMonth, alarming_since
 from tip_assets.metric_store.store import MetricStore
-from tip_assets.partitions import OWNERS, months
+from tip_assets.modelling.comparison import compare
+from tip_assets.modelling.split import PART, TEST
+from tip_assets.modelling.training import tips_of
+from tip_assets.partitions import OWNERS, month_after, months, months_apart
 from tip_assets.settings import Settings
 from tip_assets.tracking.connection import MlflowTracking
 from tip_assets.tracking.registry import ModelRegistry
@@ -27,7 +33,7 @@ from tip_assets.tracking.runs import log_drift
     kinds={"scipy", "sql", "mlflow"},
     owners=OWNERS,
     io_manager_key="json_files",
-    code_version="3",
+    code_version="4",
 )
 def drift_metrics(
     context: dg.AssetExecutionContext,
@@ -39,21 +45,82 @@ def drift_metrics(
 ) -> dg.MaterializeResult[dict[str, Any]]:
     """Drift and quality of the month, per column and for the dataset, from all of its rows.
 
-    A column has drifted when its Holm-corrected p-value and its effect size both cross their
-    thresholds: with no drift at all that happens in 2 to 4 % of small months, where the usual
-    defaults cry in 27 to 99 %. Written to the metric store and to MLflow; a rerun replaces.
+    A column has drifted when one of its control charts alarms: far out in this month, or less far
+    in two of the last three that were measured against the same reference. The limit follows from
+    how many quiet months one alarm may cost. Written to the metric store and to MLflow; a rerun
+    replaces.
     """
     month = context.partition_key
     datasets = datasets_of(context, mlflow_tracking, splits, registered_model)
-    metrics = drift_metrics_of(datasets, thresholds(settings), settings.seed)
+    before = measured_before(metric_store, registered_model)
+    metrics = drift_metrics_of(datasets, charts_of(settings, datasets, before))
     facts = {name: registered_model[name] for name in ("version", "incumbent", "served_by")}
-    value = metrics.to_dict() | {"month": month, **facts}
     registry = ModelRegistry(mlflow_tracking.client)
+    alarming = [*alarming_since(before), month] if metrics.dataset.drifted else []
+    recent = [m.drifted for m in before[-MONTHS_BEFORE:]] + [metrics.dataset.drifted]
+    value = metrics.to_dict() | {
+        "month": month,
+        **facts,
+        "verdict": verdict(metrics.charts),
+        "charted": _charted(registered_model, before),
+        "drifted_months": alarming,
+        "drift_confirmed": sum(recent) > 1,
+        "new_months": _compare_on(alarming, context, registry, splits, registered_model, settings),
+    }
     runs = {number: registry.version(number).run_id for number in versions_of(registered_model)}
     metric_store.replace_month(month, rows_of(metrics, registered_model, runs))
     fingerprint = hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
     log_drift(mlflow_tracking, context, month, fingerprint, flat_metrics(metrics))
-    return dg.MaterializeResult(value=value, metadata=_metadata(metrics))
+    return dg.MaterializeResult(value=value, metadata=_metadata(metrics, value))
+
+
+def _charted(registered_model: dict[str, Any], before: list[MeasuredMonth]) -> str:
+    """Which months the charts look at beside this one, in words."""
+    served_by, month = registered_model["served_by"], registered_model["month"]
+    if served_by is None:
+        return "no model served this month, so the charts look at it alone"
+    if not before:
+        return f"the charts start anew: version {served_by['version']} is a new reference"
+    looked_at = [measured.month for measured in before[-MONTHS_BEFORE:]]
+    words = f"the charts look at {', '.join([*looked_at, month])}"
+    missing = [
+        other
+        for age in range(1, months_apart(looked_at[0], month))
+        if (other := month_after(month, -age)) not in looked_at
+    ]
+    return f"{words}; not measured: {', '.join(sorted(missing))}" if missing else words
+
+
+def _compare_on(
+    drifted: list[str],
+    context: dg.AssetExecutionContext,
+    registry: ModelRegistry,
+    splits: pd.DataFrame,
+    registered_model: dict[str, Any],
+    settings: Settings,
+) -> dict[str, Any] | None:
+    """The challenger against the champion on the held-out rows of the months that have drifted.
+
+    None unless drift persists: a challenger that has learned the new world must be able to show it.
+    """
+    incumbent = registered_model["incumbent"]
+    if len(drifted) < 2 or incumbent is None:
+        return None
+    earlier = [
+        context.load_asset_value(dg.AssetKey("splits"), partition_key=month)
+        for month in drifted[:-1]
+    ]
+    rows = pd.concat([*earlier, splits], ignore_index=True)
+    held_out = rows[rows[PART] == TEST]
+    if len(held_out) < 2:
+        return None
+    records = contract.decode(held_out[contract.FEATURE_NAMES])
+    versions = registered_model["version"], incumbent["version"]
+    mine, champions = (registry.predict(version, records) for version in versions)
+    found = compare(
+        tips_of(held_out), mine, champions, confidence=settings.confidence, seed=settings.seed
+    )
+    return found.to_dict() | {"months": drifted}
 
 
 def versions_of(registered_model: dict[str, Any]) -> tuple[int, int]:
@@ -77,6 +144,7 @@ def rows_of(
     ]
     return {
         tables.drift: [column.to_dict() for column in metrics.columns],
+        tables.drift_chart: [chart.to_dict() for chart in metrics.charts],
         tables.dataset_drift: [
             metrics.dataset.to_dict()
             | {f"{side}_rows": rows for side, rows in metrics.rows.items()}
@@ -141,10 +209,11 @@ def flat_metrics(metrics: DriftMetrics) -> dict[str, float]:
     for column in metrics.columns:
         flat |= {
             f"{column.column}.score": column.score,
-            f"{column.column}.p_value_corrected": column.p_value_corrected,
             f"{column.column}.effect_size": column.effect_size,
             f"{column.column}.drifted": float(column.drifted),
         }
+    # MLflow's names have neither equals signs nor commas; the charts' have only spaces.
+    flat |= {f"chart.{chart.chart}.z": chart.z for chart in metrics.charts}
     for side, quality in metrics.regression_quality.items():
         flat |= {f"{side}.{name}": float(value) for name, value in quality.to_dict().items()}
     return flat
@@ -156,30 +225,33 @@ def _number_or_category(fact: float | str) -> dict[str, Any]:
     return {"value": float(fact), "category": None}
 
 
-def _metadata(metrics: DriftMetrics) -> dict[str, Any]:
-    drifted = [c.column for c in metrics.columns if c.drifted and c.role != "prediction"]
-    found = f"drifted: {', '.join(drifted)}" if drifted else "no column has drifted"
-    first = metrics.columns[0]
-    picture = plots.drift_overview(
-        metrics.columns, first.threshold_p_value, first.threshold_effect_size
-    )
+def _metadata(metrics: DriftMetrics, value: dict[str, Any]) -> dict[str, Any]:
+    picture = plots.control_charts(metrics.charts)
     return {
-        "summary": f"{found}; dataset {'DRIFTED' if metrics.dataset.drifted else 'not drifted'}",
+        "summary": value["verdict"],
         "compared": metrics.note,
+        "charted": value["charted"],
         "drifted_columns": metrics.dataset.drifted_columns,
-        "drifted_share": metrics.dataset.share,
         "serving_rmse_usd": metrics.regression_quality["current"].rmse,
-        "columns": dg.MetadataValue.md(_table(metrics)),
-        "drift_overview": dg.MetadataValue.md(plots.as_markdown("drift overview", picture)),
+        "charts": dg.MetadataValue.md(_chart_table(metrics)),
+        "columns": dg.MetadataValue.md(_column_table(metrics)),
+        "control_charts": dg.MetadataValue.md(plots.as_markdown("control charts", picture)),
     }
 
 
-def _table(metrics: DriftMetrics) -> str:
-    lines = ["| column | test | score | p corrected | effect size | drifted |", "|---" * 6 + "|"]
+def _chart_table(metrics: DriftMetrics) -> str:
+    lines = ["| chart | z | limit | alarm | would have been seen |", "|---" * 5 + "|"]
+    for c in metrics.charts:
+        alarm = f"**{c.alarm}**" if c.alarm else "no"
+        lines.append(
+            f"| {c.chart} | {c.z:+.2f} | {c.limit:.2f} | {alarm} | {c.smallest_change or 'none'} |"
+        )
+    return "\n".join(lines)
+
+
+def _column_table(metrics: DriftMetrics) -> str:
+    lines = ["| column | test | score | effect size | drifted |", "|---" * 5 + "|"]
     for c in metrics.columns:
         drifted = "**yes**" if c.drifted else "no"
-        lines.append(
-            f"| {c.column} | {c.test} | {c.score:.4f} | {c.p_value_corrected:.4f} "
-            f"| {c.effect_size:.3f} | {drifted} |"
-        )
+        lines.append(f"| {c.column} | {c.test} | {c.score:.4f} | {c.effect_size:.3f} | {drifted} |")
     return "\n".join(lines)

@@ -1,18 +1,28 @@
-"""`drift_report`: four pages a person can read. Also how both drift assets get their datasets."""
+"""`drift_report`: four pages a person can read. Also what both drift assets compare and chart."""
 
 from typing import Any
 
 import dagster as dg
 import pandas as pd
 
-from tip_assets.drift.datasets import Datasets, first_month_datasets, serving_datasets
+from tip_assets.drift.alarm import ChartResult, judge_month, verdict
+from tip_assets.drift.datasets import (
+    Datasets,
+    ServingModel,
+    first_month_datasets,
+    serving_datasets,
+)
 from tip_assets.drift.evidently_reports import REPORTS
-from tip_assets.drift.rule import Thresholds
+from tip_assets.metric_store.drift_history import MeasuredMonth
+from tip_assets.metric_store.drift_history import measured_before as measured_months_before
+from tip_assets.metric_store.store import MetricStore
+from tip_assets.modelling.out_of_fold import out_of_fold
+from tip_assets.modelling.training import report_of
 from tip_assets.partitions import OWNERS, months
 from tip_assets.runtime.storage import report_folder
 from tip_assets.settings import Settings
 from tip_assets.tracking.connection import MlflowTracking
-from tip_assets.tracking.registry import ModelRegistry
+from tip_assets.tracking.registry import ModelRegistry, predict
 from tip_assets.tracking.worker import FreshProcess
 
 
@@ -22,12 +32,13 @@ from tip_assets.tracking.worker import FreshProcess
     kinds={"evidently"},
     owners=OWNERS,
     io_manager_key="report_folders",
-    code_version="1",
+    code_version="2",
 )
 def drift_report(
     context: dg.AssetExecutionContext,
     settings: dg.ResourceParam[Settings],
     mlflow_tracking: MlflowTracking,
+    metric_store: MetricStore,
     fresh_process: FreshProcess,
     splits: pd.DataFrame,
     registered_model: dict[str, Any],
@@ -35,12 +46,12 @@ def drift_report(
     """Evidently's reports on data drift, target drift, regression performance and data quality.
 
     The reference is what the model that served the month was trained on, the current side all rows
-    of the month. Large months are drawn from a stated sample; no number is read from a report.
+    of the month. Large months are drawn from a stated sample; no number is read from a report. Each
+    says what the control charts found.
     """
     datasets = datasets_of(context, mlflow_tracking, splits, registered_model)
-    reports = fresh_process.draw(
-        datasets, thresholds(settings), settings.report_rows, settings.seed
-    )
+    charts = charts_of(settings, datasets, measured_before(metric_store, registered_model))
+    reports = fresh_process.draw(datasets, verdict(charts), settings.report_rows, settings.seed)
     folder = report_folder(settings.storage_root, context.partition_key)
     drawn = min(settings.report_rows, len(datasets.current))
     return dg.MaterializeResult(
@@ -66,8 +77,7 @@ def datasets_of(
     registry = ModelRegistry(tracking.client)
     served_by = registered_model["served_by"]
     if served_by is None:
-        number = registered_model["version"]
-        return first_month_datasets(splits, lambda records: registry.predict(number, records))
+        return first_month_datasets(splits, _model(registry, registered_model["version"]))
 
     def month_of(month: str) -> pd.DataFrame:
         return context.load_asset_value(dg.AssetKey("splits"), partition_key=month)
@@ -77,10 +87,29 @@ def datasets_of(
         [month_of(month) for month in served_by["months"]],
         registry.version(served_by["version"]).recipe.data,
         f"version {served_by['version']} ({', '.join(served_by['months'])})",
-        lambda records: registry.predict(served_by["version"], records),
+        _model(registry, served_by["version"]),
     )
 
 
-def thresholds(settings: Settings) -> Thresholds:
-    """The drift rule's thresholds from the settings."""
-    return Thresholds(settings.drift_significance, settings.drift_effect, settings.drift_share)
+def measured_before(store: MetricStore, registered_model: dict[str, Any]) -> list[MeasuredMonth]:
+    """The months before that were measured against the same reference."""
+    served_by = registered_model["served_by"]
+    version = served_by["version"] if served_by else None
+    return measured_months_before(store, registered_model["month"], version)
+
+
+def charts_of(
+    settings: Settings, datasets: Datasets, before: list[MeasuredMonth]
+) -> list[ChartResult]:
+    """The month on its control charts."""
+    effects = [measured.effects for measured in before]
+    return judge_month(datasets, effects, settings.quiet_months_per_alarm)
+
+
+def _model(registry: ModelRegistry, number: int) -> ServingModel:
+    model = registry.load(number)
+    report = report_of(model.unwrap_python_model().booster)
+    return ServingModel(
+        predict=lambda records: predict(model, records),
+        predict_held_out=lambda rows: out_of_fold(rows, report.to_trial(), report.to_recipe()),
+    )

@@ -32,28 +32,19 @@ def importances(shares: dict[str, float]) -> bytes:
     return _png(figure)
 
 
-def drift_overview(columns: Sequence[Any], significance: float, effect: float) -> bytes:
-    """Each column's corrected p-value over its effect size; drifted ones lie in the shaded corner.
+def control_charts(charts: Sequence[Any]) -> bytes:
+    """Each chart's effect as a bar, between the limits; those that alarm are red.
 
-    `columns` are `ColumnDrift`s.
+    `charts` are `ChartResult`s.
     """
-    figure, axes = _figure(4.6, 3.2)
-    right = max([0.5, *(1.15 * column.effect_size for column in columns)])
-    floor = 1e-5
-    axes.fill_between([effect, right], floor, significance, color=ALARM, alpha=0.08, linewidth=0)
-    for column in columns:
-        point = column.effect_size, max(column.p_value_corrected, floor)
-        axes.scatter(*point, s=22, color=ALARM if column.drifted else ACCENT)
-        axes.annotate(
-            column.column, point, xytext=(4, 3), textcoords="offset points", fontsize=7, color=INK
-        )
-    axes.set(
-        xlabel="effect size",
-        ylabel="p-value, corrected",
-        yscale="log",
-        xlim=(0, right),
-        ylim=(floor, 2),
-    )
+    figure, axes = _figure(5.2, 0.6 + 0.22 * len(charts), left=1.75)
+    names = [chart.chart for chart in reversed(charts)]
+    colours = [ALARM if chart.alarm else ACCENT for chart in reversed(charts)]
+    axes.barh(names, [chart.z for chart in reversed(charts)], color=colours)
+    for limit in {chart.limit for chart in charts}:
+        for side in (-limit, limit):
+            axes.axvline(side, color=FAINT, linewidth=1)
+    axes.set(xlabel="effect, in standard deviations")
     return _png(figure)
 
 

@@ -9,8 +9,8 @@ from pydantic import Field
 from tip_assets.metric_store.champion_lock import champion_lock
 from tip_assets.metric_store.store import PERSON_TAG, MetricStore, decision_cause
 from tip_assets.modelling.boundary_inputs import unservable
-from tip_assets.modelling.promotion import Decision, Situation, decide
-from tip_assets.partitions import MODEL_POOL, OWNERS, month_after, months, months_apart
+from tip_assets.modelling.promotion import Decision, Situation, better_on_drifted_months, decide
+from tip_assets.partitions import MODEL_POOL, OWNERS, months, months_apart
 from tip_assets.settings import Settings
 from tip_assets.tracking.connection import MlflowTracking
 from tip_assets.tracking.registry import (
@@ -53,8 +53,8 @@ def production_model(
     """Whether the month's model becomes the champion, and the change of aliases if it does.
 
     Promoted: the first sound model; a better one; one not worse when drift is confirmed or the
-    champion is old. Otherwise the champion stays. Materialize it by hand with a reason to release
-    a model that was held; one whose predictions are not to be believed is never released.
+    champion is old. Otherwise the champion stays. Materialize it by hand with a reason to release a
+    model that was held; one whose predictions are not to be believed is never released.
     """
     registry = ModelRegistry(mlflow_tracking.client)
     month, version = context.partition_key, registered_model["version"]
@@ -171,7 +171,6 @@ def _situation(
     registered_model: dict[str, Any],
     drift_metrics: dict[str, Any],
 ) -> Situation:
-    twice = store.drifted_columns(month) & store.drifted_columns(month_after(month, -1))
     comparison = registered_model["comparison"]
     return Situation(
         month=month,
@@ -179,7 +178,9 @@ def _situation(
         verdict=comparison["verdict"] if comparison else None,
         quality_faults=registered_model["quality_faults"],
         dataset_drifted=drift_metrics["dataset"]["drifted"],
-        drift_confirmed=bool(twice),
+        drift_confirmed=drift_metrics["drift_confirmed"],
+        better_on_drifted_months=settings.promote_on_confirmed_drift
+        and better_on_drifted_months(drift_metrics),
         champion_age_months=months_apart(champion.month, month) if champion else 0,
         champion_max_age_months=settings.champion_max_age_months,
         champion_contract=champion.contract if champion else None,

@@ -1,7 +1,7 @@
 """The thin adapter around Evidently: four HTML reports of a month.
 
-Belongs here: everything that imports Evidently. Does not belong here: numbers that decide
-something; those are `rule.py`'s, and Evidently is told to draw the same tests.
+Belongs here: everything that imports Evidently. Does not belong here: what decides; that is
+`charts.py` and `alarm.py`, and each report says what they found.
 """
 
 import html
@@ -13,8 +13,9 @@ from typing import Any
 import pandas as pd
 
 from tip_assets import contract
+from tip_assets.drift.charts import PREDICTION
 from tip_assets.drift.datasets import Datasets
-from tip_assets.drift.rule import PREDICTION, Thresholds, score_test
+from tip_assets.drift.rule import score_test
 
 REPORTS = {
     "data_drift": "Data drift",
@@ -22,6 +23,7 @@ REPORTS = {
     "regression_performance": "Regression performance",
     "data_quality": "Data quality",
 }
+_THRESHOLD = 0.05 / len(contract.COLUMNS)
 _NOTE_STYLE = 'style="font: 15px/1.5 sans-serif; margin: 1rem 1.6rem"'
 # Each begins with a fixed text: without one, looking through a report takes 0.15 s.
 _RANDOM_IDENTIFIERS = (
@@ -39,14 +41,12 @@ def import_evidently() -> None:
     import evidently.presets  # noqa: F401
 
 
-def draw_reports(
-    datasets: Datasets, thresholds: Thresholds, most_rows: int, seed: int
-) -> dict[str, str]:
+def draw_reports(datasets: Datasets, verdict: str, most_rows: int, seed: int) -> dict[str, str]:
     """Draw the four reports as standalone HTML; the same datasets give the same bytes.
 
     Each side is drawn from at most `most_rows` rows, sampled with the seed. A column's test is
-    named explicitly and its threshold is Bonferroni's, the strictest step of the rule's Holm
-    correction: Evidently's own defaults flag a column in 27 % of months without drift.
+    named explicitly and its threshold is Bonferroni's: Evidently's own defaults flag a column in
+    27 % of months without drift. `verdict` says what the charts, which decide, have found.
     """
     import_evidently()
     import plotly.io
@@ -59,8 +59,7 @@ def draw_reports(
         Dataset.from_pandas(_sample(frame, most_rows, seed), definition)
         for frame in (datasets.reference, datasets.current)
     )
-    threshold = thresholds.significance / len(contract.COLUMNS)
-    note = _note(datasets, most_rows)
+    note = _note(datasets, verdict, most_rows)
     return {
         name: _stable(
             Report(metrics)
@@ -68,19 +67,22 @@ def draw_reports(
             .get_html_str(as_iframe=False)
             .replace("<body>", f"<body><p {_NOTE_STYLE}>{REPORTS[name]}. {note}</p>", 1)
         )
-        for name, metrics in _metrics(threshold, thresholds.share).items()
+        for name, metrics in _metrics().items()
     }
 
 
-def _note(datasets: Datasets, most_rows: int) -> str:
-    """What is compared, and that the verdict is the metrics' own, as a line above the report."""
+def _note(datasets: Datasets, verdict: str, most_rows: int) -> str:
+    """What is compared and what the charts found, as a line above the report."""
     most = max(len(datasets.reference), len(datasets.current))
     sample = f" Drawn from a sample of {most_rows} rows a side." if most > most_rows else ""
-    verdict = " What counts as drift is decided in drift_metrics, from all rows."
-    return html.escape(f"{datasets.note[0].upper()}{datasets.note[1:]}.{sample}{verdict}")
+    decides = (
+        f" Control charts decide, on all rows: {verdict}. A test below marks a column at "
+        f"p < {_THRESHOLD:.4f}; it sees other changes and decides nothing."
+    )
+    return html.escape(f"{datasets.note[0].upper()}{datasets.note[1:]}.{sample}{decides}")
 
 
-def _metrics(threshold: float, share: float) -> dict[str, list[Any]]:
+def _metrics() -> dict[str, list[Any]]:
     from evidently.metrics import ValueDrift
     from evidently.presets import DataDriftPreset, DataSummaryPreset, RegressionPreset
 
@@ -90,12 +92,11 @@ def _metrics(threshold: float, share: float) -> dict[str, list[Any]]:
             DataDriftPreset(
                 columns=contract.FEATURE_NAMES,
                 per_column_method=tests,
-                per_column_threshold=dict.fromkeys(tests, threshold),
-                drift_share=share,
+                per_column_threshold=dict.fromkeys(tests, _THRESHOLD),
             )
         ],
         "target_drift": [
-            ValueDrift(column=name, method="ks", threshold=threshold)
+            ValueDrift(column=name, method="ks", threshold=_THRESHOLD)
             for name in (contract.LABEL.name, PREDICTION)
         ],
         "regression_performance": [RegressionPreset()],

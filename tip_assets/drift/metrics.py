@@ -9,16 +9,11 @@ from typing import Any
 import pandas as pd
 
 from tip_assets import contract
+from tip_assets.drift.alarm import ChartResult
+from tip_assets.drift.charts import PREDICTION
 from tip_assets.drift.datasets import Datasets
 from tip_assets.drift.error_profile import ErrorProfile, error_profile
-from tip_assets.drift.rule import (
-    PREDICTION,
-    ColumnDrift,
-    DatasetDrift,
-    Thresholds,
-    column_drifts,
-    dataset_drift,
-)
+from tip_assets.drift.rule import ColumnDrift, DatasetDrift, column_drifts, dataset_drift
 from tip_assets.drift.value_counts import ValueCounts, describe
 from tip_assets.modelling.evaluation import Quality, quality
 
@@ -32,6 +27,7 @@ class DriftMetrics:
 
     note: str
     rows: dict[str, int]
+    charts: list[ChartResult]
     columns: list[ColumnDrift]
     dataset: DatasetDrift
     correlations: dict[str, dict[str, dict[str, float]]]
@@ -43,15 +39,16 @@ class DriftMetrics:
         return asdict(self)
 
 
-def drift_metrics_of(datasets: Datasets, thresholds: Thresholds, seed: int) -> DriftMetrics:
-    """Measure everything about a month's two datasets."""
+def drift_metrics_of(datasets: Datasets, charts: list[ChartResult]) -> DriftMetrics:
+    """Measure everything about a month's two datasets; the charts say what has drifted."""
     frames = {"reference": datasets.reference, "current": datasets.current}
-    columns = column_drifts(datasets.reference, datasets.current, thresholds, seed)
+    columns = column_drifts(datasets.reference, datasets.current, charts)
     return DriftMetrics(
         note=datasets.note,
         rows={name: len(frame) for name, frame in frames.items()},
+        charts=charts,
         columns=columns,
-        dataset=dataset_drift(columns, thresholds),
+        dataset=dataset_drift(columns),
         correlations={name: correlations(frame) for name, frame in frames.items()},
         regression_quality={
             name: quality(frame[contract.LABEL.name].to_numpy(), frame[PREDICTION].to_numpy())

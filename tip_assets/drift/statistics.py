@@ -1,17 +1,15 @@
 """Tests and effect sizes that compare a column of the reference with the same of the current month.
 
-Belongs here: numbers about two columns. Does not belong here: thresholds and what is called drift
-(`rule.py`). Each test is named, never chosen by a library's default.
+Belongs here: numbers that are reported. Does not belong here: what is called drift (`charts.py`,
+`alarm.py`). Each test is named, never chosen by a library's default.
 """
 
 import numpy as np
 
 from tip_assets.drift.value_counts import ValueCounts
 
-# Up to here p-values are exact or resampled; beyond, the asymptotic ones agree with them.
+# Up to here p-values are exact; beyond, the asymptotic ones agree with them.
 EXACT_ROWS = 10_000
-# Resolution of a resampled p-value is 1/10,000: fine enough for Holm over seven columns.
-RESAMPLES = 9_999
 
 
 def ks_p_value(reference: ValueCounts, current: ValueCounts) -> float:
@@ -63,22 +61,6 @@ def one_sample_chi_square_p_value(reference: ValueCounts, current: ValueCounts) 
         return 0.0
     expected = expected_counts * (current.total / reference.total)
     return float(stats.chisquare(observed, expected).pvalue)
-
-
-def homogeneity_p_value(reference: ValueCounts, current: ValueCounts, seed: int) -> float:
-    """Two-sample chi-square p-value: resampled with fixed margins up to `EXACT_ROWS` rows in all.
-
-    Resampling tables with both margins fixed makes no assumption about the size of counts.
-    """
-    from scipy import stats
-
-    table = contingency(reference, current)
-    if table.shape[1] < 2:
-        return 1.0
-    method = None
-    if table.sum() <= EXACT_ROWS:
-        method = stats.MonteCarloMethod(n_resamples=RESAMPLES, rng=np.random.default_rng(seed))
-    return float(stats.chi2_contingency(table, correction=False, method=method).pvalue)
 
 
 def normed_wasserstein(reference: ValueCounts, current: ValueCounts) -> float:

@@ -33,14 +33,28 @@ class ValueCounts:
     def merge(self, other: "ValueCounts") -> "ValueCounts":
         """The counts of both columns taken together."""
         values, places = np.unique(np.concatenate([self.values, other.values]), return_inverse=True)
-        counts = np.zeros(len(values), dtype=np.int64)
+        counts = np.zeros(len(values), dtype=self.counts.dtype)
         np.add.at(counts, places, np.concatenate([self.counts, other.counts]))
         return ValueCounts(values, counts, self.missing + other.missing)
+
+    def mix(self, other: "ValueCounts", share: float) -> "ValueCounts":
+        """The counts when this share of the values is replaced by those of another column."""
+        return ValueCounts(self.values, self.counts * (1 - share)).merge(
+            ValueCounts(other.values, other.counts * share)
+        )
+
+    def share(self, value: Any) -> float:
+        """The share of a value among all."""
+        return self.count(value) / self.total
+
+    def count(self, value: Any) -> int:
+        """How often a value occurs."""
+        return int(self.counts[self.values == value].sum())
 
     @property
     def total(self) -> int:
         """Number of values, nulls left out."""
-        return int(self.counts.sum())
+        return round(self.counts.sum())
 
     def rows(self) -> np.ndarray:
         """The values again, one per row, sorted."""

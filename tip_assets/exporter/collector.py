@@ -106,7 +106,7 @@ class MetricStoreCollector(Collector):
             ended = log.newest_realised(before=this_month)
         with _at_one_moment(self._store.engine) as connection:
             reader = Reader(connection)
-            add_data(page, reader, self._settings)
+            add_data(page, reader)
             add_platform(page, reader, self._settings, newest)
             add_models(page, reader, {"newest": newest, "ended": ended})
         return page

@@ -4,15 +4,9 @@ Belongs here: metrics about the data of a month, and the queries they come from.
 here: errors and models (`model.py`), or how the platform is running (`platform.py`).
 """
 
-from collections import Counter
-
-import sqlalchemy as sa
-
 from tip_assets.exporter.page import Metric, Page
 from tip_assets.exporter.reader import Reader
 from tip_assets.metric_store import tables
-from tip_assets.reporting.alarms import AlarmRule
-from tip_assets.settings import Settings
 
 _OF_COLUMN = ("dataset", "column")
 _SIDES = "dataset: reference (what the serving model was trained on) or current (the month)."
@@ -58,15 +52,9 @@ SCORE = Metric(
     "show it; it does not decide.",
     (*_OF_DRIFT, "test"),
 )
-P_VALUE = Metric(
-    "tips_drift_corrected_p_value",
-    "P-value that decides, corrected over all columns (Holm); drift needs it below its limit.",
-    _OF_DRIFT,
-)
 EFFECT = Metric(
     "tips_drift_effect_size",
-    "Normalised Wasserstein (numbers) or Jensen-Shannon distance (categories); drift needs it at "
-    "or above its limit.",
+    "Normalised Wasserstein (numbers) or Jensen-Shannon distance (categories); it does not decide.",
     (*_OF_DRIFT, "effect"),
 )
 COLUMN_DRIFTED = Metric(
@@ -74,10 +62,19 @@ COLUMN_DRIFTED = Metric(
     "1 for a column that has drifted in the newest measured month, else 0.",
     _OF_DRIFT,
 )
-DRIFTED_MONTHS = Metric(
-    "tips_column_drifted_months",
-    "In how many of the last tips_column_drift_window_months measured months the column drifted.",
-    _OF_DRIFT,
+CHART = Metric(
+    "tips_drift_chart_effect",
+    "The newest measured month's effect on a control chart, in standard deviations.",
+    ("chart", "column"),
+)
+CHART_LIMIT = Metric(
+    "tips_drift_chart_limit",
+    "A chart alarms beyond this in one month, or beyond one less in two of three.",
+)
+CHART_ALARM = Metric(
+    "tips_drift_chart_alarm",
+    "1 for a control chart that alarms in the newest measured month, else 0.",
+    ("chart", "column"),
 )
 DATASET_ROWS = Metric("tips_dataset_rows", f"Rows compared. By {_SIDES}", ("dataset",))
 DRIFTED_COLUMNS = Metric(
@@ -85,7 +82,7 @@ DRIFTED_COLUMNS = Metric(
 )
 DRIFT_RATIO = Metric(
     "tips_drifted_columns_ratio",
-    "Share of features and target that have drifted; the dataset has from its limit on.",
+    "Share of features and target that have drifted; the dataset has when any has.",
 )
 DATASET_DRIFTED = Metric(
     "tips_dataset_drifted", "1 if the dataset has drifted in the newest measured month, else 0."
@@ -96,18 +93,19 @@ CORRELATION = Metric(
     (*_OF_COLUMN, "with"),
 )
 METRICS = (
-    *STATISTICS.values(), PERCENTILE, MOST_COMMON_CATEGORY, SCORE, P_VALUE, EFFECT, COLUMN_DRIFTED,
-    DRIFTED_MONTHS, DATASET_ROWS, DRIFTED_COLUMNS, DRIFT_RATIO, DATASET_DRIFTED, CORRELATION,
+    *STATISTICS.values(), PERCENTILE, MOST_COMMON_CATEGORY, SCORE, EFFECT, COLUMN_DRIFTED,
+    CHART, CHART_LIMIT, CHART_ALARM, DATASET_ROWS, DRIFTED_COLUMNS, DRIFT_RATIO, DATASET_DRIFTED,
+    CORRELATION,
 )  # fmt: skip
 
 
-def add_data(page: Page, reader: Reader, settings: Settings) -> None:
+def add_data(page: Page, reader: Reader) -> None:
     """Add what is known of the newest month that was measured; nothing if none was."""
     month = reader.newest(tables.dataset_drift)
     if month is None:
         return
     _add_columns(page, reader, month)
-    _add_drift(page, reader, month, settings)
+    _add_drift(page, reader, month)
     for row in reader.month(tables.correlation, month):
         labels = {"dataset": row["dataset"], "column": row["column"], "with": row["with_column"]}
         page.add(CORRELATION, row["pearson"], **labels)
@@ -127,28 +125,22 @@ def _add_columns(page: Page, reader: Reader, month: str) -> None:
             page.add(STATISTICS[name], scale * row["value"], **of_column)
 
 
-def _add_drift(page: Page, reader: Reader, month: str, settings: Settings) -> None:
-    counts = _drifted_months(reader, AlarmRule.of(settings.column_alarm).window)
+def _add_drift(page: Page, reader: Reader, month: str) -> None:
     for row in reader.month(tables.drift, month):
         of_column = {"column": row["column"], "role": row["role"]}
         page.add(SCORE, row["score"], **of_column, test=row["test"])
-        page.add(P_VALUE, row["p_value_corrected"], **of_column)
         page.add(EFFECT, row["effect_size"], **of_column, effect=row["effect"])
         page.add(COLUMN_DRIFTED, row["drifted"], **of_column)
-        page.add(DRIFTED_MONTHS, counts[row["column"]], **of_column)
+    charts = reader.month(tables.drift_chart, month)
+    for row in charts:
+        of_chart = {"chart": row["chart"], "column": row["column"]}
+        page.add(CHART, row["z"], **of_chart)
+        page.add(CHART_ALARM, row["alarm"] is not None, **of_chart)
+    if charts:
+        page.add(CHART_LIMIT, charts[0]["limit"])
     for row in reader.month(tables.dataset_drift, month):
         page.add(DRIFTED_COLUMNS, row["drifted_columns"])
         page.add(DRIFT_RATIO, row["share"])
         page.add(DATASET_DRIFTED, row["drifted"])
         for side in ("reference", "current"):
             page.add(DATASET_ROWS, row[f"{side}_rows"], dataset=side)
-
-
-def _drifted_months(reader: Reader, window: int) -> Counter[str]:
-    """By column, in how many of the newest months that were measured it has drifted."""
-    measured = tables.dataset_drift.c.month
-    newest = sa.select(measured).order_by(measured.desc()).limit(window).subquery()
-    query = sa.select(tables.drift.c.column).where(
-        tables.drift.c.month.in_(sa.select(newest.c.month)), tables.drift.c.drifted
-    )
-    return Counter(row["column"] for row in reader.select(query))

@@ -4,7 +4,6 @@ Belongs here: those, so that no rule file repeats a number. Does not belong here
 """
 
 from tip_assets.exporter.page import Metric, Page
-from tip_assets.reporting.alarms import AlarmRule
 from tip_assets.settings import Settings
 
 _DAY, _HOUR = 24 * 60 * 60, 60 * 60
@@ -15,31 +14,6 @@ def _limit(name: str, words: str, setting: str) -> Metric:
     return Metric(f"tips_{name}", f"{words} Setting TIPS_{setting.upper()}.")
 
 
-P_VALUE = _limit(
-    "drift_corrected_p_value_limit",
-    "A column may have drifted when its corrected p-value is below.",
-    "drift_significance",
-)
-EFFECT = _limit(
-    "drift_effect_size_limit",
-    "A column may have drifted when its effect size is at least this.",
-    "drift_effect",
-)
-DRIFT_RATIO = _limit(
-    "drifted_columns_ratio_limit",
-    "The dataset has drifted from this share of drifted columns on.",
-    "drift_share",
-)
-DRIFTED_MONTHS = _limit(
-    "column_drifted_months_limit",
-    "A column is told of when it has drifted in so many months of the window.",
-    "column_alarm",
-)
-WINDOW = _limit(
-    "column_drift_window_months",
-    "Measured months in which drift of a column is counted.",
-    "column_alarm",
-)
 QUARANTINED = _limit(
     "quarantined_ratio_limit",
     "A month with a larger share of refused rows is stopped.",
@@ -67,19 +41,12 @@ UNWATCHED = Metric(
     "TIPS_LANDING_CHECK_SECONDS.",
 )
 METRICS = (
-    P_VALUE, EFFECT, DRIFT_RATIO, DRIFTED_MONTHS, WINDOW, QUARANTINED, LEAST_ROWS, CHAMPION_AGE,
-    SILENT, UNPROCESSED, UNWATCHED,
+    QUARANTINED, LEAST_ROWS, CHAMPION_AGE, SILENT, UNPROCESSED, UNWATCHED,
 )  # fmt: skip
 
 
 def add_limits(page: Page, settings: Settings) -> None:
     """Add every limit; they are known without the metric store."""
-    column = AlarmRule.of(settings.column_alarm)
-    page.add(P_VALUE, settings.drift_significance)
-    page.add(EFFECT, settings.drift_effect)
-    page.add(DRIFT_RATIO, settings.drift_share)
-    page.add(DRIFTED_MONTHS, column.least)
-    page.add(WINDOW, column.window)
     page.add(QUARANTINED, settings.most_quarantined)
     page.add(LEAST_ROWS, settings.least_rows)
     page.add(CHAMPION_AGE, settings.champion_max_age_months)

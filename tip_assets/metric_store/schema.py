@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from tip_assets.metric_store.tables import metadata
 
-NEWEST = "0006"
+NEWEST = "0007"
 # Alembic's own table, in which a database says which revision it has.
 _REVISION = sa.Table(
     "alembic_version", sa.MetaData(), sa.Column("version_num", sa.String(32), primary_key=True)

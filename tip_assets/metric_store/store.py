@@ -18,7 +18,6 @@ from tip_assets.metric_store.tables import (
     asset_success,
     champion_history,
     check_result,
-    drift,
     run_outcome,
 )
 
@@ -165,18 +164,6 @@ class MetricStore(dg.ConfigurableResource):
             and row["champion_after"] not in later
         ]
         return served[-1] if served else None
-
-    def drifted_columns(self, month: str) -> set[str]:
-        """Features and target that had drifted in a month."""
-        query = sa.select(drift.c.column).where(
-            drift.c.month == month, drift.c.drifted, drift.c.role != "prediction"
-        )
-        return {row["column"] for row in self.select(query)}
-
-    def drifted_by_month(self) -> dict[str, set[str]]:
-        """For each month that was measured, the features and the target that had drifted."""
-        by_month = (drift.c.drifted, drift.c.role != "prediction")
-        return self._flags(drift.c.month, drift.c.column, sa.and_(*by_month))
 
     def blocked_by_month(self) -> dict[str, set[str]]:
         """For each month that was checked, the blocking checks that fail."""

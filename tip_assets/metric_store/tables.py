@@ -47,13 +47,22 @@ drift = sa.Table(
     sa.Column("role", sa.String(12), nullable=False),
     sa.Column("test", sa.String(20), nullable=False),
     sa.Column("score", sa.Float, nullable=False),
-    sa.Column("p_value", sa.Float, nullable=False),
-    sa.Column("p_value_corrected", sa.Float, nullable=False),
     sa.Column("effect", sa.String(20), nullable=False),
     sa.Column("effect_size", sa.Float, nullable=False),
-    sa.Column("threshold_p_value", sa.Float, nullable=False),
-    sa.Column("threshold_effect_size", sa.Float, nullable=False),
     sa.Column("drifted", sa.Boolean, nullable=False),
+)
+drift_chart = sa.Table(
+    "drift_chart",
+    metadata,
+    sa.Column("month", _MONTH, primary_key=True),
+    sa.Column("chart", sa.String(80), primary_key=True),
+    sa.Column("column", sa.String(40), nullable=False),
+    sa.Column("z", sa.Float, nullable=False),
+    sa.Column("limit", sa.Float, nullable=False),
+    # The part of the rule that alarms; empty for a chart that does not.
+    sa.Column("alarm", sa.String(20)),
+    # The change that the month would have shown, in words; empty when none is that large.
+    sa.Column("smallest_change", sa.String(120)),
 )
 dataset_drift = sa.Table(
     "dataset_drift",
@@ -62,7 +71,6 @@ dataset_drift = sa.Table(
     sa.Column("columns", sa.Integer, nullable=False),
     sa.Column("drifted_columns", sa.Integer, nullable=False),
     sa.Column("share", sa.Float, nullable=False),
-    sa.Column("threshold_share", sa.Float, nullable=False),
     sa.Column("drifted", sa.Boolean, nullable=False),
     sa.Column("reference_rows", sa.Integer, nullable=False),
     sa.Column("current_rows", sa.Integer, nullable=False),

@@ -18,7 +18,9 @@ class Situation:
     """What the decision is made from.
 
     `verdict` is the paired comparison with the champion, None when there is none yet.
-    `drift_confirmed`: the same column has drifted in this month and in the one before.
+    `drift_confirmed`: two of the last three measured months have drifted against this reference.
+    `better_on_drifted_months`: drift persists, and the challenger is better than the champion on
+    the held-out rows of the drifted months.
     `champion_contract` is the version of the contract that the champion was made for.
     """
 
@@ -28,6 +30,7 @@ class Situation:
     quality_faults: list[str]
     dataset_drifted: bool
     drift_confirmed: bool
+    better_on_drifted_months: bool
     champion_age_months: int
     champion_max_age_months: int
     champion_contract: str | None
@@ -68,6 +71,12 @@ def quality_faults(baselines: dict[str, float], against: dict[str, dict[str, Any
     return faults
 
 
+def better_on_drifted_months(drift_metrics: dict[str, Any]) -> bool:
+    """Whether drift persists and the challenger is better on the rows held out of those months."""
+    new_months = drift_metrics["new_months"]
+    return bool(new_months) and new_months["verdict"] == "better"
+
+
 def decide(situation: Situation, release_reason: str = "") -> Decision:
     """Decide on a challenger; `release_reason` is an operator's word to let a held one through."""
     s = situation
@@ -82,6 +91,10 @@ def decide(situation: Situation, release_reason: str = "") -> Decision:
             "held",
             f"the champion was made for contract {s.champion_contract} and cannot read records of "
             f"contract {VERSION}, so nothing compares the two: a person has to release",
+        )
+    if s.dataset_drifted and s.better_on_drifted_months:
+        return Decision(
+            "promoted", "drift persists, and better than the champion on rows held out of it"
         )
     if s.dataset_drifted:
         return Decision("held", "the dataset has drifted: a person has to look")

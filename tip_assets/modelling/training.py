@@ -53,11 +53,18 @@ class TrainingReport:
 
     @property
     def fingerprint(self) -> str:
-        return Recipe(**self.recipe).fingerprint
+        return self.to_recipe().fingerprint
 
     @property
     def months(self) -> list[str]:
-        return Recipe(**self.recipe).months
+        return self.to_recipe().months
+
+    def to_recipe(self) -> Recipe:
+        return Recipe(**self.recipe)
+
+    def to_trial(self) -> Trial:
+        """The trial that was fitted; its number and the spread over folds are not kept."""
+        return Trial(0, self.parameters, self.cross_validated_rmse, 0.0, self.rounds)
 
 
 def train_booster(
@@ -77,9 +84,9 @@ def train_booster(
     if len(test) < 2:
         raise ValueError(f"{len(test)} test rows in the window of {month}: at least 2 are needed")
     producers = train[~from_feedback(train)]
-    booster, learned, feedback = _fit(producers, best, recipe), producers, None
+    booster, learned, feedback = fit(producers, best, recipe), producers, None
     if from_feedback(window).any():
-        other = _fit(train, best, recipe)
+        other = fit(train, best, recipe)
         change = _change(booster, other, window[~from_feedback(window)])
         error = _quality(other, test).rmse / _quality(booster, test).rmse - 1
         if change <= MOST_CHANGE_BY_FEEDBACK and error <= MOST_ERROR_BY_FEEDBACK:
@@ -136,7 +143,12 @@ def load_booster(ubj: bytes) -> Any:
 
 def read_report(ubj: bytes) -> TrainingReport:
     """The report inside a booster written by `train_booster`."""
-    return TrainingReport(**json.loads(load_booster(ubj).attr("report")))
+    return report_of(load_booster(ubj))
+
+
+def report_of(booster: Any) -> TrainingReport:
+    """The report inside an xgboost.Booster made by `train_booster`."""
+    return TrainingReport(**json.loads(booster.attr("report")))
 
 
 def predict_rows(booster: Any, rows: pd.DataFrame) -> np.ndarray:
@@ -152,7 +164,8 @@ def tips_of(rows: pd.DataFrame) -> np.ndarray:
     return rows[contract.LABEL.name].to_numpy(float)
 
 
-def _fit(rows: pd.DataFrame, best: Trial, recipe: Recipe) -> Any:
+def fit(rows: pd.DataFrame, best: Trial, recipe: Recipe) -> Any:
+    """The xgboost.Booster of a trial's parameters and rounds on encoded rows."""
     import xgboost as xgb
 
     matrix = training_matrix(rows, recipe.target)

@@ -1,7 +1,7 @@
 """When a finding is worth waking somebody: in k of the last n months, the newest included.
 
 Belongs here: that rule, on findings by month. Does not belong here: what a finding is (`checks`,
-`drift/rule.py`) or how messages are delivered (`outbox.py`).
+`drift`) or how messages are delivered (`outbox.py`).
 """
 
 from collections.abc import Mapping, Set
@@ -30,18 +30,3 @@ def alarming(found: Mapping[str, Set[str]], rule: AlarmRule, month: str) -> set[
     last = [found[other] for other in sorted(found) if other <= month][-rule.window :]
     here = found.get(month, set())
     return {name for name in here if sum(name in names for names in last) >= rule.least}
-
-
-def beginning(found: Mapping[str, Set[str]], rule: AlarmRule, month: str, name: str) -> str:
-    """The first of the alarms that a month's alarm goes on from, each within a window of the last.
-
-    It names the cause: an alarm that goes on, or comes and goes, is told of once.
-    """
-    months = sorted(other for other in found if other <= month)
-    first = len(months) - 1
-    for place in reversed(range(first)):
-        if first - place > rule.window:
-            break
-        if name in alarming(found, rule, months[place]):
-            first = place
-    return months[first]

@@ -31,19 +31,17 @@ def model_lines(registered: dict[str, Any]) -> Iterator[str]:
 
 
 def drift_lines(drift: dict[str, Any]) -> Iterator[str]:
-    """A month's drift, a line per column, from the value of `drift_metrics`."""
-    dataset = drift["dataset"]
-    verdict = "DRIFTED" if dataset["drifted"] else "not drifted"
-    yield (
-        f"  drift        dataset {verdict}: {dataset['drifted_columns']} of "
-        f"{dataset['columns']} columns"
-    )
+    """A month's drift, a line per chart, from the value of `drift_metrics`."""
+    yield f"  drift        {drift['verdict']}"
     yield f"               {drift['note']}"
-    yield "                 column      test       score   p corrected  effect size  drifted"
-    for column in drift["columns"]:
-        score, corrected = p_words(column["score"]), p_words(column["p_value_corrected"])
+    yield f"               {drift['charted']}"
+    width = max(len(chart["chart"]) for chart in drift["charts"])
+    yield f"                 {'chart':<{width}}      z  limit  would have been seen"
+    for chart in drift["charts"]:
         yield (
-            f"                 {column['column']:<11} {column['test']:<9} "
-            f"{score:>7}  {corrected:>11}  {column['effect_size']:11.3f}"
-            f"  {'YES' if column['drifted'] else 'no'}"
+            f"                 {chart['chart']:<{width}}  {chart['z']:+5.1f}  {chart['limit']:5.2f}"
+            f"  {chart['smallest_change'] or 'no change of this kind'}"
+            f"{'  DRIFTED' if chart['alarm'] else ''}"
         )
+    scores = (f"{c['column']} {c['test']} {p_words(c['score'])}" for c in drift["columns"])
+    yield f"               p-values that decide nothing: {', '.join(scores)}"

@@ -102,19 +102,6 @@ def what_to_do(month: str, found: CheckFound) -> str:
     return "Nobody can release a broken model: docs/checks.md says what to look at."
 
 
-def column_message(month: str, column: str, since: str, rule: str) -> Message:
-    """A column whose drift goes on."""
-    return Message(
-        cause=f"column drift {column} since {since}",
-        kind="column drift",
-        month=month,
-        subject=f"Waiter tip prediction {month}: {column} keeps drifting",
-        text=f"{column} has drifted in at least {rule} months, {month} included.\n"
-        "A change that stays is a change of the world or of how it is recorded: compare the data "
-        f"drift report of {month} with the one before it, and ask who records {column}.",
-    )
-
-
 def failure_message(month: str, words: str, after: str | None) -> Message:
     """A run that failed; `after` is the month's last success, so that a relapse is told again."""
     return Message(

@@ -20,7 +20,7 @@ from tip_assets.metric_store.tables import notification
 from tip_assets.runtime.instance import is_dead, process_mark
 from tip_assets.settings import Settings
 
-Kind = Literal["training", "drift", "held", "stopped", "column drift", "failure", "silence"]
+Kind = Literal["training", "drift", "held", "stopped", "failure", "silence"]
 # A process of another machine that claimed a message and died leaves it after this time.
 CLAIM_LASTS = timedelta(minutes=5)
 # SNS refuses longer ones (API reference, Publish).

@@ -18,10 +18,9 @@ from tip_assets.ingestion.landing import LANDED
 from tip_assets.metric_store.holds import RELEASABLE, words
 from tip_assets.metric_store.store import MetricStore
 from tip_assets.partitions import months
-from tip_assets.reporting.alarms import AlarmRule, alarming, beginning
+from tip_assets.reporting.alarms import AlarmRule, alarming
 from tip_assets.reporting.messages import (
     check_message,
-    column_message,
     drift_message,
     failure_message,
     training_message,
@@ -141,7 +140,6 @@ def _messages(month: str, facts: RunFacts, store: MetricStore, settings: Setting
     return [
         *_model_messages(month, facts, settings),
         *_blocking_alarms(month, facts, store, settings),
-        *_column_alarms(month, facts, store, settings),
     ]
 
 
@@ -175,17 +173,6 @@ def _blocking_alarms(
     for found in facts.checks:
         if found.check in facts.held and found.check in alarms:
             yield check_message(month, found)
-
-
-def _column_alarms(
-    month: str, facts: RunFacts, store: MetricStore, settings: Settings
-) -> Iterator[Message]:
-    if "drift_metrics" not in facts.made:
-        return
-    rule, drifted = AlarmRule.of(settings.column_alarm), store.drifted_by_month()
-    for column in sorted(alarming(drifted, rule, month)):
-        since = beginning(drifted, rule, month, column)
-        yield column_message(month, column, since, settings.column_alarm)
 
 
 def _value(settings: Settings, asset: str, month: str) -> dict[str, Any]:

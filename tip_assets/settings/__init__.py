@@ -221,17 +221,17 @@ class Settings(BaseSettings):
     versions_kept: int = Field(
         24, ge=2, description="Newest registry versions that are not tagged as archived."
     )
-    drift_significance: float = Field(
-        0.05, gt=0, lt=1, description="A column may drift when its Holm-corrected p is below this."
+    quiet_months_per_alarm: float = Field(
+        120,
+        ge=6,
+        description="Months without any change in which drift may be called once, on average. "
+        "Fewer months see smaller changes and give more false alarms.",
     )
-    drift_effect: float = Field(0.1, gt=0, description="... and its effect size is at least this.")
-    drift_share: float = Field(
-        0.5, gt=0, le=1, description="Share of drifted columns at which the dataset has drifted."
-    )
-    column_alarm: str = Field(
-        "2 of 3",
-        pattern=_K_OF_N,
-        description="A drifted column is told of when it has drifted in so many of so many months.",
+    promote_on_confirmed_drift: bool = Field(
+        True,
+        description="Whether a challenger may serve while drift persists for a second month, if it "
+        "is better than the champion on the held-out rows of the drifted months. Otherwise every "
+        "drifted month waits for a person.",
     )
     blocking_alarm: str = Field(
         "1 of 1",
@@ -282,7 +282,7 @@ class Settings(BaseSettings):
         """Where settings come from: each source is asked for what those before it do not give."""
         return init_settings, env_settings, StoredSettings(settings_cls)
 
-    @field_validator("column_alarm", "blocking_alarm")
+    @field_validator("blocking_alarm")
     @classmethod
     def alarm_can_ring(cls, words: str) -> str:
         """An alarm of more months than are looked at would never ring."""

@@ -127,13 +127,13 @@ class ModelRegistry:
 
         Raises MlflowException when the model refuses them: it may be made for another contract.
         """
+        return predict(self.load(number), records)
+
+    def load(self, number: int) -> Any:
+        """A version as MLflow's pyfunc model."""
         import mlflow
 
-        from tip_assets.modelling.served_model import CONTRACT_VERSION
-
-        model = mlflow.pyfunc.load_model(f"models:/{REGISTERED_MODEL}/{number}")
-        params = {CONTRACT_VERSION: contract.VERSION}
-        return np.asarray(model.predict(records, params=params), dtype=float)
+        return mlflow.pyfunc.load_model(f"models:/{REGISTERED_MODEL}/{number}")
 
     @property
     def _aliases(self) -> dict[str, Any]:
@@ -148,6 +148,14 @@ class ModelRegistry:
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
+
+
+def predict(model: Any, records: pd.DataFrame) -> np.ndarray:
+    """Predict raw records of today's contract by a pyfunc model, in dollars."""
+    from tip_assets.modelling.served_model import CONTRACT_VERSION
+
+    params = {CONTRACT_VERSION: contract.VERSION}
+    return np.asarray(model.predict(records, params=params), dtype=float)
 
 
 def _version(found: Any) -> ModelVersion:

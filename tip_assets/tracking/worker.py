@@ -22,7 +22,6 @@ from pydantic import PrivateAttr
 
 from tip_assets.drift.datasets import Datasets
 from tip_assets.drift.evidently_reports import draw_reports
-from tip_assets.drift.rule import Thresholds
 from tip_assets.modelling.search import Trial
 from tip_assets.tracking.worker_process import (
     end_with,
@@ -107,11 +106,9 @@ class FreshProcess(dg.ConfigurableResource):
             for process in list(_warm.pop()._processes.values()):
                 process.kill()
 
-    def draw(
-        self, datasets: Datasets, thresholds: Thresholds, most_rows: int, seed: int
-    ) -> dict[str, str]:
+    def draw(self, datasets: Datasets, verdict: str, most_rows: int, seed: int) -> dict[str, str]:
         """Draw the four reports."""
-        return _running().submit(draw_reports, datasets, thresholds, most_rows, seed).result()
+        return _running().submit(draw_reports, datasets, verdict, most_rows, seed).result()
 
     def trial_log(self, experiment_id: str, run_id: str, month: str) -> TrialLog:
         """Where the trials of a month's search are handed in, to be logged under its run."""

@@ -1,0 +1,174 @@
+"""Control charts: how far a month lies from the reference, as standard normal deviates.
+
+Belongs here: which charts there are, and the effect on each. Does not belong here: when a chart
+alarms (`alarm.py`), or the tests that reports show (`statistics.py`).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from tip_assets import contract
+from tip_assets.drift.statistics import EXACT_ROWS
+from tip_assets.drift.value_counts import ValueCounts
+
+PREDICTION = "prediction"
+ADJUSTED_BILL = f"{contract.BILL} given {contract.PARTY} and {contract.MEAL}"
+ADJUSTED_TIP = f"{contract.LABEL.name} given {PREDICTION}"
+_CENT = 0.01
+_NOTHING = 1e-9
+# Smaller tails have no normal quantile; no limit lies there.
+_FAR_OUT = 1e-300
+
+
+@dataclass(frozen=True)
+class Effect:
+    """The month's effect on one chart, whose alarm means that `column` has drifted.
+
+    `z` is standard normal when nothing has changed; positive when values are higher or the category
+    is more frequent than in the reference.
+    """
+
+    chart: str
+    column: str
+    z: float
+
+
+def effects(reference: pd.DataFrame, current: pd.DataFrame) -> list[Effect]:
+    """The effects of a month on the charts that the contract's columns give.
+
+    Both frames hold decoded records with tip and `prediction`; a reference row's prediction must be
+    of a model that has not seen the row. A number gets a chart of its ranks, a column of categories
+    one for each that occurs (of two, one: the other mirrors it). Two charts are adjusted: the bill
+    given party size and meal shows prices whatever the mix of tables; the tip given its prediction
+    shows that guests tip differently on the same bills.
+    """
+    found = []
+    for name, column in contract.COLUMNS.items():
+        sides = ValueCounts.of(reference[name]), ValueCounts.of(current[name])
+        if isinstance(column, contract.CategoryColumn):
+            found += [
+                Effect(category_chart(name, category), name, proportion_z(category, *sides))
+                for category in charted_categories(column, *sides)
+            ]
+        else:
+            found.append(Effect(name, name, rank_z(*sides)))
+    bill = adjusted_z(*log_bill(reference), *log_bill(current))
+    tip = rank_z(ValueCounts.of(tip_ratio(reference)), ValueCounts.of(tip_ratio(current)))
+    return [
+        *found,
+        Effect(ADJUSTED_BILL, contract.BILL, bill),
+        Effect(ADJUSTED_TIP, contract.LABEL.name, tip),
+    ]
+
+
+def category_chart(column: str, category: str) -> str:
+    """The name of a category's chart."""
+    return f"{column} {category}"
+
+
+def charted_categories(
+    column: contract.CategoryColumn, reference: ValueCounts, current: ValueCounts
+) -> list[str]:
+    """The categories that get a chart: those that occur; of a column of two, the first."""
+    if len(column.categories) == 2:
+        return column.categories[:1]
+    occurring = {*reference.values, *current.values}
+    return [category for category in column.categories if category in occurring]
+
+
+def rank_z(reference: ValueCounts, current: ValueCounts) -> float:
+    """The difference of mean ranks in standard deviations (Mann-Whitney's test, with ties).
+
+    The variance is that over all ways to deal the ranks to the two sides; 0 if all are equal.
+    """
+    both = reference.merge(current)
+    ranks = np.cumsum(both.counts) - (both.counts - 1) / 2
+    spread = float(both.counts @ (ranks - (both.total + 1) / 2) ** 2) / max(both.total - 1, 1)
+    if spread < _NOTHING:
+        return 0.0
+    means = [
+        float(side.counts @ ranks[np.searchsorted(both.values, side.values)]) / side.total
+        for side in (reference, current)
+    ]
+    return (means[1] - means[0]) / standard_error(spread, reference.total, current.total)
+
+
+def proportion_z(category: str, reference: ValueCounts, current: ValueCounts) -> float:
+    """The difference of a category's shares as a standard normal deviate.
+
+    Up to `EXACT_ROWS` rows its tail is that of Fisher's exact test (mid-p): the pooled z of a rare
+    category is skewed, and alarms too often. Beyond, and far out, it is the pooled z.
+    """
+    from scipy import stats
+
+    pooled = share_z(
+        reference.share(category), reference.total, current.share(category), current.total
+    )
+    rows, found = reference.total + current.total, current.count(category)
+    if not pooled or rows > EXACT_ROWS:
+        return pooled
+    dealt = rows, found + reference.count(category), current.total
+    hypergeom = stats.hypergeom
+    beyond = hypergeom.sf(found, *dealt) if pooled > 0 else hypergeom.cdf(found - 1, *dealt)
+    tail = float(beyond + hypergeom.pmf(found, *dealt) / 2)
+    side = 1 if pooled > 0 else -1
+    return side * float(stats.norm.isf(tail)) if tail > _FAR_OUT else pooled
+
+
+def share_z(reference: float, reference_rows: int, current: float, current_rows: int) -> float:
+    """The difference of two shares in standard deviations, pooled; 0 if both are 0 or both 1."""
+    rows = reference_rows + current_rows
+    pooled = (reference * reference_rows + current * current_rows) / rows
+    spread = pooled * (1 - pooled) * rows / max(rows - 1, 1)
+    if spread < _NOTHING:
+        return 0.0
+    return (current - reference) / standard_error(spread, reference_rows, current_rows)
+
+
+def adjusted_z(
+    reference: np.ndarray,
+    reference_covariates: np.ndarray,
+    current: np.ndarray,
+    current_covariates: np.ndarray,
+) -> float:
+    """The month's effect on a value given covariates (a row for each value), in standard errors.
+
+    It is that of the month in a least-squares fit of both sides together (analysis of covariance).
+    0 when the covariates leave nothing of the months' difference.
+    """
+    value = np.concatenate([reference, current])
+    month = np.repeat([0.0, 1.0], [len(reference), len(current)])
+    covariates = np.concatenate([reference_covariates, current_covariates])
+    month, value = residuals(np.column_stack([month, value]), covariates).T
+    scale, freedom = float(month @ month), len(value) - covariates.shape[1] - 2
+    if scale < _NOTHING or freedom < 1:
+        return 0.0
+    effect = float(month @ value) / scale
+    left = float(((value - effect * month) ** 2).sum())
+    return effect / float(np.sqrt(left / freedom / scale)) if left > _NOTHING else 0.0
+
+
+def residuals(values: np.ndarray, covariates: np.ndarray) -> np.ndarray:
+    """What least squares on covariates and a constant leaves of each column of values."""
+    design = np.column_stack([np.ones(len(covariates)), covariates])
+    line, *_ = np.linalg.lstsq(design, values, rcond=None)
+    return np.asarray(values - design @ line)
+
+
+def log_bill(records: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Logarithms of the bills, and the party sizes and meals that they are adjusted for."""
+    party = records[contract.PARTY].to_numpy(float)
+    lunch = (records[contract.MEAL] == contract.LUNCH).to_numpy(float)
+    return np.log(records[contract.BILL].to_numpy(float)), np.column_stack([party, lunch])
+
+
+def tip_ratio(records: pd.DataFrame) -> pd.Series:
+    """Each tip divided by its prediction, at least a cent."""
+    return records[contract.LABEL.name] / records[PREDICTION].clip(lower=_CENT)
+
+
+def standard_error(variance: float, reference_rows: int, current_rows: int) -> float:
+    """The standard error of the difference of two means."""
+    return float(np.sqrt(variance * (1 / reference_rows + 1 / current_rows)))

@@ -1,0 +1,53 @@
+"""What control charts remember: the months measured before against the same reference.
+
+Belongs here: reading them. Does not belong here: the rule that uses them (`drift/alarm.py`).
+"""
+
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+
+from tip_assets.metric_store.store import MetricStore
+from tip_assets.metric_store.tables import dataset_drift, drift_chart
+
+
+@dataclass(frozen=True)
+class MeasuredMonth:
+    """A month that was measured: whether it drifted, and its effect on each chart."""
+
+    month: str
+    drifted: bool
+    effects: dict[str, float] = field(default_factory=dict)
+
+
+def measured_before(store: MetricStore, month: str, served_by: int | None) -> list[MeasuredMonth]:
+    """The months before this one that the same version served, oldest first.
+
+    Another version means another reference, so the charts start anew. The first month of all was
+    served by none and is compared with itself: it has no history and is nobody's.
+    """
+    if served_by is None:
+        return []
+    query = (
+        sa.select(
+            dataset_drift.c.month, dataset_drift.c.drifted, drift_chart.c.chart, drift_chart.c.z
+        )
+        .join(drift_chart, drift_chart.c.month == dataset_drift.c.month)
+        .where(dataset_drift.c.served_by == served_by, dataset_drift.c.month < month)
+        .order_by(dataset_drift.c.month)
+    )
+    found: dict[str, MeasuredMonth] = {}
+    for row in store.select(query):
+        measured = MeasuredMonth(row["month"], row["drifted"])
+        found.setdefault(row["month"], measured).effects[row["chart"]] = row["z"]
+    return list(found.values())
+
+
+def alarming_since(before: list[MeasuredMonth]) -> list[str]:
+    """The last of the months before, in order, that drifted without a quiet one after them."""
+    months: list[str] = []
+    for measured in reversed(before):
+        if not measured.drifted:
+            break
+        months.insert(0, measured.month)
+    return months

@@ -1,0 +1,32 @@
+"""Predictions of rows that a model was trained on, by models that have not seen them.
+
+Belongs here: cross-fitting. Does not belong here: the folds (`search.py`) or the fit
+(`training.py`).
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from tip_assets.modelling.recipe import FOLDS, Recipe
+from tip_assets.modelling.search import Trial, folds_of
+from tip_assets.modelling.training import fit, predict_rows
+
+# Beyond so many rows, two folds: they cost one fit, and half of the rows make as good a model.
+_ROWS_FOR_HALVES = 100_000
+
+
+def out_of_fold(rows: pd.DataFrame, best: Trial, recipe: Recipe) -> np.ndarray:
+    """Predict encoded training rows in dollars, each by a booster that was fitted without it.
+
+    The boosters have the recipe, parameters and rounds of the model that learned all of the rows.
+    Its own predictions of them are too good: beside those, every healthy model looks worse in
+    service.
+    """
+    recipe = replace(recipe, folds=2 if len(rows) > _ROWS_FOR_HALVES else FOLDS)
+    predicted = np.empty(len(rows))
+    for learned, held_out in folds_of(rows, recipe):
+        booster = fit(rows.iloc[learned], best, recipe)
+        predicted[held_out] = predict_rows(booster, rows.iloc[held_out])
+    return predicted
