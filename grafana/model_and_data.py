@@ -243,9 +243,8 @@ ORDER BY month DESC, outside DESC, "column", "group\""""
             {
                 "month": panels.column("Month", to=REPORTS, width=100),
                 "version": "Version", "column": "Column", "group": "Category", "rows": "Rows",
-                "rmse": panels.column("RMSE", "currencyUSD"),
-                "low": panels.column("By chance from", "currencyUSD"),
-                "high": panels.column("to", "currencyUSD"),
+                "rmse": ("RMSE", "currencyUSD"), "low": ("By chance from", "currencyUSD"),
+                "high": ("to", "currencyUSD"),
                 "outside": panels.column("Outside", words=panels.YES_NO),
             },
         ),

@@ -48,6 +48,14 @@ _DASHED_LINE = [
 ]
 
 
+def thresholds(below_one: str, from_one: str = "") -> dashboard.ThresholdsConfig:
+    """Colour numbers below one, and from one on, where that is another colour."""
+    steps = [models.Threshold(None, below_one)]
+    if from_one:
+        steps.append(models.Threshold(1, from_one))
+    return dashboard.ThresholdsConfig().mode(models.ThresholdsMode.ABSOLUTE).steps(steps)
+
+
 def number(title: str) -> int:
     """Return the number of a panel: below a thousand, where headings begin."""
     return zlib.crc32(title.encode()) % 999 + 1
@@ -98,23 +106,12 @@ def stat(
     description: str,
     query: Query,
     unit: str,
-    *,
     limit: Metric | None = None,
-    bad_from: float | None = None,
-    bad_below: float | None = None,
 ) -> Stat:
-    """Show a number in large letters.
-
-    It is red from `limit` (a metric) or `bad_from` on, or below `bad_below`.
-    """
-    steps = [models.Threshold(None, "green")]
-    if bad_from is not None:
-        steps.append(models.Threshold(bad_from, "red"))
-    if bad_below is not None:
-        steps = [models.Threshold(None, "red"), models.Threshold(bad_below, "green")]
+    """Show a number in large letters: green, red from `limit` (a metric) on."""
     panel = _panel(Stat(), title, description, [query], limit).span(4).height(4).unit(unit)
     panel.no_value("none").color_scheme(_color(models.FieldColorModeId.THRESHOLDS))
-    panel.thresholds(_thresholds(steps)).graph_mode(common.BigValueGraphMode.NONE)
+    panel.thresholds(thresholds("green")).graph_mode(common.BigValueGraphMode.NONE)
     reduced = build.ReduceDataOptions().calcs(["lastNotNull"]).fields("").values(False)
     return panel.reduce_options(reduced)
 
@@ -123,13 +120,17 @@ def table(
     title: str,
     description: str,
     query: Query,
-    columns: Mapping[str, str | Properties],
+    columns: Mapping[str, str | tuple[str, str] | Properties],
     without: Sequence[str] = (),
 ) -> Table:
-    """Show rows: `columns` gives each a heading or a `column`, `without` leaves some out."""
+    """Show rows.
+
+    `columns` gives each a heading, a heading and a unit, or a `column`; `without` hides some.
+    """
     panel = _panel(Table(), title, description, [query]).span(24).no_value("none")
     for name, shown in columns.items():
-        panel.override_by_name(name, column(shown) if isinstance(shown, str) else shown)
+        given = (shown,) if isinstance(shown, str) else shown
+        panel.override_by_name(name, column(*given) if isinstance(given, tuple) else given)
     if without:
         options = {"excludeByName": dict.fromkeys(without, True)}
         panel.with_transformation(models.DataTransformerConfig("organize", options=options))
@@ -140,7 +141,7 @@ def state_timeline(title: str, description: str, query: Query, words: Words) -> 
     """Draw a band for each series, coloured by its values."""
     panel = _panel(statetimeline.Panel(), title, description, [query]).mappings(values(words))
     panel.color_scheme(_color(models.FieldColorModeId.THRESHOLDS)).fill_opacity(80).line_width(0)
-    panel.thresholds(_thresholds([models.Threshold(None, "green")]))
+    panel.thresholds(thresholds("green"))
     panel.tooltip(build.VizTooltipOptions().mode(common.TooltipDisplayMode.SINGLE))
     return panel.show_value(common.VisibilityMode.NEVER).legend(_legend(shown=False))
 
@@ -205,10 +206,6 @@ def _panel(
 
 def _color(mode: models.FieldColorModeId) -> dashboard.FieldColor:
     return dashboard.FieldColor().mode(mode)
-
-
-def _thresholds(steps: list[models.Threshold]) -> dashboard.ThresholdsConfig:
-    return dashboard.ThresholdsConfig().mode(models.ThresholdsMode.ABSOLUTE).steps(steps)
 
 
 def _legend(*, shown: bool) -> build.VizLegendOptions:

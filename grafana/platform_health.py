@@ -60,18 +60,20 @@ def dashboard() -> Dashboard:
 
 def _now() -> list[Panel]:
     def count(title: str, metric: Metric) -> Panel:
-        return panels.stat(title, metric.help, promql(f"max({metric.name})"), "short", bad_from=1)
+        number = panels.stat(title, metric.help, promql(f"max({metric.name})"), "short")
+        return number.thresholds(red_from_one)
 
+    red_from_one = panels.thresholds("green", "red")
     champion = f"max by (version, month) ({platform.CHAMPION.name})"
     return [
         panels.stat(
             "Alerts firing", "Alerts that fire in Prometheus, told or silenced.",
-            promql(f"count({_FIRING}) or vector(0)"), "short", bad_from=1,
-        ),
+            promql(f"count({_FIRING}) or vector(0)"), "short",
+        ).thresholds(red_from_one),
         panels.stat(
             "Metric store", collector.UP.help,
-            promql(f"min({collector.UP.name})"), "none", bad_below=1,
-        ).mappings(panels.values(panels.UP)),
+            promql(f"min({collector.UP.name})"), "none",
+        ).thresholds(panels.thresholds("red", "green")).mappings(panels.values(panels.UP)),
         count("Months unprocessed", platform.UNPROCESSED),
         count("Promotions held", platform.HELD),
         count("Messages undelivered", platform.NOT_DELIVERED),
@@ -174,14 +176,14 @@ LIMIT 50"""
         panels.table(
             "Assets", "How long ago each asset was last made, for any month.",
             promql_now(f"time() - max by (asset) ({platform.ASSET.name})"),
-            {"asset": "Asset", "Value": panels.column("Made ago", "s")},
+            {"asset": "Asset", "Value": ("Made ago", "s")},
             without=["Time"],
         ).span(6).height(10),
         panels.table(
             "Newest month by stage",
             f"{platform.MONTH.help} How long ago it ended; 0 while it goes on.",
             promql_now(stages),
-            {"stage": "Stage", "month": "Month", "Value": panels.column("Ended ago", "s")},
+            {"stage": "Stage", "month": "Month", "Value": ("Ended ago", "s")},
             without=["Time"],
         ).span(6).height(10),
     ]  # fmt: skip

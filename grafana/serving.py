@@ -38,8 +38,8 @@ def _now() -> list[Panel]:
     return [
         panels.stat(
             "App", "Whether the app's port of numbers answers.",
-            promql('min(up{job="app"})'), "none", bad_below=1,
-        ).mappings(panels.values(panels.UP)),
+            promql('min(up{job="app"})'), "none",
+        ).thresholds(panels.thresholds("red", "green")).mappings(panels.values(panels.UP)),
         panels.stat(
             "Version that answers", "The registry version that the app has loaded, and its month.",
             promql("max by (version, month) (tips_app_model_info)", named), "none",
@@ -101,7 +101,7 @@ def _answers() -> list[Panel]:
             promql_now("sum by (source, column, reason) (tips_app_refused_rows_total)"),
             {
                 "source": "Asked for", "column": "Column", "reason": "Reason",
-                "Value": panels.column("Rows", "short"),
+                "Value": ("Rows", "short"),
             },
             without=["Time"],
         ).span(12),
@@ -162,9 +162,8 @@ LIMIT 100"""
             Sql(realised),
             {
                 "month": "Month", "version": "Version", "predictions": "Predictions",
-                "tips": "Tips told",
-                "rmse": panels.column("RMSE", "currencyUSD"),
-                "mean_error": panels.column("Mean error", "currencyUSD"),
+                "tips": "Tips told", "rmse": ("RMSE", "currencyUSD"),
+                "mean_error": ("Mean error", "currencyUSD"),
             },
         ).span(12),
         panels.table(
@@ -172,13 +171,10 @@ LIMIT 100"""
             "The newest hundred of the time range, with the tips that were told.",
             Sql(last),
             {
-                "at": panels.column("Asked", "dateTimeAsIso"),
-                "version": "Version",
-                "bill": panels.column("Bill", "currencyUSD"),
-                "predicted": panels.column("Predicted", "currencyUSD"),
-                "low": panels.column("Interval from", "currencyUSD"),
-                "high": panels.column("to", "currencyUSD"),
-                "actual": panels.column("Tip", "currencyUSD"),
+                "at": ("Asked", "dateTimeAsIso"), "version": "Version",
+                "bill": ("Bill", "currencyUSD"), "predicted": ("Predicted", "currencyUSD"),
+                "low": ("Interval from", "currencyUSD"), "high": ("to", "currencyUSD"),
+                "actual": ("Tip", "currencyUSD"),
             },
         ),
     ]  # fmt: skip

@@ -1,6 +1,7 @@
 """Grafana's files as they stand: made by the code, naming what exists, without passwords."""
 
 import configparser
+import inspect
 import json
 import os
 import re
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from grafana_foundation_sdk.models import common
 
 from deploy.stack import grafana as grafana_of_stack
 from deploy.stack.folder import Stack
@@ -66,6 +68,18 @@ def test_data_sources_are_provisioned():
     assert used == provisioned | {"-- Mixed --": "datasource"}
 
 
+def test_an_override_sets_an_option_that_its_kind_of_panel_has():
+    """The SDK has no type for the names of options in overrides; Grafana ignores a wrong one."""
+    options = {"table": common.TableFieldOptions, "timeseries": common.GraphFieldConfig}
+    shown = [panel for board in BOARDS for panel in panels(board) if panel["type"] in options]
+    named = {(p["type"], i) for p in shown for i in values_of("id", p["fieldConfig"]["overrides"])}
+    custom = [(kind, name[7:]) for kind, name in named if str(name).startswith("custom.")]
+    assert len(custom) > 5
+    for kind, name in custom:
+        known = inspect.signature(options[kind]).parameters
+        assert re.sub("[A-Z]", lambda match: f"_{match[0].lower()}", name) in known
+
+
 def test_what_is_recorded_is_asked_for():
     rules = yaml.safe_load((ROOT / "prometheus" / "recording_rules.yml").read_text())
     recorded = [rule for group in rules["groups"] for rule in group["rules"]]
@@ -115,6 +129,10 @@ def test_every_variable_is_told_by_the_stack_and_by_the_docs():
     reader = "postgresql+psycopg2://tips_reader:secret@127.0.0.1:5433/metrics"
     told = grafana_of_stack.environment(Path("/stack/grafana"), Settings(), reader, "word", "key")
     assert asked == {name for name in told if name.startswith("GRAFANA_")}
+    store = [
+        told[f"GRAFANA_POSTGRES_{name}"] for name in ("USER", "PASSWORD", "ADDRESS", "DATABASE")
+    ]
+    assert store == ["tips_reader", "secret", "127.0.0.1:5433", "metrics"]
     docs = (ROOT / "docs" / "monitoring.md").read_text()
     assert [name for name in asked if f"`{name}`" not in docs] == []
 

@@ -17,7 +17,6 @@ import yaml
 
 from app.app_metrics import FILE, FORM, AppMetrics, expose
 from deploy.stack.folder import Stack
-from deploy.stack.grafana import metric_store_variables
 from tip_assets import contract
 from tip_assets.exporter import server as exporter
 from tip_assets.ingestion.feedback import PREDICTION_ID, TIP, tell_tips
@@ -72,7 +71,9 @@ def grafana_place() -> Iterator[GrafanaPlace]:
         )
         _run_months(settings)
         registry = ModelRegistry(mlflow.MlflowClient(settings.tracking_uri, settings.tracking_uri))
-        place = GrafanaPlace(settings, registry, _grafana(settings, begin))
+        reader = sa.create_engine(settings.metric_reader)
+        prometheus = f"http://127.0.0.1:{settings.prometheus_port}"
+        place = GrafanaPlace(settings, registry, Grafana(reader, prometheus, begin, begin))
         _tell_tips(place)
         _land_a_month_that_waits(place)
         with _metrics(place, stack):
@@ -80,20 +81,6 @@ def grafana_place() -> Iterator[GrafanaPlace]:
             yield place
         place.log.store.engine.dispose()
         place.grafana.postgres.dispose()
-
-
-def _grafana(settings: Settings, begin: datetime) -> Grafana:
-    """Grafana's connection, by what the data source's file is told."""
-    told = metric_store_variables(settings.metric_reader, "disable")
-    host, port = told["GRAFANA_POSTGRES_ADDRESS"].split(":")
-    user, password, database, ssl = (
-        told[f"GRAFANA_POSTGRES_{name}"] for name in ("USER", "PASSWORD", "DATABASE", "SSLMODE")
-    )
-    url = sa.URL.create(
-        "postgresql+psycopg2", user, password, host, int(port), database, {"sslmode": ssl}
-    )
-    prometheus = f"http://127.0.0.1:{settings.prometheus_port}"
-    return Grafana(sa.create_engine(url), prometheus, begin, begin)
 
 
 def _run_months(settings: Settings) -> None:
