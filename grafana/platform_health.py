@@ -18,7 +18,7 @@ from grafana.dashboard import (
     RUNBOOK_URL,
     frame,
 )
-from grafana.panels import Panel
+from grafana.panels import Panel, Stat
 from grafana.queries import Sql, promql, promql_now
 from tip_assets.exporter import collector, data, limits, platform
 from tip_assets.exporter.page import Metric
@@ -58,11 +58,11 @@ def dashboard() -> Dashboard:
     )  # fmt: skip
 
 
-def _now() -> list[Panel]:
-    def count(title: str, metric: Metric) -> Panel:
-        number = panels.stat(title, metric.help, promql(f"max({metric.name})"), "short")
-        return number.thresholds(red_from_one)
+def _stat(title: str, metric: Metric, unit: str, limit: Metric | None = None) -> Stat:
+    return panels.stat(title, metric.help, promql(f"max({metric.name})"), unit, limit)
 
+
+def _now() -> list[Panel]:
     red_from_one = panels.thresholds("green", "red")
     champion = f"max by (version, month) ({platform.CHAMPION.name})"
     return [
@@ -74,9 +74,9 @@ def _now() -> list[Panel]:
             "Metric store", collector.UP.help,
             promql(f"min({collector.UP.name})"), "none",
         ).thresholds(panels.thresholds("red", "green")).mappings(panels.values(panels.UP)),
-        count("Months unprocessed", platform.UNPROCESSED),
-        count("Promotions held", platform.HELD),
-        count("Messages undelivered", platform.NOT_DELIVERED),
+        _stat("Months unprocessed", platform.UNPROCESSED, "short").thresholds(red_from_one),
+        _stat("Promotions held", platform.HELD, "short").thresholds(red_from_one),
+        _stat("Messages undelivered", platform.NOT_DELIVERED, "short").thresholds(red_from_one),
         panels.stat(
             "Champion", "The registry version that serves, and the month it was trained for.",
             promql(champion, "{{version}} ({{month}})"), "none",
@@ -108,10 +108,7 @@ def _limited() -> list[Panel]:
     """Numbers that have a limit: red from it on."""
     drifted_months = f'max({data.DRIFTED_MONTHS.name}{{role!="prediction"}})'
     return [
-        panels.stat(
-            "Columns drifted", data.DRIFT_RATIO.help,
-            promql(f"max({data.DRIFT_RATIO.name})"), "percentunit", limit=limits.DRIFT_RATIO,
-        ),
+        _stat("Columns drifted", data.DRIFT_RATIO, "percentunit", limits.DRIFT_RATIO),
         panels.stat(
             "Months a column drifted",
             "Of the columns, tip included, that which has drifted in most of the last measured "
@@ -123,10 +120,7 @@ def _limited() -> list[Panel]:
             promql("max(instance:tips_quarantined_rows:ratio)"), "percentunit",
             limit=limits.QUARANTINED,
         ),
-        panels.stat(
-            "Champion's age", platform.CHAMPION_AGE.help,
-            promql(f"max({platform.CHAMPION_AGE.name})"), "short", limit=limits.CHAMPION_AGE,
-        ),
+        _stat("Champion's age", platform.CHAMPION_AGE, "short", limits.CHAMPION_AGE),
         panels.stat(
             "Newest landing file", "How long ago it came.",
             promql(f"time() - max({platform.NEWEST_FILE.name})"), "s", limit=limits.SILENT,

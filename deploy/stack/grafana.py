@@ -37,9 +37,12 @@ def command() -> list[str] | None:
 
 def write_dashboards(folder: Path, settings: Settings) -> None:
     """Write the dashboards, with links to the servers at the ports of the settings."""
-    ports = {"app": settings.app_port, "mlflow": settings.mlflow_port}
-    ports["dagster"] = settings.dagster_port
-    write(folder, **{name: f"http://{HOST}:{port}" for name, port in ports.items()})
+    write(
+        folder,
+        app=f"http://{HOST}:{settings.app_port}",
+        mlflow=f"http://{HOST}:{settings.mlflow_port}",
+        dagster=f"http://{HOST}:{settings.dagster_port}",
+    )
 
 
 def environment(

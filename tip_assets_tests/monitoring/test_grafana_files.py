@@ -6,6 +6,8 @@ import json
 import os
 import re
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -150,6 +152,11 @@ def test_dashboards_for_other_addresses_differ_in_addresses_only(tmp_path):
         assert "https://tips.example.org" in changed
         back = changed.replace(ADDRESSES["app"], ADDRESSES["mlflow"])
         assert back.replace("https://tips.example.org", ADDRESSES["app"]) == path.read_text()
+
+
+def test_a_stack_starts_without_the_library_that_only_tests_install():
+    code = "import sys; sys.modules['grafana_foundation_sdk'] = None; import deploy.stack.__main__"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 
 @pytest.fixture
