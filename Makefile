@@ -6,7 +6,7 @@ SAMPLE_MONTH := $(or $(TIPS_FIRST_MONTH),2024-01)
 PACKAGE := tip_assets app tip_assets_tests benchmarks deploy grafana
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help run up app containers containers-down rehearse-containers stack stack-down stack-status stack-backup stack-restore rehearse-restore demo test test-fast lint format bench audit setup setup-stack setup-dev lock clean
+.PHONY: help run up app containers containers-down rehearse-containers stack stack-down stack-status stack-backup stack-restore rehearse-restore demo test test-fast lint format dashboards bench audit setup setup-stack setup-dev lock clean
 
 help:  ## Show these lines
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -75,6 +75,9 @@ format: setup-dev  ## Apply the style
 	@ruff check --fix $(PACKAGE)
 	@ruff format $(PACKAGE)
 
+dashboards: setup-dev  ## Write Grafana's dashboards, after an edit of their code or of the runbook
+	@python -m grafana
+
 bench: setup-dev  ## Measure a month against the same calls in a plain script, app and exporter
 	@python -m benchmarks.month
 	@python -m benchmarks.app_prediction
@@ -118,7 +121,6 @@ SERVERS = '/usr/lib/postgresql/*/bin/postgres postgres=postgresql' \
 	prometheus=prometheus 'prometheus-alertmanager alertmanager=prometheus-alertmanager'
 # Playwright's own Node.js needs libatomic, which a minimal Debian lacks.
 BROWSER = chromium=chromium '/usr/lib/*/libatomic.so.1 /lib/*/libatomic.so.1=libatomic1'
-NODE = node=nodejs npm=npm
 
 logged = bash deploy/logged.sh
 install = $(logged) uv pip install -q --no-deps --compile-bytecode
@@ -141,17 +143,10 @@ $(VENV)/.ready-stack: $(VENV)/.ready requirements-stack.lock
 	@$(logged) sh deploy/install-packages.sh $(SERVERS)
 	@touch $@
 
-$(VENV)/.ready-dev: $(VENV)/.ready-stack requirements-dev.lock $(VENV)/.ready-infrastructure $(VENV)/.ready-schema
+$(VENV)/.ready-dev: $(VENV)/.ready-stack requirements-dev.lock $(VENV)/.ready-infrastructure
 	@echo "Set-up: installing what the tests need ..."
 	@VIRTUAL_ENV=$(VENV) $(install) --require-hashes -r requirements-dev.lock
 	@$(logged) sh deploy/install-packages.sh $(BROWSER)
-	@touch $@
-
-# What Grafana's dashboards are compiled against: its schema and TypeScript, 25 MB.
-SCHEMA := grafana/schema
-$(VENV)/.ready-schema: $(VENV)/.uv $(SCHEMA)/package-lock.json $(SCHEMA)/.npmrc
-	@$(logged) sh deploy/install-packages.sh $(NODE)
-	@$(logged) npm --prefix $(SCHEMA) ci
 	@touch $@
 
 # What checks deploy/terraform.

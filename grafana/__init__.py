@@ -1,8 +1,6 @@
-"""Grafana's dashboards as code, and the configuration that it is started with.
+"""Grafana's dashboards as code, and the configuration of its server.
 
-Belongs here: what people see of months, platform and serving. Does not belong here: numbers that
-nobody stored: panels ask the metric store for history and Prometheus for the present.
-
-`python -m grafana` writes `dashboards/*.json`, which Grafana reads; `provisioning/` and
-`grafana.ini` are written by hand.
+`make dashboards` writes `dashboards/*.json`, which Grafana reads and people import. It builds them
+with `grafana-foundation-sdk`, whose types mypy checks; nothing else but the tests needs that.
+`provisioning/` and `grafana.ini` are written by hand.
 """

@@ -1,27 +1,22 @@
-"""Write the dashboards: `python -m grafana`, or into another folder, for other addresses.
+"""Write the dashboards: `python -m grafana`."""
 
-Belongs here: that. Does not belong here: what they show.
-"""
-
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
 
-import typer
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
-from grafana.boards import DASHBOARDS, write
-from grafana.dashboard import Addresses
+from grafana import model_and_data, platform_health, serving
+from grafana.addresses import DASHBOARDS
 
 
-def main(
-    folder: Annotated[Path, typer.Argument(help="Where the files go.")] = DASHBOARDS,
-    app: Annotated[str, typer.Option(help="Where people open the app.")] = Addresses.app,
-    mlflow: Annotated[str, typer.Option(help="Where people open MLflow.")] = Addresses.mlflow,
-    dagster: Annotated[str, typer.Option(help="Where people open Dagster.")] = Addresses.dagster,
-) -> None:
-    """Write every dashboard as JSON, with links that lead to these addresses."""
-    for path in write(folder, Addresses(app=app, mlflow=mlflow, dagster=dagster)):
-        typer.echo(str(path))
+def files() -> Iterator[tuple[Path, str]]:
+    """Yield the path and the JSON of every dashboard: the same text for the same code."""
+    for module in (model_and_data, platform_health, serving):
+        name = module.__name__.rpartition(".")[2]
+        encoder = JSONEncoder(indent=2, sort_keys=True, ensure_ascii=False)
+        yield DASHBOARDS / f"{name}.json", encoder.encode(module.dashboard().build()) + "\n"
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    for path, text in files():
+        path.write_text(text, "utf-8")

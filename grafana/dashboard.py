@@ -1,171 +1,111 @@
-"""The frame of a dashboard: its place for panels, variables, annotations, links.
+"""What all dashboards share: rows, links, variables, annotations."""
 
-Belongs here: what all dashboards share. Does not belong here: panels (`panels.py`).
-"""
+from collections.abc import Mapping, Sequence
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from grafana_foundation_sdk.builders import dashboard
+from grafana_foundation_sdk.cog.builder import Builder
+from grafana_foundation_sdk.models import dashboard as models
 
-from grafana.links import TITLES, link
-from grafana.queries import METRIC_STORE, Json, sql
-from tip_assets.settings import Settings
+from grafana.addresses import ADDRESSES
+from grafana.panels import Panel, number
+from grafana.queries import METRIC_STORE, Sql
 
-HOST = "127.0.0.1"
-TAG = "tip-platform"
-_COLUMNS = 24  # of Grafana's grid
+MODEL_AND_DATA = "tips-model-and-data"
+PLATFORM_HEALTH = "tips-platform-health"
+SERVING = "tips-serving"
+TITLES = {
+    MODEL_AND_DATA: "Model and data over months",
+    PLATFORM_HEALTH: "Platform health",
+    SERVING: "Serving",
+}
+RUNBOOK_TITLE = "Runbook"
+RUNBOOK_URL = f"/d/{PLATFORM_HEALTH}?viewPanel=panel-{number(RUNBOOK_TITLE)}"
+# Links of a table's cells: a title, and an address with the columns of its row.
+REPORTS = ("Reports of the month", "${app:raw}/reports?month=${__data.fields.month}")
+MLFLOW_RUN = ("The model's run in MLflow", "${mlflow:raw}/#/runs/${__data.fields.mlflow_run}")
+DAGSTER_RUN = ("The run in Dagster", "${dagster:raw}/runs/${__data.fields.run_id}")
 _ABOVE_ALL_PANELS = 1000  # a heading's number
-# Of Grafana 11.6; later versions bring it up to date as they read it.
-_SCHEMA_VERSION = 41
 
 
-def _default(port: str) -> str:
-    return f"http://{HOST}:{Settings.model_fields[port].default}"
+def link(
+    title: str, url: str, tooltip: str, icon: str = "external link"
+) -> dashboard.DashboardLink:
+    """Link from a dashboard or a panel; it opens in a new tab."""
+    made = dashboard.DashboardLink(title).type(models.DashboardLinkType.LINK).url(url)
+    return made.tooltip(tooltip).icon(icon).target_blank(True)
 
 
-@dataclass(frozen=True)
-class Addresses:
-    """Where people open the other parts of the platform; by default, on one machine."""
-
-    app: str = _default("app_port")
-    mlflow: str = _default("mlflow_port")
-    dagster: str = _default("dagster_port")
-
-
-@dataclass(frozen=True)
-class Row:
-    """Panels under a heading."""
-
-    title: str
-    panels: Sequence[Json]
+REPORTS_OF_LAST = link(
+    "Reports of ${last_month}", "${app:raw}/reports?month=${last_month}", "In the app"
+)
+RUNBOOK = link("Runbook", RUNBOOK_URL, "What to do about each alert", "doc").target_blank(False)
 
 
 def frame(
     uid: str,
     description: str,
-    rows: Sequence[Row],
-    addresses: Addresses,
+    rows: Mapping[str, Sequence[Panel]],
     *,
-    variables: Sequence[Json],
-    annotations: Sequence[Json],
+    variables: Sequence[Builder[models.VariableModel]] = (),
+    annotations: Sequence[Builder[models.AnnotationQuery]] = (),
     since: str,
     refresh: str,
-    links: Sequence[Json] = (),
-) -> Json:
-    """A dashboard; months are those of UTC, so times are."""
-    return {
-        "uid": uid,
-        "title": TITLES[uid],
-        "description": description,
-        "tags": [TAG],
-        "schemaVersion": _SCHEMA_VERSION,
-        "editable": False,
-        "graphTooltip": 1,
-        "timezone": "utc",
-        "time": {"from": since, "to": "now"},
-        "refresh": refresh,
-        "templating": {"list": [*variables, *_hidden(addresses)]},
-        "annotations": {"list": list(annotations)},
-        "links": [*_to_others(uid), *links],
-        "panels": laid_out(rows),
-    }
-
-
-def laid_out(rows: Sequence[Row]) -> list[Json]:
-    """The panels with numbers and places: from left to right, a new line when one is full."""
-    placed: list[Json] = []
-    top = 0
-    for row in rows:
-        heading = {
-            "id": _ABOVE_ALL_PANELS + len(placed),
-            "type": "row",
-            "title": row.title,
-            "collapsed": False,
-            "gridPos": {"x": 0, "y": top, "w": _COLUMNS, "h": 1},
-            "panels": [],
-        }
-        inside, top = _places(row.panels, top + 1)
-        placed += [heading, *inside]
-    return placed
-
-
-def _places(panels: Sequence[Json], top: int) -> tuple[list[Json], int]:
-    left = height = 0
-    placed = []
-    for panel in panels:
-        width = panel["gridPos"]["w"]
-        if left + width > _COLUMNS:
-            left, top, height = 0, top + height, 0
-        placed.append(panel | {"gridPos": panel["gridPos"] | {"x": left, "y": top}})
-        left, height = left + width, max(height, panel["gridPos"]["h"])
-    return placed, top + height
-
-
-def chosen(name: str, label: str, description: str, query: str, *, several: bool = False) -> Json:
-    """A variable whose choices the metric store gives; the first is chosen, or all."""
-    every = {"text": ["All"], "value": ["$__all"]}
-    return {
-        "type": "query",
-        "name": name,
-        "label": label,
-        "description": description,
-        "datasource": METRIC_STORE,
-        "query": query,
-        "refresh": 1,
-        "sort": 0,
-        "multi": several,
-        "includeAll": several,
-        **({"current": every} if several else {}),
-    }
-
-
-def promotions(time: str, chosen_rows: str) -> list[Json]:
-    """Annotations: when another model began to serve, and when one was held back.
-
-    `time` is an SQL expression, `chosen_rows` a condition of the champion's history.
-    """
-    text = "action || ', month ' || month || ': ' || reason"
-
-    def of(name: str, color: str, actions: str) -> Json:
-        query = (
-            f"SELECT {time}, {text} AS text, action AS tags\nFROM champion_history\n"
-            f"WHERE action IN ({actions}) AND {chosen_rows}\nORDER BY 1"
-        )
-        return {
-            "name": name,
-            "datasource": METRIC_STORE,
-            "enable": True,
-            "iconColor": color,
-            "target": sql(query, "Anno"),
-        }
-
-    return [
-        of("Promotions", "green", "'promoted', 'released', 'rolled back'"),
-        of("Held back", "orange", "'held', 'refused'"),
-    ]
-
-
-def _to_others(uid: str) -> list[Json]:
-    return [
-        link(title, f"/d/{other}", f"Dashboard: {title}", "dashboard") | {"targetBlank": False}
+    links: Sequence[dashboard.DashboardLink],
+) -> dashboard.Dashboard:
+    """Build a dashboard of panels by the heading of their row, in UTC as the months are."""
+    made = dashboard.Dashboard(TITLES[uid]).uid(uid).description(description).readonly()
+    made.tags(["tip-platform"]).tooltip(models.DashboardCursorSync.CROSSHAIR).timezone("utc")
+    made.time(since, "now").refresh(refresh).annotations([*annotations])
+    made.variables([*variables, *(_hidden(*pair) for pair in ADDRESSES.items())])
+    others = [
+        link(title, f"/d/{other}", f"Dashboard: {title}", "dashboard").target_blank(False)
         for other, title in TITLES.items()
         if other != uid
     ]
+    made.links([*others, *links])
+    for place, (title, panels) in enumerate(rows.items()):
+        made.with_row(dashboard.Row(title).id(_ABOVE_ALL_PANELS + place))
+        for panel in panels:
+            made.with_panel(panel)
+    return made
 
 
-def _hidden(addresses: Addresses) -> list[Json]:
-    """Addresses for links; an address in Grafana's own cannot change them."""
+def chosen(
+    name: str, label: str, description: str, query: str, *, several: bool = False
+) -> dashboard.QueryVariable:
+    """A variable whose choices the metric store gives; the first is chosen, or all."""
+    made = dashboard.QueryVariable(name).label(label).description(description).query(query)
+    made.datasource(METRIC_STORE).refresh(models.VariableRefresh.ON_DASHBOARD_LOAD)
+    made.sort(models.VariableSort.DISABLED).multi(several).include_all(several)
+    return made.current(models.VariableOption(text=["All"], value=["$__all"])) if several else made
+
+
+def promotions(time: str, where: str) -> list[dashboard.AnnotationQuery]:
+    """Annotations: when another model began to serve, and when one was held back.
+
+    `time` is an SQL expression, `where` a condition of the champion's history.
+    """
     return [
-        {
-            "type": "constant",
-            "name": name,
-            "query": address,
-            "current": {"text": address, "value": address},
-            "hide": 2,
-            "skipUrlSync": True,
-        }
-        for name, address in (
-            ("app", addresses.app),
-            ("mlflow", addresses.mlflow),
-            ("dagster", addresses.dagster),
-        )
+        _promotion("Promotions", "green", "'promoted', 'released', 'rolled back'", time, where),
+        _promotion("Held back", "orange", "'held', 'refused'", time, where),
     ]
+
+
+def _promotion(
+    name: str, color: str, actions: str, time: str, where: str
+) -> dashboard.AnnotationQuery:
+    query = (
+        f"SELECT {time}, action || ', month ' || month || ': ' || reason AS text, action AS tags\n"
+        f"FROM champion_history\nWHERE action IN ({actions}) AND {where}\nORDER BY 1"
+    )
+    made = dashboard.AnnotationQuery().name(name).icon_color(color).datasource(METRIC_STORE)
+    # The SDK's type is that of Grafana's own annotations; "this should just be a normal query".
+    return made.enable(True).target(Sql(query).ref_id("Anno"))  # type: ignore[arg-type]
+
+
+def _hidden(name: str, address: str) -> dashboard.ConstantVariable:
+    """An address for links; one in Grafana's own address cannot replace it."""
+    made = dashboard.ConstantVariable(name).value(address)
+    made.build().current = models.VariableOption(text=address, value=address)
+    made.build().skip_url_sync = True
+    return made

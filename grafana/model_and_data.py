@@ -1,24 +1,38 @@
-"""The dashboard *Model and data over months*.
+"""The dashboard *Model and data over months*, from the metric store.
 
-Belongs here: what is known by month, from the metric store. Does not belong here: how the platform
-is running now (`platform_health.py`).
+How the platform runs now is on *Platform health* (`platform_health.py`).
 """
 
-from grafana import drift, errors
-from grafana.dashboard import Addresses, Row, chosen, frame, promotions
-from grafana.links import MLFLOW_RUN, MODEL_AND_DATA, REPORTS, REPORTS_OF_LAST, link
-from grafana.panels import YES_NO, column, table, time_series
+from grafana_foundation_sdk.builders.common import ScaleDistributionConfig
+from grafana_foundation_sdk.builders.dashboard import Dashboard
+from grafana_foundation_sdk.models.common import ScaleDistribution
+
+from grafana import panels
+from grafana.dashboard import (
+    MLFLOW_RUN,
+    MODEL_AND_DATA,
+    REPORTS,
+    REPORTS_OF_LAST,
+    chosen,
+    frame,
+    link,
+    promotions,
+)
+from grafana.panels import Panel
 from grafana.queries import (
     CHOSEN_COLUMNS,
     CHOSEN_MONTHS,
     MONTH_AS_TIME,
-    Json,
-    limit,
-    sql,
-    sql_series,
+    Sql,
+    by_month,
+    month_select,
+    series,
 )
 from tip_assets.exporter import limits
 
+_SYMLOG = ScaleDistributionConfig().type(ScaleDistribution.SYMLOG).log(10).linear_threshold(0.0001)
+_OF_COLUMNS = f"{CHOSEN_MONTHS} AND {CHOSEN_COLUMNS}"
+_TOLD = f"actual IS NOT NULL AND {CHOSEN_MONTHS}\nGROUP BY month"
 _ACTIONS = {
     "promoted": ("promoted", "green"),
     "released": ("released", "green"),
@@ -28,8 +42,8 @@ _ACTIONS = {
 }
 
 
-def dashboard(addresses: Addresses) -> Json:
-    """The dashboard, with links that lead to these addresses."""
+def dashboard() -> Dashboard:
+    """Build the dashboard."""
     known = (
         "SELECT month FROM (\n"
         "  SELECT month FROM ingestion\n"
@@ -37,17 +51,15 @@ def dashboard(addresses: Addresses) -> Json:
         ") known ORDER BY month"
     )
     fit = "?from=${first_month}-01T00:00:00.000Z&to=${last_month}-28T00:00:00.000Z"
+    time_axis = link(
+        "Time axis of these months", f"/d/{MODEL_AND_DATA}{fit}",
+        "Let the axis begin and end with the chosen months", "clock-nine",
+    )  # fmt: skip
     return frame(
         MODEL_AND_DATA,
         "Drift, errors and data of each month, and which model served. Thresholds are those by "
         "which the month was judged. Times are months: each stands at its first day.",
-        [
-            Row("Months", [_months()]),
-            Row("Drift", drift.panels()),
-            Row("Errors", errors.panels()),
-            Row("Data", [_rows(), _quarantined(), _statistic(), _correlation(), _dataset_rows()]),
-        ],
-        addresses,
+        {"Months": [_months()], "Drift": _drift(), "Errors": _errors(), "Data": _data()},
         variables=[
             chosen(
                 "column", "Column", "Columns that drift and values are shown of.",
@@ -62,19 +74,12 @@ def dashboard(addresses: Addresses) -> Json:
             ),
         ],
         annotations=promotions(MONTH_AS_TIME, CHOSEN_MONTHS),
-        since="now-5y",
-        refresh="",
-        links=[
-            link(
-                "Time axis of these months", f"/d/{MODEL_AND_DATA}{fit}",
-                "Let the axis begin and end with the chosen months", "clock-nine",
-            )
-            | {"targetBlank": False, "includeVars": True}
-        ],
+        since="now-5y", refresh="",
+        links=[time_axis.target_blank(False).include_vars(True)],
     )  # fmt: skip
 
 
-def _months() -> Json:
+def _months() -> Panel:
     query = f"""SELECT i.month, i.rows_kept, i.rows_quarantined, d.share, d.drifted,
   h.action, h.champion_after, q.version, q.rmse, q.mlflow_run, h.reason
 FROM ingestion i
@@ -86,94 +91,208 @@ LEFT JOIN LATERAL (
 ) h ON true
 WHERE i.{CHOSEN_MONTHS}
 ORDER BY i.month DESC"""
-    return table(
+    return panels.table(
         "Months",
         "What became of each month. A month leads to its reports in the app, a version to the "
         "MLflow run that trained it.",
-        [sql(query)],
+        Sql(query),
         {
-            "month": column("Month", to=REPORTS, width=100),
-            "rows_kept": column("Rows kept", width=100),
-            "rows_quarantined": column("Quarantined", width=110),
-            "share": column("Columns drifted", "percentunit", width=130),
-            "drifted": column("Dataset drifted", words=YES_NO, width=130),
-            "action": column("Decision", words=_ACTIONS, width=100),
-            "champion_after": column("Champion", width=100),
-            "version": column("New version", to=MLFLOW_RUN, width=110),
-            "rmse": column("Its test RMSE", "currencyUSD", width=120),
-            "mlflow_run": column(hidden=True),
-            "reason": column("Why"),
+            "month": panels.column("Month", to=REPORTS, width=100),
+            "rows_kept": panels.column("Rows kept", width=100),
+            "rows_quarantined": panels.column("Quarantined", width=110),
+            "share": panels.column("Columns drifted", "percentunit", width=130),
+            "drifted": panels.column("Dataset drifted", words=panels.YES_NO, width=130),
+            "action": panels.column("Decision", words=_ACTIONS, width=100),
+            "champion_after": panels.column("Champion", width=100),
+            "version": panels.column("New version", to=MLFLOW_RUN, width=110),
+            "rmse": panels.column("Its test RMSE", "currencyUSD", width=120),
+            "mlflow_run": panels.column(hidden=True),
+            "reason": "Why",
         },
     )
 
 
-def _rows() -> Json:
-    return time_series(
-        "Rows kept and quarantined",
-        "Rows of the month's landing files that satisfy the contract, and those that do not.",
-        [
-            sql_series(
-                f'SELECT {MONTH_AS_TIME}, rows_kept AS "kept", rows_quarantined AS "quarantined"\n'
-                f"FROM ingestion\nWHERE {CHOSEN_MONTHS}"
-            )
-        ],
-        "short", bars=True, stacked=True, minimum=0,
-    )  # fmt: skip
+def _drift() -> list[Panel]:
+    def by_column(value: str) -> Sql:
+        return by_month(f'"column" AS metric, {value} AS value', "drift", _OF_COLUMNS)
+
+    def judged_by(threshold: str) -> Sql:
+        grouped = f"{CHOSEN_MONTHS}\nGROUP BY month"
+        return by_month(f'max({threshold}) AS "limit"', "drift", grouped)
+
+    tests = f"""SELECT month, "column", test, score, p_value_corrected, effect, effect_size, drifted
+FROM drift
+WHERE {_OF_COLUMNS}
+ORDER BY month DESC, drifted DESC, effect_size DESC"""
+    return [
+        panels.time_series(
+            "Effect size by column",
+            "How far each column has moved: normalised Wasserstein distance for numbers, "
+            "Jensen-Shannon for categories. A column has drifted when it is at its limit or above, "
+            "and its p-value is below its own.",
+            by_column("effect_size"), judged_by("threshold_effect_size"),
+            unit="none", limit_line=True,
+        ).min(0).links([REPORTS_OF_LAST]),
+        panels.time_series(
+            "Corrected p-value by column",
+            "How likely a difference as large is by chance, corrected over all columns (Holm). The "
+            "axis is logarithmic above 0.0001.",
+            by_column("p_value_corrected"), judged_by("threshold_p_value"), unit="none",
+            limit_line=True,
+        ).scale_distribution(_SYMLOG).min(0).max(1).links([REPORTS_OF_LAST]),
+        panels.bars(panels.time_series(
+            "Share of drifted columns",
+            "Features and tip that have drifted. From the limit on the dataset has, and the "
+            "month's model is held.",
+            by_month('share AS "drifted", threshold_share AS "limit"', "dataset_drift"),
+            unit="percentunit", limit_line=True,
+        ).min(0).max(1).links([REPORTS_OF_LAST])),
+        panels.state_timeline(
+            "Drifted columns",
+            "Red where a column has drifted, month by month.",
+            by_column("drifted::int"),
+            {"0": ("not drifted", "green"), "1": ("drifted", "red")},
+        ),
+        panels.table(
+            "Tests by month and column",
+            "Score is the p-value of the column's named test, as the reports show it; the "
+            "corrected p-value and the effect size decide.",
+            Sql(tests),
+            {
+                "month": panels.column("Month", to=REPORTS, width=100),
+                "column": "Column", "test": "Test", "score": "Score",
+                "p_value_corrected": "Corrected p-value",
+                "effect": "Effect", "effect_size": "Effect size",
+                "drifted": panels.column("Drifted", words=panels.YES_NO),
+            },
+        ),
+    ]  # fmt: skip
 
 
-def _quarantined() -> Json:
-    share = "rows_quarantined::float / nullif(rows_kept + rows_quarantined, 0)"
-    return time_series(
-        "Share of rows quarantined",
-        "A month above the limit is stopped before training. The limit is today's setting.",
+def _errors() -> list[Panel]:
+    models = "\nUNION ALL\n".join(
         [
-            sql_series(
-                f'SELECT {MONTH_AS_TIME}, {share} AS "quarantined"\nFROM ingestion\n'
-                f"WHERE {CHOSEN_MONTHS}"
+            month_select(
+                "'challenger' AS metric, rmse AS value", "model_quality",
+                f"part = 'test' AND {CHOSEN_MONTHS}",
             ),
-            limit(limits.QUARANTINED),
-        ],
-        "percentunit", bars=True, minimum=0,
+            f"SELECT {MONTH_AS_TIME}, 'champion', champion_rmse\nFROM comparison\n"
+            f"WHERE {CHOSEN_MONTHS}",
+            f"SELECT {MONTH_AS_TIME}, replace(baseline, '_', ' '), rmse\nFROM baseline_quality\n"
+            f"WHERE {CHOSEN_MONTHS}",
+        ]
     )  # fmt: skip
+    groups = f"""SELECT month, version, "column", "group", rows, rmse, low, high, outside
+FROM group_quality
+WHERE {_OF_COLUMNS}
+ORDER BY month DESC, outside DESC, "column", "group\""""
+    return [
+        panels.time_series(
+            "RMSE of the models",
+            "Of the model that served the month on all of its rows, and of the month's challenger "
+            "on its window's train and test rows.",
+            by_month(
+                """CASE part WHEN 'current' THEN 'serving model, the month' WHEN 'reference' THEN
+    'serving model, its training rows' ELSE 'challenger, ' || part || ' rows' END AS metric,
+  rmse AS value""",
+                "model_quality",
+            ),
+            unit="currencyUSD",
+        ).min(0).links([REPORTS_OF_LAST]),
+        panels.time_series(
+            "RMSE on the same test rows",
+            "The challenger beside the champion of that time and three rules that need no "
+            "boosting, all on the challenger's test rows.",
+            series(models), unit="currencyUSD",
+        ).min(0),
+        panels.points(panels.time_series(
+            "Challenger minus champion",
+            "Difference of their RMSEs on the same rows with its interval: below zero as a whole, "
+            "the challenger is better beyond doubt; around zero, nothing is shown.",
+            by_month('difference, low AS "interval, low", high AS "interval, high"', "comparison"),
+            unit="currencyUSD",
+        )),
+        panels.time_series(
+            "Errors that came true",
+            "Of the app's predictions whose tip was told. A mean error above zero: predictions are "
+            "too high.",
+            by_month(
+                """sqrt(avg((predicted - actual) ^ 2)) AS "RMSE",
+  avg(abs(predicted - actual)) AS "mean absolute error",
+  avg(predicted - actual) AS "mean error\"""",
+                "prediction_log", _TOLD,
+            ),
+            unit="currencyUSD",
+        ),
+        panels.time_series(
+            "Tips within their interval",
+            "Share of the told tips that lie within the interval the app gave, beside the share "
+            "that was promised.",
+            by_month(
+                """avg(CASE WHEN actual BETWEEN low AND high THEN 1.0 WHEN low IS NOT NULL THEN 0.0
+  END) AS "within their interval", avg(coverage) AS "promised\"""",
+                "prediction_log", _TOLD,
+            ),
+            unit="percentunit",
+        ).min(0).max(1).span(24),
+        panels.table(
+            "Errors by category",
+            "Of each month's challenger on the test rows of one category, beside the bounds within "
+            "which chance leaves the error of as many rows.",
+            Sql(groups),
+            {
+                "month": panels.column("Month", to=REPORTS, width=100),
+                "version": "Version", "column": "Column", "group": "Category", "rows": "Rows",
+                "rmse": ("RMSE", "currencyUSD"), "low": ("By chance from", "currencyUSD"),
+                "high": ("to", "currencyUSD"),
+                "outside": panels.column("Outside", words=panels.YES_NO),
+            },
+        ),
+    ]  # fmt: skip
 
 
-def _statistic() -> Json:
-    query = f"""SELECT {MONTH_AS_TIME}, "column" || ', ' || dataset AS metric, value
-FROM column_quality
-WHERE statistic = ${{statistic:sqlstring}} AND value IS NOT NULL
-  AND {CHOSEN_MONTHS} AND {CHOSEN_COLUMNS}"""
-    return time_series(
-        "Values: ${statistic}",
-        "A statistic of the columns' values, chosen above: of the month (current), and of what the "
-        "model that served it was trained on (reference).",
-        [sql_series(query)],
-        "none", links=[REPORTS_OF_LAST],
-    )  # fmt: skip
-
-
-def _correlation() -> Json:
-    query = f"""SELECT {MONTH_AS_TIME}, "column" || ' with ' || with_column AS metric,
-  pearson AS value
-FROM correlation
-WHERE dataset = 'current' AND "column" <> with_column AND {CHOSEN_MONTHS} AND {CHOSEN_COLUMNS}"""
-    return time_series(
-        "Correlations of the month",
-        "Pearson's correlation of numbers with the tip and with the prediction.",
-        [sql_series(query)],
-        "none", minimum=-1, maximum=1,
-    )  # fmt: skip
-
-
-def _dataset_rows() -> Json:
-    return time_series(
-        "Rows compared for drift",
-        "Rows of the month, and of the serving model's training: the more, the smaller a "
-        "difference that can be told from chance.",
-        [
-            sql_series(
-                f'SELECT {MONTH_AS_TIME}, current_rows AS "the month", '
-                f'reference_rows AS "reference"\nFROM dataset_drift\nWHERE {CHOSEN_MONTHS}'
-            )
-        ],
-        "short", width=24, minimum=0,
-    )  # fmt: skip
+def _data() -> list[Panel]:
+    quarantined = "rows_quarantined::float / nullif(rows_kept + rows_quarantined, 0)"
+    return [
+        panels.stacked_bars(panels.time_series(
+            "Rows kept and quarantined",
+            "Rows of the month's landing files that satisfy the contract, and those that do not.",
+            by_month('rows_kept AS "kept", rows_quarantined AS "quarantined"', "ingestion"),
+            unit="short",
+        ).min(0)),
+        panels.bars(panels.time_series(
+            "Share of rows quarantined",
+            "A month above the limit is stopped before training. The limit is today's setting.",
+            by_month(f'{quarantined} AS "quarantined"', "ingestion"),
+            unit="percentunit", limit=limits.QUARANTINED,
+        ).min(0)),
+        panels.time_series(
+            "Values: ${statistic}",
+            "A statistic of the columns' values, chosen above: of the month (current), and of what "
+            "the model that served it was trained on (reference).",
+            by_month(
+                "\"column\" || ', ' || dataset AS metric, value", "column_quality",
+                f"statistic = ${{statistic:sqlstring}} AND value IS NOT NULL\n  AND {_OF_COLUMNS}",
+            ),
+            unit="none",
+        ).links([REPORTS_OF_LAST]),
+        panels.time_series(
+            "Correlations of the month",
+            "Pearson's correlation of numbers with the tip and with the prediction.",
+            by_month(
+                "\"column\" || ' with ' || with_column AS metric,\n  pearson AS value",
+                "correlation",
+                f"dataset = 'current' AND \"column\" <> with_column AND {_OF_COLUMNS}",
+            ),
+            unit="none",
+        ).min(-1).max(1),
+        panels.time_series(
+            "Rows compared for drift",
+            "Rows of the month, and of the serving model's training: the more, the smaller a "
+            "difference that can be told from chance.",
+            by_month(
+                'current_rows AS "the month", reference_rows AS "reference"', "dataset_drift"
+            ),
+            unit="short",
+        ).min(0).span(24),
+    ]  # fmt: skip

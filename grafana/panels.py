@@ -1,203 +1,164 @@
-"""Kinds of panels: each with every option that Grafana's schema asks for.
+"""The kinds of panels, each as it looks on every dashboard.
 
-Belongs here: how numbers are drawn. Does not belong here: which (`model_and_data.py`, ...).
-
-A panel's number is taken from its title, so that links to it live as long as the title.
+A panel's number comes from its title: a link to a panel lives as long as the title.
 """
 
 import zlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from string import ascii_uppercase
+from typing import TypeVar
 
-from grafana.queries import LIMIT, MIXED, Json, limit_as_threshold
+from grafana_foundation_sdk.builders import common as build
+from grafana_foundation_sdk.builders import dashboard, prometheus, statetimeline, timeseries
+from grafana_foundation_sdk.builders.stat import Panel as Stat
+from grafana_foundation_sdk.builders.table import Panel as Table
+from grafana_foundation_sdk.builders.text import Panel as Text
+from grafana_foundation_sdk.cog.builder import Builder
+from grafana_foundation_sdk.models import common
+from grafana_foundation_sdk.models import dashboard as models
+from grafana_foundation_sdk.models.text import TextMode
 
-_RED, _GREEN, _ORANGE = "red", "green", "orange"
+from grafana.queries import METRIC_STORE, MIXED, PROMETHEUS, Sql, promql_now
+from tip_assets.exporter.page import Metric
+
+Panel = Builder[models.Panel]
+Query = Sql | prometheus.Dataquery
+Properties = list[models.DynamicConfigValue]
+Words = Mapping[str, tuple[str, str]]  # a text and a colour by value
+LIMIT = "limit"
+NAME = common.BigValueTextMode.NAME  # a stat shows its series' name
 YES_NO = {"true": ("yes", "red"), "false": ("no", "green")}
-_TOOLTIP = {"mode": "multi", "sort": "desc"}
+UP = {"0": ("down", "red"), "1": ("up", "green")}
+_Kind = TypeVar("_Kind", timeseries.Panel, Stat, Table, statetimeline.Panel)
+_LIMIT_AS_THRESHOLD = models.DataTransformerConfig(
+    "configFromData",
+    options={
+        "configRefId": LIMIT,
+        "mappings": [
+            {"fieldName": "Value", "handlerKey": "threshold1", "reducerId": "lastNotNull"}
+        ],
+    },
+)
+_DASHED_LINE = [
+    models.DynamicConfigValue("color", {"mode": "fixed", "fixedColor": "red"}),
+    models.DynamicConfigValue("custom.lineStyle", {"fill": "dash", "dash": [8, 6]}),
+    models.DynamicConfigValue("custom.drawStyle", "line"),
+    models.DynamicConfigValue("custom.fillOpacity", 0),
+    models.DynamicConfigValue("custom.stacking", {"mode": "none", "group": "limit"}),
+]
+
+
+def thresholds(below_one: str, from_one: str = "") -> dashboard.ThresholdsConfig:
+    """Colour numbers below one, and from one on, where that is another colour."""
+    steps = [models.Threshold(None, below_one)]
+    if from_one:
+        steps.append(models.Threshold(1, from_one))
+    return dashboard.ThresholdsConfig().mode(models.ThresholdsMode.ABSOLUTE).steps(steps)
 
 
 def number(title: str) -> int:
-    """The number of a panel: below a thousand, where headings begin."""
+    """Return the number of a panel: below a thousand, where headings begin."""
     return zlib.crc32(title.encode()) % 999 + 1
 
 
 def time_series(
     title: str,
     description: str,
-    targets: Sequence[Json],
+    *queries: Query,
     unit: str,
-    *,
-    width: int = 12,
-    height: int = 8,
-    bars: bool = False,
-    stacked: bool = False,
-    symlog: float | None = None,
-    minimum: float | None = None,
-    maximum: float | None = None,
-    points: bool = False,
-    overrides: Sequence[Json] = (),
-    links: Sequence[Json] = (),
-) -> Json:
-    """Lines, bars or points over time. A series named `limit` is a dashed red line.
+    limit: Metric | None = None,
+    limit_line: bool = False,
+) -> timeseries.Panel:
+    """Draw lines over time; `limit` (a metric) is a dashed threshold.
 
-    `symlog`: a logarithmic axis that is linear below this value.
+    `limit_line`: the series of the name `limit` is a dashed line.
     """
-    scale: Json = {"type": "linear"}
-    if symlog is not None:
-        scale = {"type": "symlog", "log": 10, "linearThreshold": symlog}
-    custom: Json = {
-        "drawStyle": "bars" if bars else "points" if points else "line",
-        "lineWidth": 2,
-        "fillOpacity": 60 if bars else 0,
-        "showPoints": "always" if points else "auto",
-        "pointSize": 6,
-        "spanNulls": True,
-        "stacking": {"mode": "normal" if stacked else "none", "group": "A"},
-        "scaleDistribution": scale,
-        "thresholdsStyle": {"mode": "dashed" if _has_limit(targets) else "off"},
-    }
-    options = {
-        "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True, "calcs": []},
-        "tooltip": _TOOLTIP,
-    }
-    made = _panel("timeseries", title, description, targets, width, height)
-    defaults = {
-        "unit": unit,
-        "color": {"mode": "palette-classic-by-name"},
-        "custom": custom,
-        **_bounds(minimum, maximum),
-    }
-    overrides = [*overrides, _limit_line()] if _draws_limit(targets) else list(overrides)
-    return (
-        made
-        | {"options": options, "fieldConfig": {"defaults": defaults, "overrides": overrides}}
-        | ({"links": list(links)} if links else {})
-    )
+    panel = _panel(timeseries.Panel(), title, description, queries, limit)
+    panel.unit(unit).color_scheme(_color(models.FieldColorModeId.PALETTE_CLASSIC_BY_NAME))
+    panel.line_width(2).point_size(6).span_nulls(True).legend(_legend(shown=True))
+    tooltip = build.VizTooltipOptions().mode(common.TooltipDisplayMode.MULTI)
+    panel.tooltip(tooltip.sort(common.SortOrder.DESCENDING))
+    if limit is not None:
+        dashed = build.GraphThresholdsStyleConfig().mode(common.GraphThresholdsStyleMode.DASHED)
+        panel.thresholds_style(dashed)
+    return panel.override_by_name(LIMIT, _DASHED_LINE) if limit_line else panel
+
+
+def bars(panel: timeseries.Panel) -> timeseries.Panel:
+    """Draw bars instead of lines."""
+    return panel.draw_style(common.GraphDrawStyle.BARS).fill_opacity(60)
+
+
+def stacked_bars(panel: timeseries.Panel) -> timeseries.Panel:
+    """Draw bars that stand on one another."""
+    stacking = build.StackingConfig().mode(common.StackingMode.NORMAL).group("A")
+    return bars(panel).stacking(stacking)
+
+
+def points(panel: timeseries.Panel) -> timeseries.Panel:
+    """Draw points instead of lines."""
+    panel.draw_style(common.GraphDrawStyle.POINTS)
+    return panel.show_points(common.VisibilityMode.ALWAYS)
 
 
 def stat(
     title: str,
     description: str,
-    targets: Sequence[Json],
+    query: Query,
     unit: str,
-    *,
-    width: int = 4,
-    height: int = 4,
-    bad_from: float | None = None,
-    bad_below: float | None = None,
-    named: bool = False,
-    none: str = "none",
-    mappings: Sequence[Json] = (),
-) -> Json:
-    """A number in large letters, green or red.
-
-    Red begins at a limit that is one of the queries (`queries.limit`), or where an answer ends
-    being yes or no: `bad_from` this, or `bad_below` it. `named` shows the series' name.
-    """
-    steps: list[Json] = [{"color": _GREEN, "value": None}]
-    if bad_from is not None:
-        steps.append({"color": _RED, "value": bad_from})
-    if bad_below is not None:
-        steps = [{"color": _RED, "value": None}, {"color": _GREEN, "value": bad_below}]
-    options = {
-        "colorMode": "value",
-        "graphMode": "none",
-        "justifyMode": "auto",
-        "orientation": "auto",
-        "percentChangeColorMode": "standard",
-        "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
-        "showPercentChange": False,
-        "textMode": "name" if named else "auto",
-        "wideLayout": True,
-    }
-    defaults = {
-        "unit": unit,
-        "noValue": none,
-        "color": {"mode": "thresholds"},
-        "thresholds": {"mode": "absolute", "steps": steps},
-        **({"mappings": list(mappings)} if mappings else {}),
-    }
-    made = _panel("stat", title, description, targets, width, height)
-    return made | {"options": options, "fieldConfig": {"defaults": defaults, "overrides": []}}
+    limit: Metric | None = None,
+) -> Stat:
+    """Show a number in large letters: green, red from `limit` (a metric) on."""
+    panel = _panel(Stat(), title, description, [query], limit).span(4).height(4).unit(unit)
+    panel.no_value("none").color_scheme(_color(models.FieldColorModeId.THRESHOLDS))
+    panel.thresholds(thresholds("green")).graph_mode(common.BigValueGraphMode.NONE)
+    reduced = build.ReduceDataOptions().calcs(["lastNotNull"]).fields("").values(False)
+    return panel.reduce_options(reduced)
 
 
 def table(
     title: str,
     description: str,
-    targets: Sequence[Json],
-    columns: Mapping[str, Json],
-    *,
-    width: int = 24,
-    height: int = 8,
-    none: str = "none",
-    transformations: Sequence[Json] = (),
-) -> Json:
-    """Rows; `columns` says by name how each is shown (`column`)."""
-    custom = {"align": "auto", "cellOptions": {"type": "auto"}, "inspect": False}
-    overrides = [by_name(name, properties) for name, properties in columns.items()]
-    made = _panel("table", title, description, targets, width, height)
-    defaults = {"noValue": none, "custom": custom}
-    return (
-        made
-        | {
-            "options": {"showHeader": True, "frameIndex": 0, "cellHeight": "sm"},
-            "fieldConfig": {"defaults": defaults, "overrides": overrides},
-        }
-        | ({"transformations": list(transformations)} if transformations else {})
-    )
+    query: Query,
+    columns: Mapping[str, str | tuple[str, str] | Properties],
+    without: Sequence[str] = (),
+) -> Table:
+    """Show rows.
+
+    `columns` gives each a heading, a heading and a unit, or a `column`; `without` hides some.
+    """
+    panel = _panel(Table(), title, description, [query]).span(24).no_value("none")
+    for name, shown in columns.items():
+        given = (shown,) if isinstance(shown, str) else shown
+        panel.override_by_name(name, column(*given) if isinstance(given, tuple) else given)
+    if without:
+        options = {"excludeByName": dict.fromkeys(without, True)}
+        panel.with_transformation(models.DataTransformerConfig("organize", options=options))
+    return panel
 
 
-def state_timeline(
-    title: str,
-    description: str,
-    targets: Sequence[Json],
-    mappings: Sequence[Json],
-    *,
-    width: int = 12,
-    height: int = 8,
-) -> Json:
-    """A band for each series, coloured by what it says."""
-    legend = {"displayMode": "list", "placement": "bottom", "showLegend": False, "calcs": []}
-    options = {
-        "legend": legend,
-        "tooltip": {"mode": "single", "sort": "none"},
-        "mergeValues": True,
-        "rowHeight": 0.9,
-        "showValue": "never",
-        "alignValue": "left",
-    }
-    defaults = {
-        "color": {"mode": "thresholds"},
-        "custom": {"fillOpacity": 80, "lineWidth": 0},
-        "mappings": list(mappings),
-        "thresholds": {"mode": "absolute", "steps": [{"color": _GREEN, "value": None}]},
-    }
-    made = _panel("state-timeline", title, description, targets, width, height)
-    return made | {"options": options, "fieldConfig": {"defaults": defaults, "overrides": []}}
+def state_timeline(title: str, description: str, query: Query, words: Words) -> statetimeline.Panel:
+    """Draw a band for each series, coloured by its values."""
+    panel = _panel(statetimeline.Panel(), title, description, [query]).mappings(values(words))
+    panel.color_scheme(_color(models.FieldColorModeId.THRESHOLDS)).fill_opacity(80).line_width(0)
+    panel.thresholds(thresholds("green"))
+    panel.tooltip(build.VizTooltipOptions().mode(common.TooltipDisplayMode.SINGLE))
+    return panel.show_value(common.VisibilityMode.NEVER).legend(_legend(shown=False))
 
 
-def text(title: str, description: str, content: str, *, width: int = 24, height: int = 12) -> Json:
-    """Markdown."""
-    return {
-        "id": number(title),
-        "type": "text",
-        "title": title,
-        "description": description,
-        "gridPos": {"w": width, "h": height},
-        "options": {"mode": "markdown", "content": content},
-    }
+def text(title: str, description: str, content: str) -> Text:
+    """Show Markdown."""
+    panel = Text().id(number(title)).title(title).description(description)
+    return panel.mode(TextMode.MARKDOWN).content(content)
 
 
-def values(words: Mapping[str, tuple[str, str]]) -> list[Json]:
-    """Words and colours for values."""
+def values(words: Words) -> list[models.ValueMapping]:
+    """Give values a text and a colour."""
+    results = enumerate(words.items())
     return [
-        {
-            "type": "value",
-            "options": {
-                value: {"text": word, "color": color, "index": place}
-                for place, (value, (word, color)) in enumerate(words.items())
-            },
-        }
+        models.ValueMap(
+            {v: models.ValueMappingResult(t, color, index=i) for i, (v, (t, color)) in results}
+        )
     ]
 
 
@@ -205,78 +166,48 @@ def column(
     name: str = "",
     unit: str = "",
     *,
-    words: Mapping[str, tuple[str, str]] | None = None,
+    words: Words | None = None,
     to: tuple[str, str] | None = None,
     width: int | None = None,
     hidden: bool = False,
-) -> Json:
-    """How a table shows a column: its heading, unit, words for values, a link (title, URL)."""
-    found: Json = {}
-    if name:
-        found["displayName"] = name
-    if unit:
-        found["unit"] = unit
-    if words:
-        found["mappings"] = values(words)
-        found["custom.cellOptions"] = {"type": "color-text"}
-    if to:
-        found["links"] = [{"title": to[0], "url": to[1], "targetBlank": True}]
-    if width:
-        found["custom.width"] = width
-    if hidden:
-        found["custom.hidden"] = True
-    return found
-
-
-def by_name(name: str, properties: Mapping[str, Any]) -> Json:
-    """An override of how a series or column of this name is shown."""
-    return {
-        "matcher": {"id": "byName", "options": name},
-        "properties": [{"id": key, "value": value} for key, value in properties.items()],
+) -> Properties:
+    """Say how a table shows a column: heading, unit, words for values, link (title, address)."""
+    link = to and [{"title": to[0], "url": to[1], "targetBlank": True}]
+    cells = words and common.TableColorTextCellOptions()
+    found = {
+        "displayName": name,
+        "unit": unit,
+        "mappings": words and values(words),
+        "custom.cellOptions": cells,
+        "links": link,
+        "custom.width": width,
+        "custom.hidden": hidden,
     }
+    return [models.DynamicConfigValue(key, value) for key, value in found.items() if value]
 
 
 def _panel(
-    kind: str, title: str, description: str, targets: Sequence[Json], width: int, height: int
-) -> Json:
-    sources = {target["datasource"]["uid"]: target["datasource"] for target in targets}
-    return {
-        "id": number(title),
-        "type": kind,
-        "title": title,
-        "description": description,
-        "datasource": next(iter(sources.values())) if len(sources) == 1 else MIXED,
-        "gridPos": {"w": width, "h": height},
-        "targets": list(targets),
-        **({"transformations": [limit_as_threshold()]} if _has_limit(targets) else {}),
-    }
+    panel: _Kind,
+    title: str,
+    description: str,
+    queries: Sequence[Query],
+    limit: Metric | None = None,
+) -> _Kind:
+    targets: list[Query]
+    targets = [query.ref_id(name) for query, name in zip(queries, ascii_uppercase, strict=False)]
+    if limit is not None:
+        targets.append(promql_now(f"max({limit.name})").ref_id(LIMIT))
+        panel.with_transformation(_LIMIT_AS_THRESHOLD)
+    in_sql = {isinstance(query, Sql) for query in targets}
+    source = MIXED if len(in_sql) > 1 else METRIC_STORE if True in in_sql else PROMETHEUS
+    panel.id(number(title)).title(title).description(description).datasource(source)
+    return panel.span(12).height(8).targets([*targets])
 
 
-def _has_limit(targets: Sequence[Json]) -> bool:
-    return any(target["refId"] == LIMIT for target in targets)
+def _color(mode: models.FieldColorModeId) -> dashboard.FieldColor:
+    return dashboard.FieldColor().mode(mode)
 
 
-def _draws_limit(targets: Sequence[Json]) -> bool:
-    """Whether a limit is one of the series: by its legend, or by the name of an SQL column."""
-    return any(
-        target.get("legendFormat") == LIMIT or f'AS "{LIMIT}"' in target.get("rawSql", "")
-        for target in targets
-    )
-
-
-def _limit_line() -> Json:
-    return by_name(
-        LIMIT,
-        {
-            "color": {"mode": "fixed", "fixedColor": _RED},
-            "custom.lineStyle": {"fill": "dash", "dash": [8, 6]},
-            "custom.drawStyle": "line",
-            "custom.fillOpacity": 0,
-            "custom.stacking": {"mode": "none", "group": "limit"},
-        },
-    )
-
-
-def _bounds(minimum: float | None, maximum: float | None) -> Json:
-    found = {"min": minimum, "max": maximum}
-    return {name: value for name, value in found.items() if value is not None}
+def _legend(*, shown: bool) -> build.VizLegendOptions:
+    legend = build.VizLegendOptions().display_mode(common.LegendDisplayMode.LIST).calcs([])
+    return legend.placement(common.LegendPlacement.BOTTOM).show_legend(shown)

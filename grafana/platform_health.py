@@ -1,18 +1,32 @@
-"""The dashboard *Platform health*.
+"""The dashboard *Platform health*: how the platform runs now, its alerts and their runbook.
 
-Belongs here: how the platform is running now, as the exporter tells Prometheus, and its runs.
-Does not belong here: numbers of a month (`model_and_data.py`) or of the app (`serving.py`).
+Numbers of a month are on *Model and data* (`model_and_data.py`), the app's on *Serving*
+(`serving.py`), rules in `prometheus/alert_rules.yml`.
 """
 
-from grafana import alerts
-from grafana.dashboard import Addresses, Row, frame
-from grafana.links import DAGSTER_RUN, PLATFORM_HEALTH, RUNBOOK, RUNBOOK_TITLE
-from grafana.panels import column, stat, state_timeline, table, time_series, values
-from grafana.queries import Json, limit, promql, promql_table, sql
+import re
+from pathlib import Path
+
+from grafana_foundation_sdk.builders.dashboard import Dashboard
+
+from grafana import panels
+from grafana.dashboard import (
+    DAGSTER_RUN,
+    PLATFORM_HEALTH,
+    RUNBOOK,
+    RUNBOOK_TITLE,
+    RUNBOOK_URL,
+    frame,
+)
+from grafana.panels import Panel, Stat
+from grafana.queries import Sql, promql, promql_now
 from tip_assets.exporter import collector, data, limits, platform
 from tip_assets.exporter.page import Metric
 
-_UP = values({"0": ("down", "red"), "1": ("up", "green")})
+_RUNBOOK = Path(__file__).parents[1] / "docs" / "monitoring.md"
+# An alert is one, and one for each column that it is about.
+_FIRING = 'sum by (alertname, severity, cause, column) (ALERTS{alertstate="firing"})'
+_SEVERITIES = {"page": ("page: today", "red"), "ticket": ("ticket: this week", "orange")}
 _STATUS = {
     "SUCCESS": ("success", "green"),
     "FAILURE": ("failure", "red"),
@@ -20,222 +34,194 @@ _STATUS = {
 }
 
 
-def dashboard(addresses: Addresses) -> Json:
-    """The dashboard, with links that lead to these addresses."""
+def dashboard() -> Dashboard:
+    """Build the dashboard."""
+    runbook = panels.text(
+        RUNBOOK_TITLE,
+        f"From {_RUNBOOK.parent.name}/{_RUNBOOK.name}, which also says how often an alert is "
+        "false.",
+        _advice(),
+    )
     return frame(
         PLATFORM_HEALTH,
         "Whether the platform runs, what waits for a person, and what fires. Limits are the "
         "settings of the checks, which the exporter tells Prometheus.",
-        [
-            Row("Now", _now()),
-            Row("Alerts", alerts.panels()),
-            Row("Limits", _limited()),
-            Row("Runs and checks", [_runs(), _last_runs(), _checks(), _assets(), _stages()]),
-            Row("Scraping", [_targets(), _scrapes(), _exporter(), _memory()]),
-            Row(RUNBOOK_TITLE, [alerts.runbook()]),
-        ],
-        addresses,
-        variables=[],
-        annotations=[],
-        since="now-24h",
-        refresh="1m",
-        links=[RUNBOOK],
-    )
+        {
+            "Now": _now(),
+            "Alerts": _alerts(),
+            "Limits": _limited(),
+            "Runs and checks": _runs_and_checks(),
+            "Scraping": _scraping(),
+            RUNBOOK_TITLE: [runbook.span(24).height(40)],
+        },
+        since="now-24h", refresh="1m", links=[RUNBOOK],
+    )  # fmt: skip
 
 
-def _of(metric: Metric, title: str, bad_from: float) -> Json:
-    return stat(title, metric.help, [promql(f"max({metric.name})")], "short", bad_from=bad_from)
+def _stat(title: str, metric: Metric, unit: str, limit: Metric | None = None) -> Stat:
+    return panels.stat(title, metric.help, promql(f"max({metric.name})"), unit, limit)
 
 
-def _now() -> list[Json]:
+def _now() -> list[Panel]:
+    red_from_one = panels.thresholds("green", "red")
+    champion = f"max by (version, month) ({platform.CHAMPION.name})"
     return [
-        stat(
-            "Alerts firing",
-            "Alerts that fire in Prometheus, told or silenced.",
-            [promql(f"count({alerts.FIRING}) or vector(0)")],
-            "short",
-            bad_from=1,
-        ),
-        stat(
-            "Metric store",
-            collector.UP.help,
-            [promql(f"min({collector.UP.name})")],
-            "none",
-            bad_below=1,
-            mappings=_UP,
-        ),
-        _of(platform.UNPROCESSED, "Months unprocessed", 1),
-        _of(platform.HELD, "Promotions held", 1),
-        _of(platform.NOT_DELIVERED, "Messages undelivered", 1),
-        stat(
-            "Champion",
-            "The registry version that serves, and the month it was trained for.",
-            [
-                promql(
-                    f"max by (version, month) ({platform.CHAMPION.name})", "{{version}} ({{month}})"
-                )
-            ],
-            "none",
-            named=True,
-        ),
-    ]
+        panels.stat(
+            "Alerts firing", "Alerts that fire in Prometheus, told or silenced.",
+            promql(f"count({_FIRING}) or vector(0)"), "short",
+        ).thresholds(red_from_one),
+        panels.stat(
+            "Metric store", collector.UP.help,
+            promql(f"min({collector.UP.name})"), "none",
+        ).thresholds(panels.thresholds("red", "green")).mappings(panels.values(panels.UP)),
+        _stat("Months unprocessed", platform.UNPROCESSED, "short").thresholds(red_from_one),
+        _stat("Promotions held", platform.HELD, "short").thresholds(red_from_one),
+        _stat("Messages undelivered", platform.NOT_DELIVERED, "short").thresholds(red_from_one),
+        panels.stat(
+            "Champion", "The registry version that serves, and the month it was trained for.",
+            promql(champion, "{{version}} ({{month}})"), "none",
+        ).text_mode(panels.NAME),
+    ]  # fmt: skip
 
 
-def _limited() -> list[Json]:
-    """What has a limit: red from it on."""
-    landed = f"time() - max({platform.NEWEST_FILE.name})"
-    waiting = f"time() - min({platform.UNPROCESSED_SINCE.name})"
+def _alerts() -> list[Panel]:
     return [
-        stat(
-            "Columns drifted",
-            data.DRIFT_RATIO.help,
-            [promql(f"max({data.DRIFT_RATIO.name})"), limit(limits.DRIFT_RATIO)],
-            "percentunit",
+        panels.table(
+            "Alerts that fire", f"What to do about each: the row {RUNBOOK_TITLE} below.",
+            promql_now(_FIRING),
+            {
+                "alertname": panels.column("Alert", to=(RUNBOOK_TITLE, RUNBOOK_URL)),
+                "severity": panels.column("Severity", words=_SEVERITIES),
+                "cause": "Cause", "column": "Column",
+            },
+            without=["Time", "Value"],
+        ).span(12).no_value("no alert fires"),
+        panels.state_timeline(
+            "Alerts over time", "When each alert was firing.",
+            promql('max by (alertname) (ALERTS{alertstate="firing"})', "{{alertname}}"),
+            {"1": ("firing", "red")},
         ),
-        stat(
+    ]  # fmt: skip
+
+
+def _limited() -> list[Panel]:
+    """Numbers that have a limit: red from it on."""
+    drifted_months = f'max({data.DRIFTED_MONTHS.name}{{role!="prediction"}})'
+    return [
+        _stat("Columns drifted", data.DRIFT_RATIO, "percentunit", limits.DRIFT_RATIO),
+        panels.stat(
             "Months a column drifted",
             "Of the columns, tip included, that which has drifted in most of the last measured "
             "months: its number of months.",
-            [
-                promql(f'max({data.DRIFTED_MONTHS.name}{{role!="prediction"}})'),
-                limit(limits.DRIFTED_MONTHS),
-            ],
-            "short",
+            promql(drifted_months), "short", limit=limits.DRIFTED_MONTHS,
         ),
-        stat(
-            "Rows quarantined",
-            "Share of the newest month's rows that break the contract.",
-            [promql("max(instance:tips_quarantined_rows:ratio)"), limit(limits.QUARANTINED)],
-            "percentunit",
+        panels.stat(
+            "Rows quarantined", "Share of the newest month's rows that break the contract.",
+            promql("max(instance:tips_quarantined_rows:ratio)"), "percentunit",
+            limit=limits.QUARANTINED,
         ),
-        stat(
-            "Champion's age",
-            platform.CHAMPION_AGE.help,
-            [promql(f"max({platform.CHAMPION_AGE.name})"), limit(limits.CHAMPION_AGE)],
-            "short",
+        _stat("Champion's age", platform.CHAMPION_AGE, "short", limits.CHAMPION_AGE),
+        panels.stat(
+            "Newest landing file", "How long ago it came.",
+            promql(f"time() - max({platform.NEWEST_FILE.name})"), "s", limit=limits.SILENT,
         ),
-        stat(
-            "Newest landing file",
-            "How long ago it came.",
-            [promql(landed), limit(limits.SILENT)],
-            "s",
-        ),
-        stat(
+        panels.stat(
             "Longest waiting month",
             "How long ago the files came of the month that has waited longest for a run.",
-            [promql(waiting), limit(limits.UNPROCESSED)],
-            "s",
+            promql(f"time() - min({platform.UNPROCESSED_SINCE.name})"), "s",
+            limit=limits.UNPROCESSED,
         ),
-    ]
+    ]  # fmt: skip
 
 
-def _runs() -> Json:
-    return time_series(
-        "Runs that ended",
-        "In the time before each point that is as long as the range shown. " + platform.RUNS.help,
-        [promql(f"sum by (outcome) (increase({platform.RUNS.name}[$__range]))", "{{outcome}}")],
-        "short",
-        minimum=0,
-    )
-
-
-def _last_runs() -> Json:
-    query = """SELECT ended_at, month, job, status, failure, run_id
+def _runs_and_checks() -> list[Panel]:
+    last_runs = """SELECT ended_at, month, job, status, failure, run_id
 FROM run_outcome
 ORDER BY ended_at DESC
 LIMIT 50"""
-    return table(
-        "Last runs",
-        "Newest first. A failure without words is a check that stopped the month.",
-        [sql(query)],
-        {
-            "ended_at": column("Ended", "dateTimeAsIso", width=170),
-            "month": column("Month", to=DAGSTER_RUN, width=90),
-            "job": column("Job"),
-            "status": column("Status", words=_STATUS, width=90),
-            "failure": column("Failure"),
-            "run_id": column(hidden=True),
-        },
-        width=12,
-    )
-
-
-def _checks() -> Json:
-    return state_timeline(
-        "Checks",
-        platform.CHECK.help,
-        [promql(f"min by (check) ({platform.CHECK.name})", "{{check}}")],
-        values({"0": ("fails", "red"), "1": ("holds", "green")}),
-        height=10,
-    )
-
-
-def _assets() -> Json:
-    query = f"time() - max by (asset) ({platform.ASSET.name})"
-    return table(
-        "Assets",
-        "How long ago each asset was last made, for any month.",
-        [promql_table(query)],
-        {"asset": column("Asset"), "Value": column("Made ago", "s")},
-        width=6,
-        height=10,
-        transformations=[{"id": "organize", "options": {"excludeByName": {"Time": True}}}],
-    )
-
-
-def _stages() -> Json:
     ended = f"clamp_min(time() - max by (stage) ({platform.MONTH_END.name}), 0)"
-    query = f"max by (stage, month) ({platform.MONTH.name}) * on (stage) group_left () {ended}"
-    return table(
-        "Newest month by stage",
-        f"{platform.MONTH.help} How long ago it ended; 0 while it goes on.",
-        [promql_table(query)],
-        {"stage": column("Stage"), "month": column("Month"), "Value": column("Ended ago", "s")},
-        width=6,
-        height=10,
-        transformations=[{"id": "organize", "options": {"excludeByName": {"Time": True}}}],
-    )
+    stages = f"max by (stage, month) ({platform.MONTH.name}) * on (stage) group_left () {ended}"
+    return [
+        panels.time_series(
+            "Runs that ended",
+            "In the time before each point that is as long as the range shown. "
+            + platform.RUNS.help,
+            promql(f"sum by (outcome) (increase({platform.RUNS.name}[$__range]))", "{{outcome}}"),
+            unit="short",
+        ).min(0),
+        panels.table(
+            "Last runs",
+            "Newest first. A failure without words is a check that stopped the month.",
+            Sql(last_runs),
+            {
+                "ended_at": panels.column("Ended", "dateTimeAsIso", width=170),
+                "month": panels.column("Month", to=DAGSTER_RUN, width=90),
+                "job": "Job",
+                "status": panels.column("Status", words=_STATUS, width=90),
+                "failure": "Failure",
+                "run_id": panels.column(hidden=True),
+            },
+        ).span(12),
+        panels.state_timeline(
+            "Checks", platform.CHECK.help,
+            promql(f"min by (check) ({platform.CHECK.name})", "{{check}}"),
+            {"0": ("fails", "red"), "1": ("holds", "green")},
+        ).height(10),
+        panels.table(
+            "Assets", "How long ago each asset was last made, for any month.",
+            promql_now(f"time() - max by (asset) ({platform.ASSET.name})"),
+            {"asset": "Asset", "Value": ("Made ago", "s")},
+            without=["Time"],
+        ).span(6).height(10),
+        panels.table(
+            "Newest month by stage",
+            f"{platform.MONTH.help} How long ago it ended; 0 while it goes on.",
+            promql_now(stages),
+            {"stage": "Stage", "month": "Month", "Value": ("Ended ago", "s")},
+            without=["Time"],
+        ).span(6).height(10),
+    ]  # fmt: skip
 
 
-def _targets() -> Json:
-    return state_timeline(
-        "Targets",
-        "Whether each target answers Prometheus.",
-        [promql("min by (job) (up)", "{{job}}")],
-        _UP,
-        height=6,
-    )
-
-
-def _scrapes() -> Json:
-    return time_series(
-        "Time of a scrape",
-        "How long Prometheus waits for each target, and how long the exporter gathers.",
-        [
+def _scraping() -> list[Panel]:
+    failed = f"sum(increase({collector.ERRORS.name}[$__rate_interval]))"
+    return [
+        panels.state_timeline(
+            "Targets", "Whether each target answers Prometheus.",
+            promql("min by (job) (up)", "{{job}}"), panels.UP,
+        ).height(6),
+        panels.time_series(
+            "Time of a scrape",
+            "How long Prometheus waits for each target, and how long the exporter gathers.",
             promql("max by (job) (scrape_duration_seconds)", "{{job}}"),
-            promql(f"max({collector.SECONDS.name})", "exporter gathers", ref="B"),
-        ],
-        "s",
-        height=6,
-        minimum=0,
-    )
+            promql(f"max({collector.SECONDS.name})", "exporter gathers"),
+            unit="s",
+        ).min(0).height(6),
+        panels.time_series(
+            "Scrapes without the metric store", collector.ERRORS.help,
+            promql(failed, "failed scrapes"), unit="short",
+        ).min(0),
+        panels.time_series(
+            "Memory", "Resident memory of the exporter and of Prometheus.",
+            promql("max by (job) (process_resident_memory_bytes)", "{{job}}"),
+            unit="bytes",
+        ).min(0),
+    ]  # fmt: skip
 
 
-def _exporter() -> Json:
-    return time_series(
-        "Scrapes without the metric store",
-        collector.ERRORS.help,
-        [promql(f"sum(increase({collector.ERRORS.name}[$__rate_interval]))", "failed scrapes")],
-        "short",
-        minimum=0,
-    )
+def _advice() -> str:
+    """Return what the runbook says of each alert, without its measurements and links."""
+    _, _, alerts = _RUNBOOK.read_text("utf-8").partition("\n## Alerts\n")
+    sections = re.split(r"^### ", alerts.partition("\n## ")[0], flags=re.MULTILINE)[1:]
+    return "\n".join(_section(section) for section in sections)
 
 
-def _memory() -> Json:
-    return time_series(
-        "Memory",
-        "Resident memory of the exporter and of Prometheus.",
-        [promql("max by (job) (process_resident_memory_bytes)", "{{job}}")],
-        "bytes",
-        minimum=0,
-    )
+def _section(section: str) -> str:
+    name, _, body = section.partition("\n")
+    paragraphs = [
+        " ".join(paragraph.split())
+        for paragraph in body.strip().split("\n\n")
+        if not paragraph.startswith("**How often it is false.**")
+    ]
+    text = "\n\n".join(paragraphs)
+    return f"### {name}\n\n" + re.sub(r"\[([^\]]+)\]\([^)]*\)", r"\1", text) + "\n"

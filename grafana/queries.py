@@ -1,18 +1,15 @@
-"""What panels ask: SQL of the metric store, PromQL of Prometheus, and limits.
+"""Queries of the metric store (SQL) and of Prometheus (PromQL)."""
 
-Belongs here: the forms that Grafana gives to queries. Does not belong here: the questions.
-"""
+from grafana_foundation_sdk.builders import prometheus
+from grafana_foundation_sdk.cog.builder import Builder
+from grafana_foundation_sdk.cog.runtime import UnknownDataquery
+from grafana_foundation_sdk.models.dashboard import DataSourceRef
+from grafana_foundation_sdk.models.prometheus import PromQueryFormat, QueryEditorMode
 
-from typing import Any
-
-from tip_assets.exporter.page import Metric
-
-Json = dict[str, Any]
-METRIC_STORE: Json = {"type": "grafana-postgresql-datasource", "uid": "tips-metric-store"}
-PROMETHEUS: Json = {"type": "prometheus", "uid": "tips-prometheus"}
-# Grafana's own name for a panel that asks several.
-MIXED: Json = {"type": "datasource", "uid": "-- Mixed --"}
-LIMIT = "limit"
+METRIC_STORE = DataSourceRef("grafana-postgresql-datasource", "tips-metric-store")
+PROMETHEUS = DataSourceRef("prometheus", "tips-prometheus")
+# Grafana's own name for a panel with queries of both.
+MIXED = DataSourceRef("datasource", "-- Mixed --")
 
 # A month stands at noon of its first day: so it is that month in every time zone's calendar.
 MONTH_AS_TIME = "(month || '-01 12:00 UTC')::timestamptz AS time"
@@ -20,56 +17,53 @@ CHOSEN_MONTHS = "month BETWEEN ${first_month:sqlstring} AND ${last_month:sqlstri
 CHOSEN_COLUMNS = '"column" IN (${column:sqlstring})'
 
 
-def sql(query: str, ref: str = "A") -> Json:
-    """A table of the metric store's rows."""
-    return _sql(query, ref, "table")
+class Sql(Builder[UnknownDataquery]):
+    """A query of the metric store. The SDK has no type for Postgres' queries."""
+
+    def __init__(self, query: str, form: str = "table") -> None:
+        self._query: dict[str, object] = {
+            "datasource": METRIC_STORE,
+            "editorMode": "code",
+            "format": form,
+            "rawQuery": True,
+            "rawSql": query,
+        }
+
+    def ref_id(self, name: str) -> "Sql":
+        """Name the query within its panel."""
+        self._query["refId"] = name
+        return self
+
+    def build(self) -> UnknownDataquery:
+        """Return the query."""
+        return UnknownDataquery(self._query)
 
 
-def sql_series(query: str, ref: str = "A") -> Json:
-    """Series of the metric store's rows: `time`, then `metric` and a number, or numbers alone.
-
-    They are ordered here: Grafana refuses series that are not.
-    """
-    return _sql(f"{query}\nORDER BY 1", ref, "time_series")
+def series(query: str) -> Sql:
+    """Query time series: `time`, then `metric` and one number, or one number for each series."""
+    return Sql(f"{query}\nORDER BY 1", "time_series")  # Grafana refuses series out of order.
 
 
-def _sql(query: str, ref: str, form: str) -> Json:
-    return {
-        "refId": ref,
-        "datasource": METRIC_STORE,
-        "editorMode": "code",
-        "format": form,
-        "rawQuery": True,
-        "rawSql": query,
-    }
+def by_month(columns: str, table: str, where: str = CHOSEN_MONTHS) -> Sql:
+    """Query time series of a table that has a column `month`."""
+    return series(month_select(columns, table, where))
 
 
-def promql(expression: str, legend: str = "__auto", ref: str = "A") -> Json:
-    """Series of Prometheus; `legend` may name labels, as in `{{column}}`."""
-    return _promql(expression, ref, "time_series") | {"legendFormat": legend, "range": True}
+def month_select(columns: str, table: str, where: str = CHOSEN_MONTHS) -> str:
+    """Select columns of a table beside their month as `time`."""
+    return f"SELECT {MONTH_AS_TIME}, {columns}\nFROM {table}\nWHERE {where}"
 
 
-def promql_table(expression: str, ref: str = "A") -> Json:
-    """What Prometheus knows now, a row for each series: its labels, and `Value`."""
-    return _promql(expression, ref, "table") | {"instant": True}
+def promql(expression: str, legend: str = "__auto") -> prometheus.Dataquery:
+    """Query time series; `legend` may name labels, as in `{{column}}`."""
+    return _promql(expression, PromQueryFormat.TIME_SERIES).legend_format(legend).range()
 
 
-def _promql(expression: str, ref: str, form: str) -> Json:
-    return {
-        "refId": ref,
-        "datasource": PROMETHEUS,
-        "editorMode": "code",
-        "expr": expression,
-        "format": form,
-    }
+def promql_now(expression: str) -> prometheus.Dataquery:
+    """Query the present: a row for each series, with its labels and its `Value`."""
+    return _promql(expression, PromQueryFormat.TABLE).instant()
 
 
-def limit(metric: Metric) -> Json:
-    """A limit that the exporter takes from the settings, to be a panel's threshold."""
-    return promql_table(f"max({metric.name})", LIMIT)
-
-
-def limit_as_threshold() -> Json:
-    """Grafana's transformation `Config from query results`, for the query that `limit` makes."""
-    threshold = {"fieldName": "Value", "handlerKey": "threshold1", "reducerId": "lastNotNull"}
-    return {"id": "configFromData", "options": {"configRefId": LIMIT, "mappings": [threshold]}}
+def _promql(expression: str, form: PromQueryFormat) -> prometheus.Dataquery:
+    query = prometheus.Dataquery().expr(expression).format(form).datasource(PROMETHEUS)
+    return query.editor_mode(QueryEditorMode.CODE)

@@ -14,8 +14,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from grafana.boards import write
-from grafana.dashboard import Addresses
+from grafana.addresses import write
 from tip_assets.settings import Settings
 
 HOST = "127.0.0.1"
@@ -38,15 +37,12 @@ def command() -> list[str] | None:
 
 def write_dashboards(folder: Path, settings: Settings) -> None:
     """Write the dashboards, with links to the servers at the ports of the settings."""
-    at = {
-        name: f"http://{HOST}:{port}"
-        for name, port in (
-            ("app", settings.app_port),
-            ("mlflow", settings.mlflow_port),
-            ("dagster", settings.dagster_port),
-        )
-    }
-    write(folder, Addresses(**at))
+    write(
+        folder,
+        app=f"http://{HOST}:{settings.app_port}",
+        mlflow=f"http://{HOST}:{settings.mlflow_port}",
+        dagster=f"http://{HOST}:{settings.dagster_port}",
+    )
 
 
 def environment(

@@ -76,7 +76,7 @@ def test_output_of_package_tools_goes_to_a_log_that_a_failure_names(tmp_path, sc
 
 def test_the_repository_names_no_host_of_a_package_index() -> None:
     # In parts, so that this file names none.
-    hosts = [".".join(host) for host in (("deb", "debian"), ("pypi", "org"), ("registry", "npmjs"))]
+    hosts = [".".join(host) for host in (("deb", "debian"), ("pypi", "org"))]
     hosts.append("python" + "hosted")
     listing = ["git", "-c", f"safe.directory={ROOT}", "ls-files", "-z"]
     listed = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True)

@@ -1,19 +1,9 @@
-"""What Grafana asks: a Postgres and a Prometheus that know a platform of three months.
+"""A Postgres and a Prometheus with something in every table and metric that a dashboard shows."""
 
-Belongs here: making them, with something in every table and every metric that a dashboard shows.
-Does not belong here: Grafana's side (`grafana_queries.py`), or what must be true of its answers.
-"""
-
-import os
-import shutil
-import signal
 import subprocess
-import sys
-import tempfile
-import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,10 +17,8 @@ import yaml
 
 from app.app_metrics import FILE, FORM, AppMetrics, expose
 from deploy.stack.folder import Stack
-from deploy.stack.grafana import metric_store_variables
-from deploy.stack.servers import util_linux
 from tip_assets import contract
-from tip_assets.exporter.server import start
+from tip_assets.exporter import server as exporter
 from tip_assets.ingestion.feedback import PREDICTION_ID, TIP, tell_tips
 from tip_assets.ingestion.simulate import UNCHANGED, Change, land_generated, land_sample
 from tip_assets.metric_store import tables
@@ -42,10 +30,11 @@ from tip_assets.tracking.registry import CHAMPION, ModelRegistry
 from tip_assets.tracking.runs import example_records
 from tip_assets_tests.support.grafana_queries import Grafana
 from tip_assets_tests.support.ports import free_port
+from tip_assets_tests.support.postgres import only_postgres, running, wait_for
+from tip_assets_tests.support.processes import TIPS, environment_of
 
 ROOT = Path(__file__).parents[2]
-BINARIES = Path(sys.executable).parent
-PORTS = ("postgres", "s3", "mlflow", "exporter", "prometheus", "alertmanager", "app_metrics")
+PORTS = ("s3", "mlflow", "exporter", "prometheus", "alertmanager", "app_metrics")
 # In the last of them bills and guests are others: its model is held, alerts fire.
 MONTHS = ("2024-01", "2024-02", "2024-03")
 DRIFTED = Change(prices=1.6, generosity=1.3, lunch_share=0.9, larger_parties=0.5)
@@ -59,7 +48,6 @@ class GrafanaPlace:
     settings: Settings
     registry: ModelRegistry
     grafana: Grafana
-    begin: datetime
 
     @property
     def log(self) -> PredictionLog:
@@ -69,19 +57,13 @@ class GrafanaPlace:
 @contextmanager
 def grafana_place() -> Iterator[GrafanaPlace]:
     """A platform that has run its months and answers for as long as the block lasts."""
-    # Not pytest's folder: Postgres, which refuses to be root, must get through to it.
-    folder = Path(tempfile.mkdtemp(prefix="tips-grafana-"))
     ports = {f"{name}_port": free_port() for name in PORTS}
-    stack = Stack(folder, Settings(**ports))
     begin = datetime.now(UTC) - timedelta(seconds=1)
-    with ExitStack() as running:
-        running.callback(shutil.rmtree, folder)
-        stack.prepare()
-        running.enter_context(postgres(stack))
+    with only_postgres(**ports) as stack:
         told = stack.environment()
         create_databases(stack.admin_url(), [told["TIPS_METRIC_STORE"]], told["TIPS_METRIC_READER"])
         settings = Settings(
-            storage=f"{folder}/data",
+            storage=f"{stack.folder}/data",
             metric_store=told["TIPS_METRIC_STORE"],
             metric_reader=told["TIPS_METRIC_READER"],
             column_alarm="1 of 1",  # drift of a column is told of in its first month
@@ -89,43 +71,16 @@ def grafana_place() -> Iterator[GrafanaPlace]:
         )
         _run_months(settings)
         registry = ModelRegistry(mlflow.MlflowClient(settings.tracking_uri, settings.tracking_uri))
-        place = GrafanaPlace(settings, registry, _grafana(settings, begin), begin)
+        reader = sa.create_engine(settings.metric_reader)
+        prometheus = f"http://127.0.0.1:{settings.prometheus_port}"
+        place = GrafanaPlace(settings, registry, Grafana(reader, prometheus, begin, begin))
         _tell_tips(place)
         _land_a_month_that_waits(place)
-        running.enter_context(_metrics(place, stack))
-        place.grafana.end = datetime.now(UTC)
-        yield place
+        with _metrics(place, stack):
+            place.grafana.end = datetime.now(UTC)
+            yield place
         place.log.store.engine.dispose()
         place.grafana.postgres.dispose()
-
-
-def _grafana(settings: Settings, begin: datetime) -> Grafana:
-    """Grafana's connection, by what the data source's file is told."""
-    told = metric_store_variables(settings.metric_reader, "disable")
-    host, port = told["GRAFANA_POSTGRES_ADDRESS"].split(":")
-    url = sa.URL.create(
-        "postgresql+psycopg2",
-        told["GRAFANA_POSTGRES_USER"],
-        told["GRAFANA_POSTGRES_PASSWORD"],
-        host,
-        int(port),
-        told["GRAFANA_POSTGRES_DATABASE"],
-        {"sslmode": told["GRAFANA_POSTGRES_SSLMODE"]},
-    )
-    prometheus = f"http://127.0.0.1:{settings.prometheus_port}"
-    return Grafana(sa.create_engine(url), prometheus, begin, begin)
-
-
-@contextmanager
-def postgres(stack: Stack, *options: str) -> Iterator[None]:
-    """Run the Postgres of a prepared stack with `options`, such as `log_statement=ddl`."""
-    (server,) = [server for server in stack.servers if server.name == "postgres"]
-    command = [*server.command.split(), *(f"--{option}" for option in ("fsync=off", *options))]
-    if server.user:
-        command = [util_linux("setpriv"), f"--reuid={server.user}", "--clear-groups", *command]
-    with _process(command, stack.folder / "logs" / "postgres.log", signal.SIGINT):
-        _wait("Postgres", server.answers)
-        yield
 
 
 def _run_months(settings: Settings) -> None:
@@ -133,19 +88,10 @@ def _run_months(settings: Settings) -> None:
     land_sample(storage, MONTHS[0])
     land_generated(storage, MONTHS[1], 200, 2, UNCHANGED, broken=True)
     land_generated(storage, MONTHS[2], 200, 3, DRIFTED)
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(("TIPS_", "MLFLOW_"))}
-    told = {
-        "TIPS_STORAGE": settings.storage,
-        "TIPS_METRIC_STORE": settings.metric_store,
-        "TIPS_TRIALS": "4",
-    }
+    told = {"TIPS_METRIC_STORE": settings.metric_store, "TIPS_TRIALS": "4"}
+    environment = environment_of(Path(settings.storage), **told)
     done = subprocess.run(
-        [BINARIES / "tips", "backfill"],
-        env=clean | told,
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
+        [TIPS, "backfill"], env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 3, done.stdout + done.stderr  # the last is held
 
@@ -191,15 +137,13 @@ def _metrics(place: GrafanaPlace, stack: Stack) -> Iterator[None]:
     app: Any = AppMetrics()
     app.answers(SimpleNamespace(version=champion))
     assert expose(app, "127.0.0.1", place.settings.app_metrics_port)
-    server, _ = start(place.settings)
+    server, _ = exporter.start(place.settings)
     file = stack.folder / "monitoring" / "prometheus.yml"
     content = yaml.safe_load(file.read_text())
     content["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
     file.write_text(yaml.safe_dump(content))
-    (prometheus,) = [server for server in stack.servers if server.name == "prometheus"]
     try:
-        with _process(prometheus.command.split(), stack.folder / "logs" / "prometheus.log"):
-            _wait("Prometheus", prometheus.answers)
+        with running(stack, "prometheus"):
             scraped = "min(count_over_time(up[1m]))"
             for _ in range(SCRAPES):
                 app.predicted(FORM)
@@ -207,9 +151,9 @@ def _metrics(place: GrafanaPlace, stack: Stack) -> Iterator[None]:
                 app.took(0.004)
                 app.refused(FILE, Counter({("total_bill", "not a number"): 3}))
                 before = _number(place.grafana, scraped)
-                _wait("a scrape", lambda before=before: _number(place.grafana, scraped) > before)
+                wait_for("a scrape", lambda before=before: _number(place.grafana, scraped) > before)
             fires = 'count(ALERTS{alertstate="firing"})'
-            _wait("alerts", lambda: _number(place.grafana, fires) >= 3)
+            wait_for("alerts", lambda: _number(place.grafana, fires) >= 3)
             yield
     finally:
         server.shutdown()
@@ -219,23 +163,3 @@ def _metrics(place: GrafanaPlace, stack: Stack) -> Iterator[None]:
 def _number(grafana: Grafana, expression: str) -> float:
     found = grafana.api("query", query=expression)["result"]
     return float(found[0]["value"][1]) if found else 0.0
-
-
-@contextmanager
-def _process(
-    command: list[str], log: Path, stop: signal.Signals = signal.SIGTERM
-) -> Iterator[None]:
-    with log.open("w") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output, cwd="/")
-        try:
-            yield
-        finally:
-            process.send_signal(stop)
-            process.wait(30)
-
-
-def _wait(what: str, until: Any) -> None:
-    deadline = time.monotonic() + 60
-    while not until():
-        assert time.monotonic() < deadline, f"waited in vain for {what}"
-        time.sleep(0.2)
