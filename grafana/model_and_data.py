@@ -116,52 +116,55 @@ def _drift() -> list[Panel]:
     def by_column(value: str) -> Sql:
         return by_month(f'"column" AS metric, {value} AS value', "drift", _OF_COLUMNS)
 
-    def judged_by(threshold: str) -> Sql:
-        grouped = f"{CHOSEN_MONTHS}\nGROUP BY month"
-        return by_month(f'max({threshold}) AS "limit"', "drift", grouped)
-
-    tests = f"""SELECT month, "column", test, score, p_value_corrected, effect, effect_size, drifted
+    charts = f"""SELECT month, chart, z, "limit", alarm, smallest_change
+FROM drift_chart
+WHERE {_OF_COLUMNS}
+ORDER BY month DESC, abs(z) DESC"""
+    tests = f"""SELECT month, "column", test, score, effect, effect_size, drifted
 FROM drift
 WHERE {_OF_COLUMNS}
 ORDER BY month DESC, drifted DESC, effect_size DESC"""
+    limits = by_month('max("limit") AS "limit"', "drift_chart", f"{CHOSEN_MONTHS}\nGROUP BY month")
     return [
         panels.time_series(
-            "Effect size by column",
-            "How far each column has moved: normalised Wasserstein distance for numbers, "
-            "Jensen-Shannon for categories. A column has drifted when it is at its limit or above, "
-            "and its p-value is below its own.",
-            by_column("effect_size"), judged_by("threshold_effect_size"),
+            "Effect by control chart",
+            "How far the month lies from the reference, in standard deviations, whatever the side. "
+            "A chart alarms beyond the limit, or beyond one less on the same side in two of three "
+            "months.",
+            by_month("chart AS metric, abs(z) AS value", "drift_chart", _OF_COLUMNS), limits,
             unit="none", limit_line=True,
         ).min(0).links([REPORTS_OF_LAST]),
         panels.time_series(
-            "Corrected p-value by column",
-            "How likely a difference as large is by chance, corrected over all columns (Holm). The "
-            "axis is logarithmic above 0.0001.",
-            by_column("p_value_corrected"), judged_by("threshold_p_value"), unit="none",
-            limit_line=True,
-        ).scale_distribution(_SYMLOG).min(0).max(1).links([REPORTS_OF_LAST]),
-        panels.bars(panels.time_series(
-            "Share of drifted columns",
-            "Features and tip that have drifted. From the limit on the dataset has, and the "
-            "month's model is held.",
-            by_month('share AS "drifted", threshold_share AS "limit"', "dataset_drift"),
-            unit="percentunit", limit_line=True,
-        ).min(0).max(1).links([REPORTS_OF_LAST])),
+            "Effect size by column",
+            "How far each column has moved: normalised Wasserstein distance for numbers, "
+            "Jensen-Shannon for categories. It decides nothing.",
+            by_column("effect_size"), unit="none",
+        ).min(0).links([REPORTS_OF_LAST]),
         panels.state_timeline(
             "Drifted columns",
-            "Red where a column has drifted, month by month.",
+            "Red where a column has drifted, month by month. One is enough to hold the month's "
+            "model.",
             by_column("drifted::int"),
             {"0": ("not drifted", "green"), "1": ("drifted", "red")},
         ),
         panels.table(
+            "Control charts by month",
+            "The effect of each month, and the smallest change that it would have shown.",
+            Sql(charts),
+            {
+                "month": panels.column("Month", to=REPORTS, width=100),
+                "chart": "Chart", "z": "Effect", "limit": "Limit", "alarm": "Alarm",
+                "smallest_change": "Would have been seen",
+            },
+        ),
+        panels.table(
             "Tests by month and column",
-            "Score is the p-value of the column's named test, as the reports show it; the "
-            "corrected p-value and the effect size decide.",
+            "Score is the p-value of the column's named test, as the reports show it. Neither it "
+            "nor the effect size decides.",
             Sql(tests),
             {
                 "month": panels.column("Month", to=REPORTS, width=100),
                 "column": "Column", "test": "Test", "score": "Score",
-                "p_value_corrected": "Corrected p-value",
                 "effect": "Effect", "effect_size": "Effect size",
                 "drifted": panels.column("Drifted", words=panels.YES_NO),
             },

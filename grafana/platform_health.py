@@ -106,14 +106,12 @@ def _alerts() -> list[Panel]:
 
 def _limited() -> list[Panel]:
     """Numbers that have a limit: red from it on."""
-    drifted_months = f'max({data.DRIFTED_MONTHS.name}{{role!="prediction"}})'
     return [
-        _stat("Columns drifted", data.DRIFT_RATIO, "percentunit", limits.DRIFT_RATIO),
         panels.stat(
-            "Months a column drifted",
-            "Of the columns, tip included, that which has drifted in most of the last measured "
-            "months: its number of months.",
-            promql(drifted_months), "short", limit=limits.DRIFTED_MONTHS,
+            "Largest drift effect",
+            "Of all control charts, the largest effect of the newest measured month, in standard "
+            "deviations.",
+            promql(f"max(abs({data.CHART.name}))"), "short", limit=data.CHART_LIMIT,
         ),
         panels.stat(
             "Rows quarantined", "Share of the newest month's rows that break the contract.",

@@ -165,11 +165,6 @@ class MetricStore(dg.ConfigurableResource):
         ]
         return served[-1] if served else None
 
-    def blocked_by_month(self) -> dict[str, set[str]]:
-        """For each month that was checked, the blocking checks that fail."""
-        fails = sa.and_(check_result.c.blocking, sa.not_(check_result.c.passed))
-        return self._flags(check_result.c.month, check_result.c.check, fails)
-
     def decided_months(self) -> set[str]:
         """Months of which a model was promoted, kept, held or released."""
         return {
@@ -194,17 +189,6 @@ class MetricStore(dg.ConfigurableResource):
         )
         found = self.select(query.order_by(run_outcome.c.ended_at.desc()).limit(1))
         return str(found[0]["run_id"]) if found else None
-
-    def _flags(
-        self, month: sa.Column[Any], name: sa.Column[Any], flagged: sa.ColumnElement[bool]
-    ) -> dict[str, set[str]]:
-        """Names that are flagged, by month; months without any are there too."""
-        rows = self.select(sa.select(month, name, flagged.label("flagged")).order_by(month))
-        found: dict[str, set[str]] = {row["month"]: set() for row in rows}
-        for row in rows:
-            if row["flagged"]:
-                found[row["month"]].add(row[name.name])
-        return found
 
     def select(self, query: sa.Select[Any]) -> list[Row]:
         """The rows of a query."""

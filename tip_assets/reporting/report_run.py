@@ -18,7 +18,6 @@ from tip_assets.ingestion.landing import LANDED
 from tip_assets.metric_store.holds import RELEASABLE, words
 from tip_assets.metric_store.store import MetricStore
 from tip_assets.partitions import months
-from tip_assets.reporting.alarms import AlarmRule, alarming
 from tip_assets.reporting.messages import (
     check_message,
     drift_message,
@@ -70,7 +69,7 @@ def report_run(instance: dg.DagsterInstance, run_id: str, settings: Settings) ->
     messages: list[Message] = []
     # Of months that came too early nobody is told: the landing sensor runs them again.
     if not was_deferred(run) or "has failed" in run.tags[DEFERRED_TAG]:
-        messages = _messages(month, facts, store, settings)
+        messages = _messages(month, facts, settings)
         if facts.failure and not facts.interrupted:
             messages = [*messages, failure_message(month, facts.failure, before)]
     not_told = notifications(settings).send(*messages)
@@ -136,10 +135,10 @@ def _released_checks(
     ]
 
 
-def _messages(month: str, facts: RunFacts, store: MetricStore, settings: Settings) -> list[Message]:
+def _messages(month: str, facts: RunFacts, settings: Settings) -> list[Message]:
     return [
         *_model_messages(month, facts, settings),
-        *_blocking_alarms(month, facts, store, settings),
+        *_check_messages(month, facts),
     ]
 
 
@@ -165,13 +164,9 @@ def _links(facts: RunFacts) -> dict[str, str]:
     return {name: where for name, where in links.items() if where}
 
 
-def _blocking_alarms(
-    month: str, facts: RunFacts, store: MetricStore, settings: Settings
-) -> Iterator[Message]:
-    rule = AlarmRule.of(settings.blocking_alarm)
-    alarms = alarming(store.blocked_by_month(), rule, month) if facts.held else set()
+def _check_messages(month: str, facts: RunFacts) -> Iterator[Message]:
     for found in facts.checks:
-        if found.check in facts.held and found.check in alarms:
+        if found.check in facts.held:
             yield check_message(month, found)
 
 

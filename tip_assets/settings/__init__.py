@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from upath import UPath
 
@@ -233,11 +233,6 @@ class Settings(BaseSettings):
         "is better than the champion on the held-out rows of the drifted months. Otherwise every "
         "drifted month waits for a person.",
     )
-    blocking_alarm: str = Field(
-        "1 of 1",
-        pattern=_K_OF_N,
-        description="A blocking check is told of when it has failed in so many of so many months.",
-    )
     sns_topic_arn: str = Field(
         "",
         pattern=_TOPIC,
@@ -281,15 +276,6 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Where settings come from: each source is asked for what those before it do not give."""
         return init_settings, env_settings, StoredSettings(settings_cls)
-
-    @field_validator("blocking_alarm")
-    @classmethod
-    def alarm_can_ring(cls, words: str) -> str:
-        """An alarm of more months than are looked at would never ring."""
-        least, window = (int(number) for number in words.split(" of "))
-        if least > window:
-            raise ValueError(f"{words!r} can never ring")
-        return words
 
     @property
     def recipe_options(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 import app
 from app import sources
 from app.history import history_of
-from app.history_plots import drift_plot, rows_plot
+from app.history_plots import charts_plot, rows_plot
 from app.model_facts import Period, periods
 from app.months import month_of, months_known
 from app.report_files import months_with_reports, read_report
@@ -57,18 +57,14 @@ def fill(store: MetricStore, months: int, first: str = "2020-01") -> None:
     month = first
     for number in range(months):
         drifted = number == 9
-        measured = {"test": "ks", "score": 0.5, "p_value": 0.5, "p_value_corrected": 0.01}
-        bounds = {"effect": "wasserstein", "threshold_p_value": 0.05, "threshold_effect_size": 0.1}
         rows = {"rows": 50, "mean_error": 0.0, "mean_error_std": 1.0, "mean_absolute_error": 0.7}
         rows |= {"mean_absolute_error_std": 0.6, "mape": 0.2, "mape_std": 0.2, "rmse": 1, "r2": 0.4}
         store.replace_month(
             month,
             {
-                tables.drift: [
-                    measured
-                    | bounds
-                    | {"column": name, "role": "feature", "drifted": drifted}
-                    | {"effect_size": 0.4 if drifted else 0.05}
+                tables.drift_chart: [
+                    {"chart": name, "column": name, "z": 4.4 if drifted else 1.0, "limit": 3.6}
+                    | {"alarm": "one month" if drifted else None}
                     for name in contract.COLUMNS
                 ],
                 tables.model_quality: [{"part": "current", "version": 1, **rows}],
@@ -126,15 +122,15 @@ def test_sixty_months_are_all_in_the_history(settings):
     assert list(quarantined.y) == list(range(60))
 
 
-def test_every_column_is_drawn_with_its_threshold_and_its_drifted_months_in_red(settings):
+def test_every_chart_is_drawn_with_its_limits_and_its_drifted_months_in_red(settings):
     store = MetricStore(url=settings.metric_store_url)
     fill(store, 12)
-    figure = drift_plot(history_of(store, 0.95), "effect_size")
-    thresholds, values = figure.data[::2], figure.data[1::2]
+    figure = charts_plot(history_of(store, 0.95))
+    limits, values = (*figure.data[::3], *figure.data[1::3]), figure.data[2::3]
     assert len(values) == len(contract.COLUMNS)
-    assert all(set(line.y) == {0.1} for line in thresholds)
+    assert {abs(y) for line in limits for y in line.y} == {3.6}
     for line in values:
-        assert [y for y in line.y if y >= 0.1] == [0.4]
+        assert [y for y in line.y if y >= 3.6] == [4.4]
         reds = [number for number, c in enumerate(line.marker.color) if c == plots.ALARM]
         assert reds == [9]
     assert any(

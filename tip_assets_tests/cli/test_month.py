@@ -95,7 +95,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Platform:
 def test_the_demo_shows_a_quiet_month_an_alarm_a_held_promotion_and_quarantine(platform):
     _, first, quiet, changed, broken = platform.played.split("=" * 79)
     assert "promoted: first model that passes the quality checks" in first
-    assert "dataset not drifted: 0 of 7 columns" in quiet
+    assert "drift        no column has drifted" in quiet
     assert "2024-02: done" in quiet
     assert "2024-03: HELD, no champion was changed" in changed
     assert "tips release --month 2024-03" in changed
@@ -108,7 +108,7 @@ def test_the_held_month_left_the_incumbent_serving(platform):
     drift = platform.value("drift_metrics", "2024-03")
     held = [line for line in platform.tips("history").splitlines() if line.startswith("2024-03")]
     assert "held" in held[0]
-    assert "5 of 7 columns have drifted" in held[0]
+    assert "drifted: time (time Lunch +" in held[0]
     assert drift["dataset"]["drifted"]
     assert not (platform.folder / "assets" / "production_model" / "2024-03.json").exists()
     before = platform.value("production_model", "2024-02")["champion_after"]
@@ -162,8 +162,13 @@ def test_every_number_is_in_the_metric_store(platform):
     with sqlite3.connect(platform.folder / "metrics.db") as connection:
         drift = pd.read_sql("select * from drift where month = '2024-03'", connection)
         quality = pd.read_sql("select * from model_quality where month = '2024-03'", connection)
+        charts = pd.read_sql("select * from drift_chart where month = '2024-03'", connection)
         columns = pd.read_sql("select * from column_quality where month = '2024-03'", connection)
     assert len(drift) == 8
+    assert len(charts) == 12
+    drifted = set(drift.loc[drift["drifted"] == 1, "column"])
+    assert drifted == set(charts.loc[charts["alarm"].notna(), "column"])
+    assert "total_bill" in drifted
     assert set(quality["part"]) == {"train", "test", "reference", "current"}
     served = quality.set_index("part")["version"]
     assert served["test"] == 3

@@ -57,7 +57,7 @@ def files_of(settings):
 def test_rows_that_are_still_in_a_log_are_saved(settings, backups):
     with closing(sqlite3.connect(settings.state_folder / "metrics.db")) as writer:
         writer.execute("pragma journal_mode = wal")
-        writer.execute("insert into dataset_drift values ('2024-01', 7, 0, 0, 0.5, 0, 9, 9, null)")
+        writer.execute("insert into dataset_drift values ('2024-01', 7, 0, 0, 0, 9, 9, null)")
         writer.commit()
         assert (settings.state_folder / "metrics.db-wal").stat().st_size > 0
         backup, manifest = save(settings, backups, 0)

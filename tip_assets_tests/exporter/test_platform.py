@@ -43,28 +43,24 @@ def test_the_month_shows_as_it_is_in_the_store(settings, store):
         of_column = {"column": row["column"], "role": row["role"]}
         assert value(found, "tips_drift_score", **of_column, test=row["test"]) == row["score"]
     checks = store.checks("2024-01")
-    assert len(checks) == 14
+    assert len(checks) == 12
     for check in checks:
         labels = {"asset": check["asset"], "check": check["check"]}
         blocking = str(check["blocking"]).lower()
         assert value(found, "tips_check_passed", **labels, blocking=blocking) == check["passed"]
 
 
-def test_drift_of_a_column_is_counted_in_the_window_of_the_setting(settings, store):
-    lengthen(store, 4)
-    drift = metadata.tables["drift"]
+def test_the_newest_months_control_charts_are_exported(settings, store):
     with store.engine.begin() as connection:
-        of_bill = drift.c.column == contract.BILL
-        drifted = drift.c.month.in_(["2024-01", "2024-03", "2024-04"])
-        connection.execute(sa.update(drift).where(of_bill, drifted).values(drifted=True))
-    bill, tip = ({"column": contract.BILL, "role": "feature"}, {"column": "tip", "role": "target"})
-    found = samples(settings)
-    assert value(found, "tips_column_drifted_months", **bill) == 2
-    assert value(found, "tips_column_drifted_months", **tip) == 0
-    assert value(found, "tips_column_drifted_months_limit") == 2
-    wider = samples(settings.model_copy(update={"column_alarm": "3 of 4"}))
-    assert value(wider, "tips_column_drifted_months", **bill) == 3
-    assert value(wider, "tips_column_drifted_months_limit") == 3
+        charts = metadata.tables["drift_chart"]
+        of_bill = charts.c.chart == contract.BILL
+        connection.execute(sa.update(charts).where(of_bill).values(z=-4.2, alarm="one month"))
+    found, (limit,) = samples(settings), {row["limit"] for row in store.select(sa.select(charts))}
+    bill, tip = ({"chart": name, "column": name} for name in (contract.BILL, "tip"))
+    assert value(found, "tips_drift_chart_effect", **bill) == -4.2
+    assert value(found, "tips_drift_chart_alarm", **bill) == 1
+    assert value(found, "tips_drift_chart_alarm", **tip) == 0
+    assert value(found, "tips_drift_chart_limit") == limit
 
 
 def test_a_held_promotion_waits_until_it_is_released_or_a_newer_month_is_decided(settings, store):

@@ -13,12 +13,13 @@ from tip_assets.assets.raw_tips import raw_tips
 from tip_assets.assets.splits import split
 from tip_assets.assets.transformed_tips import transform
 from tip_assets.checks.ingestion import enough_rows, few_rows_are_quarantined
-from tip_assets.drift.datasets import first_month_datasets, serving_datasets
-from tip_assets.drift.rule import Thresholds, column_drifts, dataset_drift
+from tip_assets.drift.alarm import judge_month
+from tip_assets.drift.datasets import ServingModel, first_month_datasets, serving_datasets
 from tip_assets.ingestion.landing import landing_folder, read_month
 from tip_assets.ingestion.simulate import UNCHANGED, generate
 from tip_assets.metric_store.holds import RELEASABLE
 from tip_assets.modelling.comparison import compare
+from tip_assets.modelling.out_of_fold import out_of_fold
 from tip_assets.modelling.promotion import Situation, decide, quality_faults
 from tip_assets.modelling.recipe import recipe_for
 from tip_assets.modelling.search import Trial
@@ -37,6 +38,7 @@ from tip_assets.modelling.training import (
     load_booster,
     predict_rows,
     read_report,
+    report_of,
     tips_of,
     train_booster,
 )
@@ -119,12 +121,16 @@ def serve(champion: Champion | None, month: str, rows: pd.DataFrame, age: int) -
     ubj = train_booster(month, window, BEST, recipe)
     report, booster = read_report(ubj), load_booster(ubj)
 
-    def answers(served: object, records: pd.DataFrame) -> np.ndarray:
-        return predict_rows(served, transform(records.assign(tip=0.0)))
+    def serving(served: object) -> ServingModel:
+        report = report_of(served)
+        return ServingModel(
+            predict=lambda records: predict_rows(served, transform(records.assign(tip=0.0))),
+            predict_held_out=lambda rows: out_of_fold(rows, report.to_trial(), report.to_recipe()),
+        )
 
     test, verdict = window[window[PART] == TEST], None
     if champion is None:
-        datasets = first_month_datasets(rows, lambda records: answers(booster, records))
+        datasets = first_month_datasets(rows, serving(booster))
     else:
         verdict = compare(
             tips_of(test),
@@ -138,18 +144,19 @@ def serve(champion: Champion | None, month: str, rows: pd.DataFrame, age: int) -
             [champion.window],
             monthly_fingerprints(champion.window),
             "the champion",
-            lambda records: answers(champion.booster, records),
+            serving(champion.booster),
         )
-    thresholds = Thresholds(settings.drift_significance, settings.drift_effect, 0.5)
-    columns = column_drifts(datasets.reference, datasets.current, thresholds, settings.seed)
+    charts = judge_month(datasets, [], settings.quiet_months_per_alarm)
+    drifted = any(chart.alarm for chart in charts)
     decision = decide(
         Situation(
             month=month,
             champion_month=champion.month if champion else None,
             verdict=verdict,
             quality_faults=quality_faults(report.baselines, report.against),
-            dataset_drifted=dataset_drift(columns, thresholds).drifted,
-            drift_confirmed=any(column.drifted for column in columns),
+            dataset_drifted=drifted,
+            drift_confirmed=drifted,
+            better_on_drifted_months=False,
             champion_age_months=age,
             champion_max_age_months=settings.champion_max_age_months,
             champion_contract=contract.VERSION if champion else None,

@@ -43,7 +43,7 @@ from tip_assets.tracking.registry import (
 )
 
 FIRST = Situation(
-    "2024-02", "2024-01", "not enough evidence", [], False, False, 1, 6, contract.VERSION
+    "2024-02", "2024-01", "not enough evidence", [], False, False, False, 1, 6, contract.VERSION
 )
 
 
@@ -280,6 +280,7 @@ def test_a_clear_difference_is_seen_both_ways():
         ({"champion_age_months": 7}, "promoted"),
         ({"champion_age_months": 6}, "kept"),
         ({"verdict": "better", "dataset_drifted": True}, "held"),
+        ({"dataset_drifted": True, "better_on_drifted_months": True}, "promoted"),
         ({"verdict": "better", "champion_month": "2024-03"}, "kept"),
         ({"verdict": None, "champion_contract": "0.9"}, "held"),
     ],

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 import yaml
 
 from grafana.dashboard import MODEL_AND_DATA, PLATFORM_HEALTH, SERVING
-from tip_assets.settings import DRIFT_EXPERIMENT, Settings
+from tip_assets.settings import DRIFT_EXPERIMENT
 from tip_assets.tracking.registry import CHAMPION
 from tip_assets_tests.support.grafana_platform import MONTHS, ROOT, GrafanaPlace, grafana_place
 from tip_assets_tests.support.grafana_queries import (
@@ -152,16 +152,15 @@ def test_errors_and_drift_are_those_that_mlflow_has(place, grafana):
         assert row["rmse"] == pytest.approx(metrics["test_rmse"])
         assert rivals["mean tip"][version.month] == pytest.approx(metrics["test_rmse_mean_tip"])
     effects = series_of(shown(grafana, MODEL_AND_DATA, "Effect size by column"))
-    shares = series_of(shown(grafana, MODEL_AND_DATA, "Share of drifted columns"))
+    charts = series_of(shown(grafana, MODEL_AND_DATA, "Effect by control chart"))
     experiment = client.get_experiment_by_name(DRIFT_EXPERIMENT)
     for run in client.search_runs([experiment.experiment_id]):
         month = run.data.tags["record_date"]
-        assert shares["drifted"][month] == run.data.metrics["dataset.drifted_share"]
+        for chart in ("total_bill", "day Fri", "tip given prediction"):
+            assert charts[chart][month] == abs(run.data.metrics[f"chart.{chart}.z"])
         for column in ("total_bill", "day", "tip"):
             assert effects[column][month] == run.data.metrics[f"{column}.effect_size"]
-    assert set(effects["limit"]) == set(MONTHS)
-    assert set(effects["limit"].values()) == {Settings().drift_effect}
-    assert shares["limit"]["2024-03"] == Settings().drift_share
+    assert set(charts["limit"]) == set(MONTHS)
 
 
 def test_the_drifted_month_is_told_of_everywhere(place, grafana):
@@ -179,11 +178,11 @@ def test_the_drifted_month_is_told_of_everywhere(place, grafana):
     assert last(grafana, PLATFORM_HEALTH, "Promotions held") == 1
     (firing,) = shown(grafana, PLATFORM_HEALTH, "Alerts that fire")
     names = {row["alertname"] for row in firing.rows}
-    assert names == {"DatasetDrift", "ColumnDrift", "PromotionHeld"}
+    assert names == {"DatasetDrift", "PromotionHeld"}
     assert last(grafana, PLATFORM_HEALTH, "Alerts firing") == len(firing.rows)
     assert last(grafana, PLATFORM_HEALTH, "Months unprocessed") == 1
-    _, limit = shown(grafana, PLATFORM_HEALTH, "Columns drifted")
-    assert [row["Value"] for row in limit.rows] == [place.settings.drift_share]
+    effect, limit = shown(grafana, PLATFORM_HEALTH, "Largest drift effect")
+    assert effect.rows[0]["Value"] > limit.rows[0]["Value"] > 3
 
 
 def test_rows_and_tips_are_those_that_landed_and_were_told(place, grafana):

@@ -66,7 +66,6 @@ def grafana_place() -> Iterator[GrafanaPlace]:
             storage=f"{stack.folder}/data",
             metric_store=told["TIPS_METRIC_STORE"],
             metric_reader=told["TIPS_METRIC_READER"],
-            column_alarm="1 of 1",  # drift of a column is told of in its first month
             **ports,
         )
         _run_months(settings)
