@@ -52,9 +52,9 @@ def drift_metrics(
     """
     month = context.partition_key
     datasets = datasets_of(context, mlflow_tracking, splits, registered_model)
-    before = measured_before(metric_store, registered_model)
-    metrics = drift_metrics_of(datasets, charts_of(settings, datasets, before))
     facts = {name: registered_model[name] for name in ("version", "incumbent", "served_by")}
+    before, served_by = measured_before(metric_store, registered_model), facts["served_by"]
+    metrics = drift_metrics_of(datasets, charts_of(settings, datasets, before))
     registry = ModelRegistry(mlflow_tracking.client)
     alarming = [*alarming_since(before), month] if metrics.dataset.drifted else []
     recent = [m.drifted for m in before[-MONTHS_BEFORE:]] + [metrics.dataset.drifted]
@@ -62,7 +62,7 @@ def drift_metrics(
         "month": month,
         **facts,
         "verdict": verdict(metrics.charts),
-        "charted": _charted(registered_model, before),
+        "charted": charted(month, served_by["version"] if served_by else None, before),
         "drifted_months": alarming,
         "drift_confirmed": sum(recent) > 1,
         "new_months": _compare_on(alarming, context, registry, splits, registered_model, settings),
@@ -74,21 +74,21 @@ def drift_metrics(
     return dg.MaterializeResult(value=value, metadata=_metadata(metrics, value))
 
 
-def _charted(registered_model: dict[str, Any], before: list[MeasuredMonth]) -> str:
-    """Which months the charts look at beside this one, in words."""
-    served_by, month = registered_model["served_by"], registered_model["month"]
+def charted(month: str, served_by: int | None, before: list[MeasuredMonth]) -> str:
+    """Which months the charts look at, in words; `before` were measured against this reference."""
     if served_by is None:
         return "no model served this month, so the charts look at it alone"
     if not before:
-        return f"the charts start anew: version {served_by['version']} is a new reference"
+        return f"the charts start anew: version {served_by} is a new reference"
     looked_at = [measured.month for measured in before[-MONTHS_BEFORE:]]
-    words = f"the charts look at {', '.join([*looked_at, month])}"
+    since = months_apart(looked_at[0], month)
     missing = [
-        other
-        for age in range(1, months_apart(looked_at[0], month))
-        if (other := month_after(month, -age)) not in looked_at
+        between
+        for age in range(since - 1, 0, -1)
+        if (between := month_after(month, -age)) not in looked_at
     ]
-    return f"{words}; not measured: {', '.join(sorted(missing))}" if missing else words
+    words = f"the charts look at {', '.join([*looked_at, month])}"
+    return f"{words}; not measured: {', '.join(missing)}" if missing else words
 
 
 def _compare_on(
