@@ -28,7 +28,6 @@ import yaml
 from app.app_metrics import FILE, FORM, AppMetrics, expose
 from deploy.stack.folder import Stack
 from deploy.stack.grafana import metric_store_variables
-from deploy.stack.servers import util_linux
 from tip_assets import contract
 from tip_assets.exporter.server import start
 from tip_assets.ingestion.feedback import PREDICTION_ID, TIP, tell_tips
@@ -37,6 +36,7 @@ from tip_assets.metric_store import tables
 from tip_assets.metric_store.prediction_log import PredictionLog
 from tip_assets.metric_store.store import MetricStore
 from tip_assets.runtime.databases import create_databases
+from tip_assets.runtime.supervisor import util_linux
 from tip_assets.settings import Settings
 from tip_assets.tracking.registry import CHAMPION, ModelRegistry
 from tip_assets.tracking.runs import example_records
