@@ -20,7 +20,7 @@ import typer
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
-TARGETS = ("code-location", "app", "dagster", "exporter", "mlflow", "s3")
+TARGETS = ("platform", "dagster", "mlflow", "s3")
 FILE = ROOT / "deploy" / "compose.yaml"
 # Pages at the published ports, and what answers them.
 PAGES = {

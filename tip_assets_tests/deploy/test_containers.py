@@ -129,7 +129,7 @@ def test_containers_are_told_what_the_stack_tells(tmp_path: Path) -> None:
     there = {name: _without_places(value) for name, value in (x.split("=", 1) for x in lines)}
     environment = {
         **dockerfile().environment("mlflow"),
-        **dockerfile().environment("code-location"),
+        **dockerfile().environment("platform"),
         **compose()["services"]["mlflow"]["environment"],
         **compose()["services"]["code-location"]["environment"],
         **{name: (secrets / name).read_text() for name in compose()["secrets"]},
