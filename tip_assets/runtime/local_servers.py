@@ -103,6 +103,8 @@ def run_servers(
     with tempfile.TemporaryDirectory(prefix="tips-up-") as folder:
         supervisor = Supervisor(Path(folder), logs)
         supervisor.write(chosen, restart=False)
+        for server in chosen:  # what is shown of a log is of this start
+            supervisor.log(server.name).unlink(missing_ok=True)
         command = [util_linux("setpriv"), "--pdeathsig", "TERM", "--", *supervisor.command("-n")]
         # Out of the terminal's reach: Supervisor restarts itself when a terminal is closed.
         process = subprocess.Popen(
