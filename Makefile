@@ -6,7 +6,7 @@ SAMPLE_MONTH := $(or $(TIPS_FIRST_MONTH),2024-01)
 PACKAGE := tip_assets app tip_assets_tests benchmarks deploy grafana
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help run up app containers containers-down rehearse-containers stack stack-down stack-status stack-backup stack-restore rehearse-restore demo test test-fast lint format dashboards bench audit setup setup-stack setup-dev lock clean
+.PHONY: help run up app containers containers-down stack stack-down stack-status stack-backup stack-restore rehearse-restore demo test test-fast lint format dashboards bench audit setup setup-stack setup-dev lock clean
 
 help:  ## Show these lines
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -46,9 +46,6 @@ containers:  ## Start everything in containers: Docker and its Compose, nothing 
 
 containers-down:  ## Stop them; their data stay in Docker's volumes
 	@$(COMPOSE) down
-
-rehearse-containers: setup-stack  ## Build every image, start all, run two months, ask every server
-	@python -m deploy.containers
 
 demo: setup  ## Play three more months, generated: quiet, changed, with broken files
 	@tips demo

@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from deploy.backup import Refused
 from deploy.backup.manifest import Manifest, read_manifest
-from deploy.stack.servers import Missing
+from tip_assets.runtime.supervisor import Missing
 from tip_assets.settings import get_settings
 
 app = typer.Typer(

@@ -16,9 +16,10 @@ from typing import Annotated, NoReturn
 import typer
 
 from deploy.stack.folder import CannotPrepare, Stack
-from deploy.stack.orphaned_processes import end, orphaned_processes
-from deploy.stack.servers import BINARIES, Missing, Server, check_programs, s3_sockets
+from deploy.stack.servers import check_programs, s3_sockets
+from tip_assets.runtime.orphaned_processes import end, orphaned_processes
 from tip_assets.runtime.signals import end_when_asked
+from tip_assets.runtime.supervisor import BINARIES, Missing, Server
 from tip_assets.settings import Settings
 
 _READY_WITHIN_SECONDS = 180
@@ -42,15 +43,14 @@ def up() -> None:
 def down() -> None:
     """Stop every server; the data stay in the folder."""
     stack = _stack()
-    was_up = _supervisor_runs(stack)
-    if was_up:
+    process = stack.supervisor.pid()
+    if process:
         typer.echo("Stopping the servers ...")
-        supervisor = int(_control(stack, "pid"))
-        _control(stack, "shutdown")
-        _wait("Supervisor to end", lambda: not Path(f"/proc/{supervisor}").exists())
-    left_behind = orphaned_processes(f"unix://{stack.folder}/supervisor.sock")
+        stack.supervisor.shut_down()
+        _wait("Supervisor to end", lambda: not Path(f"/proc/{process}").exists())
+    left_behind = orphaned_processes(stack.supervisor.address)
     end(left_behind)
-    if not was_up and not left_behind:
+    if not process and not left_behind:
         typer.echo(f"The stack in {stack.folder} is not up.")
         return
     for left in s3_sockets(stack.folder, stack.settings.s3_port):
@@ -62,10 +62,10 @@ def down() -> None:
 def status() -> None:
     """Say which servers are ready; exit code 1 when one is not."""
     stack = _stack()
-    runs, all_ready = _supervisor_runs(stack), True
+    all_ready = True
     typer.echo(f"The stack in {stack.folder}:")
     for server in stack.servers:
-        ready = runs and _is_ready(stack, server)
+        ready = _is_ready(stack, server)
         all_ready &= ready
         typer.echo(f"  {server.title:<17} {'ready' if ready else 'NOT READY':<10} {_where(server)}")
     raise typer.Exit(0 if all_ready else 1)
@@ -94,7 +94,7 @@ def restore(
     _start_storage(stack)
     for server in reversed(stack.servers):
         if server.needs_storage:
-            _control(stack, "stop", server.name)
+            stack.supervisor.stop(server.name)
     options = ["--replace"] if replace else []
     if _run_as_administrator(stack, *_BACKUP, "restore", str(backup), *options):
         _fail(
@@ -114,7 +114,7 @@ def _stack() -> Stack:
 
 def _start_storage(stack: Stack) -> None:
     """Start what the other servers need: Postgres and S3."""
-    if not _supervisor_runs(stack):
+    if stack.supervisor.pid() is None:
         _start_supervisor(stack)
     _start(stack, [server for server in stack.servers if not server.needs_storage])
 
@@ -135,34 +135,31 @@ def _run_as_administrator(stack: Stack, *command: str) -> int:
 
 
 def _start_supervisor(stack: Stack) -> None:
-    end(orphaned_processes(f"unix://{stack.folder}/supervisor.sock"))  # of one that was killed
+    end(orphaned_processes(stack.supervisor.address))  # of one that was killed
     for server in stack.servers:
         if server.port_is_taken():
-            _fail(
-                f"port {server.port}, meant for {server.title}, is taken by another process: stop "
-                f"it or set {server.setting}"
-            )
+            _fail(server.message_if_taken)
     try:
         stack.prepare()
     except CannotPrepare as trouble:
         _fail(str(trouble))
     (stack.folder / "supervisor.sock").unlink(missing_ok=True)
-    command = [str(BINARIES / "supervisord"), "-c", str(stack.supervisor_file)]
-    subprocess.run(command, env=os.environ | stack.environment(), check=True)
+    environment = os.environ | stack.environment()
+    subprocess.run(stack.supervisor.command(), env=environment, check=True)
 
 
 def _start(stack: Stack, servers: list[Server]) -> None:
     for server in servers:
-        _control(stack, "start", server.name)
+        stack.supervisor.start(server.name)
     for server in servers:
-        log = stack.folder / "logs" / f"{server.name}.log"
+        log = stack.supervisor.log(server.name)
         _wait(f"{server.title} (its log: {log})", partial(_is_ready, stack, server))
         typer.echo(f"  {server.title:<17} {_where(server) or 'runs'}")
 
 
 def _is_ready(stack: Stack, server: Server) -> bool:
-    runs = "RUNNING" in _control(stack, "status", server.name)
-    return runs and (server.port is None or server.answers())
+    state = stack.supervisor.states().get(server.name, {})
+    return state.get("statename") == "RUNNING" and (server.port is None or server.answers())
 
 
 def _where(server: Server) -> str:
@@ -175,17 +172,6 @@ def _wait(what: str, until: Callable[[], bool]) -> None:
         if time.monotonic() > deadline:
             _fail(f"waited {_READY_WITHIN_SECONDS} s in vain for {what}")
         time.sleep(0.3)
-
-
-def _supervisor_runs(stack: Stack) -> bool:
-    return _control(stack, "pid").strip().isdigit()
-
-
-def _control(stack: Stack, *words: str) -> str:
-    if not stack.supervisor_file.exists():
-        return ""
-    command = [str(BINARIES / "supervisorctl"), "-c", str(stack.supervisor_file), *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
 
 def _fail(words: str) -> NoReturn:

@@ -1,4 +1,4 @@
-"""The stack's folder: its secrets, the environment made of them, databases, Supervisor's file.
+"""The stack's folder: its secrets, the environment made of them, databases, configurations.
 
 Belongs here: what is written before a server starts, so that a second start finds it. Does not
 belong here: starting anything but Postgres's own set-up.
@@ -15,15 +15,8 @@ from pathlib import Path
 
 from deploy.stack import grafana
 from deploy.stack.monitoring import write_configuration
-from deploy.stack.servers import (
-    BINARIES,
-    BUCKET,
-    HOST,
-    Server,
-    postgres_binaries,
-    servers,
-    util_linux,
-)
+from deploy.stack.servers import BUCKET, postgres_binaries, servers
+from tip_assets.runtime.supervisor import HOST, Server, Supervisor, util_linux
 from tip_assets.settings import Settings
 
 _SECRETS = (
@@ -48,8 +41,8 @@ class Stack:
         return self.folder / "stack.env"
 
     @property
-    def supervisor_file(self) -> Path:
-        return self.folder / "supervisord.conf"
+    def supervisor(self) -> Supervisor:
+        return Supervisor(self.folder, self.folder / "logs")
 
     @property
     def servers(self) -> list[Server]:
@@ -68,7 +61,7 @@ class Stack:
         """
         if os.geteuid() == 0:
             self._check_way_of_postgres()
-        for part in (self.folder, self.folder / "logs", self.folder / "s3", self.folder / "state"):
+        for part in (self.folder, self.folder / "s3", self.folder / "state"):
             part.mkdir(parents=True, exist_ok=True)
         known = self._secrets()
         # Before the password is kept: after a crash in between, it is made and set once more.
@@ -81,7 +74,7 @@ class Stack:
         _write_secret(self.folder / "s3-keys.json", _s3_keys(known))
         write_configuration(self.folder / "monitoring", self.settings)
         self._prepare_grafana(known)
-        self.supervisor_file.write_text(self._supervisor_text())
+        self.supervisor.write(self.servers, restart=True)
 
     def _prepare_grafana(self, known: dict[str, str]) -> None:
         if grafana.command() is None:
@@ -181,56 +174,12 @@ class Stack:
                     "TIPS_STACK_FOLDER, a folder elsewhere such as /var/lib/tip-platform"
                 )
 
-    def _supervisor_text(self) -> str:
-        """Secrets are not in it: programs inherit them from Supervisor's environment."""
-        folder = self.folder
-        sections = [
-            f"[supervisord]\ndirectory={Path.cwd()}\nlogfile={folder}/logs/supervisord.log\n"
-            f"pidfile={folder}/supervisord.pid\nchildlogdir={folder}/logs\numask=077",
-            f"[unix_http_server]\nfile={folder}/supervisor.sock\nchmod=0700",
-            "[rpcinterface:supervisor]\n"
-            "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface",
-            f"[supervisorctl]\nserverurl=unix://{folder}/supervisor.sock",
-            *(self._program(server, place) for place, server in enumerate(self.servers)),
-        ]
-        return "\n\n".join(sections) + "\n"
-
-    def _program(self, server: Server, place: int) -> str:
-        lines = [
-            f"[program:{server.name}]",
-            # A server does not outlive Supervisor, however that ends.
-            f"command={util_linux('setpriv')} --pdeathsig {server.orphan_signal} -- "
-            f"{_alone(server)}",
-            f"stdout_logfile={self.folder}/logs/{server.name}.log",
-            "redirect_stderr=true",
-            f"stopsignal={server.stop_signal}",
-            "stopwaitsecs=30",
-            f"priority={place}",
-            f"autostart={str(not server.needs_storage).lower()}",
-            "autorestart=true",
-            "startretries=10",
-        ]
-        if server.brings_processes:
-            lines += ["stopasgroup=true", "killasgroup=true"]
-        if server.user:
-            lines.append(f"user={server.user}")
-        if server.name == "s3":
-            lines.append('environment=WEED_S3_SSE_KEY="local",GOMEMLIMIT="512MiB"')
-        return "\n".join(lines)
-
 
 def _as_postgres(command: list[str], told: str = "") -> subprocess.CompletedProcess[str]:
     """Run one of Postgres's programs, which refuse to be root."""
     if os.geteuid() == 0:
         command = [util_linux("runuser"), "-u", "postgres", "--", *command]
     return subprocess.run(command, input=told, capture_output=True, text=True, cwd="/", check=False)
-
-
-def _alone(server: Server) -> str:
-    """A server whose children may hold its port begins by ending those of a killed predecessor."""
-    if server.brings_processes and server.port:
-        return f"{BINARIES}/python -m deploy.stack.orphaned_processes {server.command}"
-    return server.command
 
 
 def _s3_keys(known: dict[str, str]) -> str:

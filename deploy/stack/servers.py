@@ -5,74 +5,20 @@ Belongs here: that, and finding the programs. A later server is one more entry o
 
 import os
 import shutil
-import socket
-import subprocess
-import sys
-import urllib.error
-import urllib.request
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 from deploy.stack import grafana
 from tip_assets.runtime.local_servers import app_server
+from tip_assets.runtime.supervisor import BINARIES, HOST, Missing, Server, util_linux
 from tip_assets.settings import Settings
 
-HOST = "127.0.0.1"
 BUCKET = "tips"
-BINARIES = Path(sys.executable).parent
-
-
-class Missing(Exception):
-    """A program that the stack needs is not installed; says how to install it."""
-
-
-@dataclass(frozen=True)
-class Server:
-    """A server: how it is started and stopped, where it listens, what answers when it is ready.
-
-    `needs_storage` servers start when the databases and the bucket are there. `brings_processes`
-    are stopped with all their children.
-    """
-
-    name: str
-    title: str
-    command: str
-    port: int | None = None
-    page: str | None = None
-    stop_signal: str = "TERM"
-    # When Supervisor is gone.
-    orphan_signal: str = "TERM"
-    user: str | None = None
-    needs_storage: bool = True
-    brings_processes: bool = False
-
-    @property
-    def address(self) -> str:
-        return f"http://{HOST}:{self.port}" if self.page else f"{HOST}:{self.port}"
-
-    @property
-    def setting(self) -> str:
-        """The environment variable of its port."""
-        return f"TIPS_{self.name.upper()}_PORT"
-
-    def answers(self) -> bool:
-        """Whether a server with a port is ready for its clients."""
-        if not self.page:
-            ask = [f"{postgres_binaries()}/pg_isready", "-q", "-h", HOST, "-p", str(self.port)]
-            return subprocess.run(ask, check=False).returncode == 0
-        try:
-            with urllib.request.urlopen(self.address + self.page, timeout=5) as answer:
-                return bool(answer.status == 200)
-        except (urllib.error.URLError, OSError):
-            return False
-
-    def port_is_taken(self) -> bool:
-        with socket.socket() as probe:
-            return bool(self.port) and probe.connect_ex((HOST, self.port)) == 0
 
 
 def servers(folder: Path, settings: Settings) -> list[Server]:
     """Every server, in the order of starting."""
+    others = _servers_with_storage(folder, settings)
     return [
         Server(
             "postgres",
@@ -80,16 +26,26 @@ def servers(folder: Path, settings: Settings) -> list[Server]:
             f"{postgres_binaries()}/postgres -D {folder}/postgres -p {settings.postgres_port} "
             f"-c listen_addresses={HOST} -c unix_socket_directories= -c timezone=UTC",
             settings.postgres_port,
+            ready_command=(
+                *(f"{postgres_binaries()}/pg_isready", "-q", "-h", HOST),
+                *("-p", str(settings.postgres_port)),
+            ),
             stop_signal="INT",
             orphan_signal="INT",
             # Postgres refuses to run as root.
             user="postgres" if os.geteuid() == 0 else None,
-            needs_storage=False,
         ),
         Server(
-            "s3", "S3", _s3(folder, settings.s3_port), settings.s3_port, "/healthz",
-            needs_storage=False,
+            *("s3", "S3", _s3(folder, settings.s3_port), settings.s3_port, "/healthz"),
+            variables={"WEED_S3_SSE_KEY": "local", "GOMEMLIMIT": "512MiB"},
         ),
+        *(replace(server, needs_storage=True) for server in others),
+    ]
+
+
+def _servers_with_storage(folder: Path, settings: Settings) -> list[Server]:
+    """Servers that start when the databases and the bucket are there."""
+    return [
         Server(
             "mlflow",
             "MLflow",
@@ -124,13 +80,12 @@ def servers(folder: Path, settings: Settings) -> list[Server]:
         _prometheus(folder, settings.prometheus_port),
         _alertmanager(folder, settings.alertmanager_port),
         *_grafana(folder, settings.grafana_port),
-    ]  # fmt: skip
+    ]
 
 
 def _app(settings: Settings) -> Server:
-    server = app_server(settings)
     # Asked to end while MLflow is away, it waits for its answer first.
-    return Server("app", "App", server.command, server.port, server.ready, orphan_signal="KILL")
+    return replace(app_server(settings), orphan_signal="KILL")
 
 
 def _prometheus(folder: Path, port: int) -> Server:
@@ -213,16 +168,7 @@ def check_programs() -> None:
     postgres_binaries()
     for name in ("prometheus", "alertmanager"):
         program(name)
-    for name in ("supervisord", "weed"):
-        if not (BINARIES / name).exists():
-            raise Missing(f"{name} is not installed: make setup-stack")
+    if not (BINARIES / "weed").exists():
+        raise Missing("weed is not installed: make setup-stack")
     for name in ("setpriv", "runuser"):
         util_linux(name)
-
-
-def util_linux(name: str) -> str:
-    """A program of util-linux; some are where only root looks. Raises Missing."""
-    found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
-    if not found:
-        raise Missing(f"{name} is not installed: sudo apt-get install util-linux")
-    return found

@@ -5,7 +5,7 @@ locals {
 }
 
 resource "aws_ecr_repository" "image" {
-  for_each = toset(["app", "code-location", "dagster", "exporter", "mlflow"])
+  for_each = toset(["dagster", "mlflow", "platform"])
 
   name                 = "${var.name}/${each.key}"
   image_tag_mutability = "IMMUTABLE"

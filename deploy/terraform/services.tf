@@ -25,7 +25,7 @@ locals {
       check  = "dagster-daemon liveness-check"
     }
     code-location = {
-      image   = "code-location"
+      image   = "platform"
       port    = 4000
       command = []
       secrets = ["TIPS_DAGSTER_STORAGE", "TIPS_METRIC_STORE"]
@@ -41,17 +41,17 @@ locals {
       check   = "answers http://127.0.0.1:5000/health"
     }
     app = {
-      image   = "app"
+      image   = "platform"
       port    = 8501
-      command = []
+      command = ["tips", "app"]
       secrets = ["TIPS_METRIC_STORE"]
       copies  = var.app_copies
       check   = "answers http://127.0.0.1:8501/_stcore/health"
     }
     exporter = {
-      image   = "exporter"
+      image   = "dagster"
       port    = 9091
-      command = []
+      command = ["tips", "exporter"]
       secrets = ["TIPS_METRIC_READER"]
       copies  = 1
       check   = "answers http://127.0.0.1:9091/metrics"

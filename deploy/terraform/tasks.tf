@@ -4,19 +4,19 @@ locals {
   # Tasks that run and end. `run` is a month, launched by the daemon; the others by a person.
   tasks = {
     run = {
-      image         = "code-location"
+      image         = "platform"
       command       = []
       keys_of_admin = []
       secrets       = ["TIPS_DAGSTER_STORAGE", "TIPS_METRIC_STORE"]
     }
     operator = {
-      image         = "code-location"
+      image         = "platform"
       command       = ["tips", "--help"]
       keys_of_admin = []
       secrets       = ["TIPS_DAGSTER_STORAGE", "TIPS_METRIC_STORE"]
     }
     databases = {
-      image         = "code-location"
+      image         = "platform"
       command       = ["tips", "databases"]
       keys_of_admin = ["password"]
       secrets       = keys(local.database_urls)

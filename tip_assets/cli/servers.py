@@ -15,7 +15,7 @@ from tip_assets.cli.terminal import LOOKING, announce_new_platform, app, fail, r
 from tip_assets.settings import get_settings
 
 if TYPE_CHECKING:
-    from tip_assets.runtime.local_servers import Server
+    from tip_assets.runtime.supervisor import Server
 
 
 @app.command(rich_help_panel=LOOKING)
@@ -24,13 +24,18 @@ def up() -> None:
     from tip_assets.runtime.local_servers import servers
     from tip_assets.runtime.local_servers import up as start
     from tip_assets.runtime.signals import end_when_asked
+    from tip_assets.runtime.supervisor import Missing
 
     end_when_asked()
     settings = get_settings()
     for server in servers(settings):
         _fail_if_busy(server)
     announce_new_platform(settings)
-    raise typer.Exit(start(settings, sys.stdout))
+    try:
+        code = start(settings, sys.stdout)
+    except Missing as missing:
+        fail(str(missing))
+    raise typer.Exit(code)
 
 
 @app.command("app", rich_help_panel=LOOKING)
@@ -99,10 +104,5 @@ def instance() -> None:
 
 
 def _fail_if_busy(server: "Server") -> None:
-    from tip_assets.runtime.local_servers import busy
-
-    if busy(server):
-        fail(
-            f"port {server.port}, meant for {server.title}, is taken by another process: stop "
-            f"it or set TIPS_{server.name.upper()}_PORT"
-        )
+    if server.port_is_taken():
+        fail(server.message_if_taken)

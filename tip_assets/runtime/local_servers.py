@@ -1,52 +1,34 @@
 """`tips up`: the app, the Dagster UI with its daemon and the MLflow UI, on this machine's state.
 
-Belongs here: which servers there are and how a person learns that they answer. Honcho runs them and
-stops all when one ends.
+Belongs here: which servers there are, and how a person learns that they answer or that one ended.
+Supervisor runs them.
 """
 
 import os
 import shlex
-import socket
+import subprocess
 import sys
-import threading
+import tempfile
 import time
-import urllib.error
-import urllib.request
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
 import dagster as dg
-from honcho.manager import Manager
-from honcho.printer import Printer
 
 from tip_assets.runtime.databases import prepare_databases
 from tip_assets.runtime.instance import close_dead_runs
+from tip_assets.runtime.orphaned_processes import end, orphaned_processes
 from tip_assets.runtime.run_logging import noise_to
+from tip_assets.runtime.supervisor import BINARIES, HOST, Server, Supervisor, util_linux
 from tip_assets.settings import Settings
 
-HOST = "127.0.0.1"
 READY_WITHIN_SECONDS = 180
-
-
-@dataclass(frozen=True)
-class Server:
-    """A server to start: its command, and the page that answers when it is ready."""
-
-    name: str
-    title: str
-    command: str
-    port: int
-    ready: str
-
-    @property
-    def address(self) -> str:
-        return f"http://{HOST}:{self.port}"
 
 
 def servers(settings: Settings) -> list[Server]:
     """The servers of one machine; MLflow's unless the settings name one that runs elsewhere."""
-    binaries = shlex.quote(str(Path(sys.executable).parent))
+    binaries = shlex.quote(str(BINARIES))
     dagster = f"{binaries}/dagster dev -w workspace.yaml -h {HOST} -p {settings.dagster_port}"
     mlflow = (
         f"{binaries}/mlflow server --workers 1 --host {HOST} --port {settings.mlflow_port} "
@@ -54,8 +36,14 @@ def servers(settings: Settings) -> list[Server]:
         f"--expose-prometheus {shlex.quote(str(settings.state_folder / 'mlflow-metrics'))}"
     )
     chosen = [
-        Server("dagster", "Dagster", dagster, settings.dagster_port, "/server_info"),
-        Server("mlflow", "MLflow", mlflow, settings.mlflow_port, "/health"),
+        Server(
+            *("dagster", "Dagster", dagster, settings.dagster_port, "/server_info"),
+            brings_processes=True,
+        ),
+        Server(
+            *("mlflow", "MLflow", mlflow, settings.mlflow_port, "/health"),
+            brings_processes=True,
+        ),
         app_server(settings),
     ]
     if settings.tracking_uri.startswith("http"):  # there is an MLflow server already
@@ -87,16 +75,10 @@ def _names_of_app(settings: Settings) -> list[str]:
     return ["localhost", "127.0.0.1"] if settings.app_host in ("127.0.0.1", "localhost") else []
 
 
-def busy(server: Server) -> bool:
-    """Whether another process listens on the server's port."""
-    with socket.socket() as probe:
-        return probe.connect_ex((HOST, server.port)) == 0
-
-
 def up(settings: Settings, terminal: TextIO) -> int:
-    """Run the servers until one ends or a person stops them; returns the exit code."""
-    log = settings.state_folder / "logs" / "up.log"
-    with noise_to(log):
+    """Prepare the platform and run its servers; returns the exit code. Raises Missing."""
+    logs = settings.state_folder / "logs"
+    with noise_to(logs / "databases.log"):
         prepare_databases(settings)
     with dg.DagsterInstance.get() as instance:
         close_dead_runs(instance)
@@ -107,44 +89,78 @@ def up(settings: Settings, terminal: TextIO) -> int:
         "MLFLOW_BACKEND_STORE_URI": settings.tracking_uri,
         "PYTHONUNBUFFERED": "1",
     }
-    with log.open("w") as output:
-        manager = Manager(Printer(output))
-        chosen = servers(settings)
-        for server in chosen:
-            manager.add_process(server.name, server.command, env=environment)
-        stopped = threading.Event()
-        announcer = threading.Thread(target=_announce, args=(chosen, log, terminal, stopped))
-        announcer.start()
-        manager.loop()
-        stopped.set()
-        announcer.join()
-    code = int(manager.returncode or 0)
-    if code not in (0, 130, 143):
-        tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
-        terminal.write(f"A server ended with code {code}. The end of {log}:\n{tail}\n")
-    return 0 if code in (130, 143) else code
+    return run_servers(servers(settings), environment, logs, terminal)
 
 
-def _announce(chosen: list[Server], log: Path, terminal: TextIO, stopped: threading.Event) -> None:
-    terminal.write(f"Starting {' and '.join(s.title for s in chosen)}; output goes to {log}\n")
-    deadline = time.monotonic() + READY_WITHIN_SECONDS
-    for server in chosen:
-        while not stopped.is_set() and not _answers(server):
-            if time.monotonic() > deadline:
-                terminal.write(f"{server.title} does not answer yet; see {log}\n")
-                return
-            stopped.wait(0.5)
-        if stopped.is_set():
-            return
-        terminal.write(f"  {server.title:<8} {server.address}\n")
+def run_servers(
+    chosen: Sequence[Server], environment: Mapping[str, str], logs: Path, terminal: TextIO
+) -> int:
+    """Run servers until one ends or a person stops them; returns the exit code.
+
+    Raises Missing when a program is not installed.
+    """
+    # A folder of its own: the name of a socket has at most 107 characters.
+    with tempfile.TemporaryDirectory(prefix="tips-up-") as folder:
+        supervisor = Supervisor(Path(folder), logs)
+        supervisor.write(chosen, restart=False)
+        for server in chosen:  # what is shown of a log is of this start
+            supervisor.log(server.name).unlink(missing_ok=True)
+        command = [util_linux("setpriv"), "--pdeathsig", "TERM", "--", *supervisor.command("-n")]
+        # Out of the terminal's reach: Supervisor restarts itself when a terminal is closed.
+        process = subprocess.Popen(
+            command, env=environment, stdout=subprocess.DEVNULL, start_new_session=True
+        )
+        try:
+            return _watch(supervisor, process, chosen, terminal)
+        except (KeyboardInterrupt, SystemExit):  # a person stops them
+            return 0
+        finally:
+            supervisor.stop_all()
+            process.terminate()
+            process.wait()
+            end(orphaned_processes(supervisor.address))  # of a server that was killed
+
+
+def _watch(
+    supervisor: Supervisor,
+    process: subprocess.Popen[bytes],
+    chosen: Sequence[Server],
+    terminal: TextIO,
+) -> int:
+    """Print each address when its server answers; returns the exit code of the first that ends."""
+
+    def say(words: str) -> None:
+        terminal.write(f"{words}\n")
         terminal.flush()
-    terminal.write("Press Ctrl-C to stop.\n")
-    terminal.flush()
+
+    say(f"Starting {' and '.join(s.title for s in chosen)}; output goes to {supervisor.logs}")
+    pending, deadline = list(chosen), time.monotonic() + READY_WITHIN_SECONDS
+    while process.poll() is None:
+        states = supervisor.states()
+        for server in chosen:
+            state = states.get(server.name, {})
+            if state.get("statename") in ("EXITED", "FATAL"):
+                return _report_end(
+                    server.title, int(state["exitstatus"]), supervisor.log(server.name), say
+                )
+        if pending and pending[0].answers():
+            server = pending.pop(0)
+            say(f"  {server.title:<8} {server.address}")
+            if not pending:
+                say("Press Ctrl-C to stop.")
+        elif pending and time.monotonic() > deadline:
+            say(f"{pending[0].title} does not answer yet; see {supervisor.log(pending[0].name)}")
+            pending = []
+        else:
+            time.sleep(0.5)
+    return _report_end("Supervisor", process.returncode, supervisor.log("supervisord"), say)
 
 
-def _answers(server: Server) -> bool:
-    try:
-        with urllib.request.urlopen(server.address + server.ready, timeout=5) as answer:
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False
+def _report_end(title: str, code: int, log: Path, say: Callable[[str], None]) -> int:
+    """Print the end of a log unless its server ended well; returns the exit code of the command."""
+    if code == 0:
+        return 0
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    how = f"ended with code {code}" if code > 0 else "was killed"
+    say("\n".join([f"{title} {how}. The end of {log}:", *lines[-15:]]))
+    return code if code > 0 else 1  # a signal has no exit code of its own

@@ -1,7 +1,6 @@
-"""Images and compose file: what they promise, and that they are the stack's own commands.
+"""The compose file says what the stack says, keeps containers to themselves, and has its secrets.
 
-Belongs here: rules on both as parsed, each broken once, in a copy, to see that it is told. Does not
-belong here: building and running them (`python -m deploy.containers`), or what the linters of
+Does not belong here: building and running them (`test_compose.py`), or what the linters of
 `make lint` find.
 """
 
@@ -10,7 +9,6 @@ import re
 import shlex
 import stat
 import subprocess
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,77 +17,51 @@ import yaml
 
 from deploy.stack.folder import Stack
 from deploy.stack.monitoring import prometheus_configuration
-from deploy.stack.servers import BINARIES, servers
+from deploy.stack.servers import servers
+from tip_assets.runtime.supervisor import BINARIES
 from tip_assets.settings import Settings
-from tip_assets_tests.support import compose_rules as rules
-from tip_assets_tests.support.compose_rules import (
-    ROOT,
-    WITH_PASSWORD,
-    Services,
-    compose,
-    dockerfile,
-    ours,
-)
+from tip_assets_tests.support import dockerfile
 
-RULES: dict[Callable[[Services], Iterator[str]], Callable[[Services], Any]] = {
-    rules.bounded: lambda s: s["exporter"].pop("mem_limit"),
-    rules.locked_up: lambda s: s["app"].update(read_only=False),
-    rules.on_loopback: lambda s: s["mlflow"].update(ports=["${TIPS_MLFLOW_PORT:-5000}:5000"]),
-    rules.at_the_usual_ports: lambda s: s["exporter"]["environment"].pop("TIPS_EXPORTER_PORT"),
-    rules.of_our_images: lambda s: s["grafana"].update(image="grafana/grafana:latest"),
-    rules.without_passwords: lambda s: s["grafana"]["environment"].update(
-        GRAFANA_ADMIN_PASSWORD="x"
-    ),
-    rules.with_declared_secrets: lambda s: s["app"]["secrets"].append("TIPS_POSTGRES_ADMINS"),
-    rules.waiting_for_what_is_there: lambda s: s["app"]["depends_on"].update(
-        mlflow={"condition": "service_started"}
-    ),
-}
+ROOT = Path(__file__).parents[2]
+COMPOSE = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text("utf-8"))
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+PORT = re.compile(r"^127\.0\.0\.1:\$\{TIPS_(\w+)_PORT:-(\d+)\}:(\d+)$")
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
-def test_the_compose_file_keeps_the_rule_and_a_broken_one_does_not(
-    rule: Callable[[Services], Iterator[str]],
-) -> None:
-    services = copy.deepcopy(compose()["services"])
-    assert list(rule(services)) == []
-    RULES[rule](services)
-    assert len(list(rule(services))) == 1
-
-
-def test_images_run_as_nobody_and_say_how_healthy_they_are() -> None:
-    for target in {ours(s) for s in compose()["services"].values()} - {None}:
-        assert dockerfile().user(str(target)) == "10001:10001", target
-        assert dockerfile().health(str(target)), target
-    assert re.search(r"^ARG BASE=\S+:3\.11\.\d+-\S+@sha256:[0-9a-f]{64}$", dockerfile().text, re.M)
-    assert not WITH_PASSWORD.search(dockerfile().text)
-
-
-def test_only_what_the_images_copy_is_sent_to_the_builder() -> None:
-    first, *others = [
-        line for line in (ROOT / ".dockerignore").read_text().splitlines() if line[:1] not in "#"
-    ]
-    assert first == "*"
-    sent = {line[1:] for line in others if line.startswith("!")}
-    copied = dockerfile().copied
-    assert {
-        path for path in copied if not any(f"{path}/".startswith(f"{s}/") for s in sent)
-    } == set()
-    assert {s for s in sent if not any(f"{path}/".startswith(f"{s}/") for path in copied)} == set()
+def image_of(name: str) -> str:
+    return str(SERVICES[name]["image"]).removeprefix("tip-platform/")
 
 
 def command_of(name: str) -> list[str]:
     """What a service runs: its own command, or that of its image."""
-    service = compose()["services"][name]
-    return list(service.get("command") or dockerfile().command(ours(service) or ""))
+    return list(SERVICES[name].get("command") or dockerfile.command(image_of(name)))
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_is_locked_up_bounded_and_on_loopback(name):
+    service = SERVICES[name]
+    assert service["read_only"]
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert {"cap_add", "privileged"}.isdisjoint(service)
+    assert service.get("network_mode") != "host"
+    assert {"mem_limit", "cpus", "pids_limit", "restart"} <= service.keys()
+    for port in service.get("ports", []):
+        setting, outside, _ = PORT.match(port).groups()
+        assert Settings.model_fields[f"{setting.lower()}_port"].default == int(outside)
+    if "env_file" in service:  # containers.env changes no port at which another container looks
+        assert COMPOSE["x-ports"].items() <= service["environment"].items()
+    if not service["image"].startswith("tip-platform/"):
+        assert re.search(r":v?\d+\.\d+", service["image"])
 
 
 # The stack's servers, what a service is called there, and what differs: programs and places.
-SAME = {"mlflow": "mlflow", "dagster": "webserver", "daemon": "daemon", "exporter": "exporter",
-        "s3": "s3", "prometheus": "prometheus", "alertmanager": "alertmanager"}  # fmt: skip
+SAME = {
+    **{"mlflow": "mlflow", "dagster": "webserver", "daemon": "daemon", "exporter": "exporter"},
+    **{"s3": "s3", "prometheus": "prometheus", "alertmanager": "alertmanager"},
+}
 PLACES = {
-    "/F/monitoring/prometheus.yml": "/monitoring/prometheus.yml",
-    "/F/monitoring/alertmanager.yml": "/monitoring/alertmanager.yml",
+    "/F/monitoring/": "/monitoring/",
     "/F/mlflow-metrics": "/tmp/mlflow-metrics",
     "/F/s3-keys.json": "/run/secrets/s3-keys.json",
     "/F/s3.sock": "/tmp/s3.sock",
@@ -103,7 +75,7 @@ PLACES = {
 
 
 @pytest.mark.parametrize("server", SAME)
-def test_a_container_runs_the_command_of_the_stack(server: str) -> None:
+def test_a_container_runs_the_command_of_the_stack(server):
     found = next(s for s in servers(Path("/F"), Settings()) if s.name == server)
     text = found.command.replace(f"{BINARIES}/", "").replace("127.0.0.1", "0.0.0.0")
     for there, here in PLACES.items():
@@ -114,11 +86,7 @@ def test_a_container_runs_the_command_of_the_stack(server: str) -> None:
     assert sorted(command_of(SAME[server])) == sorted(words)
 
 
-def test_the_app_is_started_by_its_own_command() -> None:
-    assert command_of("app") == ["tips", "app"]
-
-
-def test_containers_are_told_what_the_stack_tells(tmp_path: Path) -> None:
+def test_containers_are_told_what_the_stack_tells(tmp_path):
     """By variables and secrets; only addresses and folders are others."""
     secrets = made_secrets(tmp_path)
     stack = Stack(Path("/F"), Settings())
@@ -128,11 +96,11 @@ def test_containers_are_told_what_the_stack_tells(tmp_path: Path) -> None:
     lines = stack._environment_text(known).splitlines()[1:]
     there = {name: _without_places(value) for name, value in (x.split("=", 1) for x in lines)}
     environment = {
-        **dockerfile().environment("mlflow"),
-        **dockerfile().environment("code-location"),
-        **compose()["services"]["mlflow"]["environment"],
-        **compose()["services"]["code-location"]["environment"],
-        **{name: (secrets / name).read_text() for name in compose()["secrets"]},
+        **dockerfile.environment("runtime"),
+        **dockerfile.environment("mlflow"),
+        **SERVICES["mlflow"]["environment"],
+        **SERVICES["code-location"]["environment"],
+        **{name: (secrets / name).read_text() for name in COMPOSE["secrets"]},
     }
     here = {name: _without_places(str(environment[name])) for name in there}
     assert here == there
@@ -152,13 +120,11 @@ def made_secrets(folder: Path) -> Path:
     return folder / "secrets"
 
 
-def test_secrets_are_made_once_for_their_owner_alone_and_are_all_that_compose_asks_for(
-    tmp_path: Path,
-) -> None:
+def test_secrets_are_made_once_for_their_owner_alone_and_are_all_that_compose_asks_for(tmp_path):
     folder = made_secrets(tmp_path)
     written = {file.name: file.read_text() for file in folder.iterdir() if file.is_file()}
-    assert written.keys() == compose()["secrets"].keys()
-    for name, secret in compose()["secrets"].items():
+    assert written.keys() == COMPOSE["secrets"].keys()
+    for name, secret in COMPOSE["secrets"].items():
         assert secret["file"] == f"${{TIPS_SECRETS_FOLDER:-../secrets}}/{name}"
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     passwords = [file.read_text() for file in (folder / "passwords").iterdir()]
@@ -169,16 +135,15 @@ def test_secrets_are_made_once_for_their_owner_alone_and_are_all_that_compose_as
     assert {"/secrets/", "/containers.env"} <= set((ROOT / ".gitignore").read_text().split("\n"))
 
 
-def test_prometheus_in_containers_is_the_top_level_file_but_for_addresses() -> None:
+def test_prometheus_in_containers_is_the_top_level_file_but_for_addresses():
     hosts = dict(word.split("=", 1) for word in command_of("monitoring") if "=" in word)
     made = prometheus_configuration(Settings(), hosts)
     content = yaml.safe_load((ROOT / "prometheus" / "prometheus.yml").read_text("utf-8"))
     assert [_cut_targets(made), _cut_targets(content)] == [_cut_targets(content)] * 2
-    services = compose()["services"]
     for host, port in (target.split(":") for target in _targets(made)):
-        assert host == "127.0.0.1" or host in services
-        target = ours(services[host]) if host in services else None
-        assert not target or int(port) in dockerfile().ports(target)
+        assert host == "127.0.0.1" or host in SERVICES
+        if host in SERVICES and SERVICES[host]["image"].startswith("tip-platform/"):
+            assert int(port) in dockerfile.ports(image_of(host))
     assert set(hosts.values()) == {t.split(":")[0] for t in _targets(made)} - {"127.0.0.1"}
 
 

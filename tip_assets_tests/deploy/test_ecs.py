@@ -43,7 +43,7 @@ class Ecs:
         self.client.create_cluster(clusterName="tip-platform")
         container = {
             "name": "run",
-            "image": "code-location:0123abc",
+            "image": "platform:0123abc",
             "memory": 4096,  # moto asks for it; ECS takes it from the task
             "logConfiguration": {
                 "logDriver": "awslogs",

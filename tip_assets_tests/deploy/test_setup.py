@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tip_assets_tests.support.compose_rules import ROOT
-
+ROOT = Path(__file__).parents[2]
 INSTALL, LOGGED = ROOT / "deploy" / "install-packages.sh", ROOT / "deploy" / "logged.sh"
 
 

@@ -49,7 +49,7 @@ def stack(aws_calls: Recorder) -> Iterator[StackPlace]:
         assert len(addresses) >= 5
         assert all(address in printed for address in addresses)
         assert made.make("status").count("ready") == len(made.stack.servers)
-        made.control("stop", "daemon")  # it would run what lands while a test does
+        made.stop("daemon")  # it would run what lands while a test does
         log_statements_about_users(made)
         aws = {k: v for k, v in made.stack.environment().items() if k.startswith("AWS_")}
         os.environ.update(aws)
@@ -138,7 +138,7 @@ def test_two_months_launched_together_train_one_after_the_other(stack):
         land(stack.settings.storage_root, month)
     asked = [stack.graphql(LAUNCH, {"month": month}) for month in months]
     assert [a["launchRun"]["__typename"] for a in asked] == ["LaunchRunSuccess"] * 2, asked
-    stack.control("start", "daemon")
+    stack.start("daemon")
     ids = [a["launchRun"]["run"]["runId"] for a in asked]
 
     def runs() -> list[dict]:
@@ -157,7 +157,7 @@ def test_two_months_launched_together_train_one_after_the_other(stack):
     history = json.loads(stack.tips("history", "--json"))
     assert [row["month"] for row in history] == sorted(row["month"] for row in history)
     assert served["aliases"]["champion"] == history[-1]["champion_after"]
-    stack.control("stop", "daemon")
+    stack.stop("daemon")
 
 
 LAUNCH = """mutation($month: String!) { launchRun(executionParams: {
@@ -178,10 +178,10 @@ def test_a_server_that_is_killed_starts_again_without_what_it_left(stack):
 
 def test_everything_killed_starts_again_with_its_state(stack):
     before, history = visible_state(stack.settings), stack.tips("history")
-    os.kill(stack.supervisor(), signal.SIGKILL)
+    os.kill(stack.stack.supervisor.pid(), signal.SIGKILL)
     stack.wait("all servers end", lambda: not any(s.port_is_taken() for s in stack.stack.servers))
     stack.make("up")
-    stack.control("stop", "daemon")
+    stack.stop("daemon")
     assert stack.tips("history") == history
     same(visible_state(stack.settings), before)
 
@@ -265,12 +265,12 @@ def test_a_busy_port_and_a_missing_program_are_named(stack, monkeypatch, tmp_pat
     assert list(other.folder.iterdir()) == []
     other.folder.rmdir()
     monkeypatch.setattr(servers, "BINARIES", tmp_path)
-    with pytest.raises(servers.Missing, match="supervisord is not installed: make setup-stack"):
+    with pytest.raises(servers.Missing, match="weed is not installed: make setup-stack"):
         servers.check_programs()
 
 
 def test_tips_told_in_the_app_land_in_the_bucket_once(stack):
-    stack.control("stop", "app")  # it would land them, and forget what is so old
+    stack.stop("app")  # it would land them, and forget what is so old
     log = PredictionLog(MetricStore(url=stack.settings.metric_store))
     storage, at = stack.settings.storage_root, datetime(2019, 5, 2, tzinfo=UTC)
     predict(log, "a", "b", "none", at=at)
@@ -288,7 +288,7 @@ def test_tips_told_in_the_app_land_in_the_bucket_once(stack):
     assert (month.predictions, month.tips, month.covered) == (3, 2, 0.5)
     assert log.forget(NOW) == 3
     file.unlink()
-    stack.control("start", "app")
+    stack.start("app")
 
 
 def test_each_server_asks_of_s3_what_it_did_before(stack, aws_calls):

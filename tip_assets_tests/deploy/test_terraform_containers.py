@@ -1,11 +1,11 @@
 """Tasks on AWS are told what the images and the platform understand: targets, ports, variables."""
 
-import re
 from pathlib import Path
 
 import yaml
 
 from tip_assets.settings import Settings
+from tip_assets_tests.support import dockerfile
 from tip_assets_tests.support.terraform import FOLDER, SIZES, Evaluated, evaluated
 
 DEPLOY = FOLDER.parent
@@ -17,13 +17,6 @@ OTHERS = {
     "MLFLOW_SERVER_ALLOWED_HOSTS",
     "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS",
 }
-
-
-def targets() -> dict[str, str]:
-    """The text of each target of the Dockerfile, by its name."""
-    text = (DEPLOY / "Dockerfile").read_text("utf-8")
-    parts = re.split(r"^FROM \S+ AS (\S+)$", text, flags=re.MULTILINE)
-    return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
 def test_variables_are_settings_of_the_platform():
@@ -39,14 +32,13 @@ def test_variables_are_settings_of_the_platform():
 
 
 def test_images_and_ports_are_those_of_the_dockerfile():
-    found, known = evaluated(sizes=SIZES[1]), targets()
+    found, known = evaluated(sizes=SIZES[1]), dockerfile.targets()
     for repository in found.of("aws_ecr_repository"):
         assert repository["name"].partition("/")[2] in known
     for container in found.containers():
         target = container["image"].rpartition("/")[2].partition(":")[0]
-        exposed = re.findall(r"^EXPOSE (.*)$", known[target], flags=re.MULTILINE)
         for mapping in container.get("portMappings", []):
-            assert str(mapping["containerPort"]) in " ".join(exposed).split(), container["name"]
+            assert mapping["containerPort"] in dockerfile.ports(target), container["name"]
     location = (DEPLOY / "containers" / "workspace.yaml").read_text()
     (code,) = (c for c in found.containers() if c["name"] == "code-location")
     assert f"port: {code['portMappings'][0]['containerPort']}" in location
@@ -77,7 +69,7 @@ def test_whoever_is_told_of_a_server_may_reach_it_and_nobody_else():
         needed |= {(name, "aws", 443), (name, "database", 5432)}
         if "TIPS_CODE_LOCATION_HOST" in told:
             needed.add((name, "code-location", 4000))
-        if re.search(r"/(app|code-location):", container["image"]):  # images with MLflow's client
+        if "/platform:" in container["image"]:  # it has MLflow's client
             needed.add((name, "mlflow", 5000))
     for target in found.of("aws_lb_target_group"):
         site = target["name"].removeprefix("tip-platform-")

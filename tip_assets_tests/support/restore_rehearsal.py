@@ -122,7 +122,7 @@ def _live(stack: StackPlace) -> None:
     if not store.history():
         land_first_days(stack.settings.storage_root)
         stack.tips("backfill")
-        stack.control("start", "daemon")
+        stack.start("daemon")
         _check_that_nothing_runs(stack, begun, runs=2)
 
 
@@ -190,7 +190,7 @@ def _check_that_nothing_runs(stack: StackPlace, since: datetime, runs: int = 0) 
     enough = count(ticks) + LOOKS_ENOUGH
     stack.wait("the sensors look", lambda: count(ticks) >= enough)
     assert count(begun) == runs
-    stack.control("stop", "daemon")
+    stack.stop("daemon")
     engine.dispose()
 
 

@@ -24,9 +24,10 @@ import sqlalchemy as sa
 from upath import UPath
 
 from deploy.stack.folder import Stack
-from deploy.stack.orphaned_processes import orphaned_processes
-from deploy.stack.servers import Server, postgres_binaries, s3_sockets
+from deploy.stack.servers import postgres_binaries, s3_sockets
 from tip_assets.ingestion.simulate import UNCHANGED, land_generated, land_sample
+from tip_assets.runtime.orphaned_processes import orphaned_processes
+from tip_assets.runtime.supervisor import Server
 from tip_assets.settings import Settings
 from tip_assets_tests.support.ports import free_port
 
@@ -92,10 +93,13 @@ class StackPlace:
         command = [str(BINARIES / "tips"), *arguments]
         return self._run(command, code, self.stack.environment() | variables)
 
-    def control(self, *words: str) -> None:
-        """Supervisor's own command."""
-        command = [BINARIES / "supervisorctl", "-c", self.stack.supervisor_file, *words]
-        subprocess.run(command, check=True, capture_output=True)
+    def start(self, name: str) -> None:
+        self.stack.supervisor.start(name)
+        assert self.stack.supervisor.states()[name]["statename"] == "RUNNING"
+
+    def stop(self, name: str) -> None:
+        self.stack.supervisor.stop(name)
+        assert self.stack.supervisor.states()[name]["statename"] == "STOPPED"
 
     @contextmanager
     def run_until(self, words: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
@@ -125,30 +129,26 @@ class StackPlace:
         if hanging:
             os.killpg(hanging, signal.SIGSTOP)
         else:
-            self.control("stop", name)
+            self.stop(name)
         try:
             yield
         finally:
             if hanging:
                 os.killpg(hanging, signal.SIGCONT)
             else:
-                self.control("start", name)
+                self.start(name)
             self.wait(f"{name} is back", self.server(name).answers)
 
     def server(self, name: str) -> Server:
         return next(server for server in self.stack.servers if server.name == name)
 
-    def supervisor(self) -> int:
-        return int((self.folder / "supervisord.pid").read_text())
-
     def program(self, name: str) -> int:
         """The process of a server, and the group of all that it has started."""
-        command = [BINARIES / "supervisorctl", "-c", self.stack.supervisor_file, "pid", name]
-        return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        return int(self.stack.supervisor.states()[name]["pid"])
 
     def processes_of(self, name: str) -> set[int]:
         """Everything that a server has started, whether it still lives or not."""
-        return set(orphaned_processes(f"unix://{self.folder}/supervisor.sock", name))
+        return set(orphaned_processes(self.stack.supervisor.address, name))
 
     def graphql(self, query: str, variables: dict[str, Any]) -> dict[str, Any]:
         """An answer of Dagster's webserver."""

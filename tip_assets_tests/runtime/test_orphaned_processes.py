@@ -17,7 +17,13 @@ def test_only_what_its_own_server_left_is_ended():
         for name in ("mlflow", "dagster")
     }
     own = {"SUPERVISOR_SERVER_URL": "unix:///one.sock", "SUPERVISOR_PROCESS_NAME": "mlflow"}
-    command = [sys.executable, "-m", "deploy.stack.orphaned_processes", "/bin/echo", "started"]
+    command = [
+        sys.executable,
+        "-m",
+        "tip_assets.runtime.orphaned_processes",
+        "/bin/echo",
+        "started",
+    ]
     try:
         done = subprocess.run(
             command, env=os.environ | own, check=True, capture_output=True, text=True
