@@ -25,7 +25,6 @@ from tip_assets.metric_store import tables
 from tip_assets.metric_store.prediction_log import PredictionLog
 from tip_assets.metric_store.store import MetricStore
 from tip_assets.runtime.databases import create_databases
-from tip_assets.runtime.supervisor import util_linux
 from tip_assets.settings import Settings
 from tip_assets.tracking.registry import CHAMPION, ModelRegistry
 from tip_assets.tracking.runs import example_records
