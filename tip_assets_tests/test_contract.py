@@ -27,7 +27,6 @@ OTHER_MEANINGS = {
     ): "a value of the setting `target`",
     ("tip_assets/tracking/registry.py", "yes"): "the value of an MLflow tag",
     ("tip_assets/assets/drift_metrics.py", "no"): "has not drifted, in a table for people",
-    ("tip_assets/reporting/lines.py", "no"): "has not drifted, in a table for people",
 }
 
 

@@ -34,9 +34,9 @@ def landing_sensor(
 
     Files count when two ticks have seen them unchanged: a month is not run while it is being
     written. A late file for a month that newer ones follow has that month's rows made anew and the
-    newest one retrained: no model of an old month is made twice. A month that was deferred
-    because earlier ones go first is run when they have. A folder that is no month of the platform
-    is told in the log and nothing else.
+    newest one retrained: no model of an old month is made twice. A month that was deferred is run
+    again when the earlier ones are done. A folder that is no month of the platform is told in the
+    log and nothing else.
     """
     for run_id in close_dead_runs(context.instance):
         context.log.warning("the process of run %s was killed: the run is closed", run_id)
@@ -53,7 +53,7 @@ def landing_sensor(
     decided = metric_store.decided_months()
     requests = [
         *_requests(context.instance, known, changed, decided),
-        *_second_turns(context.instance, settings, metric_store, set(known) - set(changed)),
+        *_deferred(context.instance, settings, metric_store, set(known) - set(changed)),
     ]
     asked = {month: digest for month, digest in before.items() if month in known} | changed
     return dg.SensorResult(
@@ -106,13 +106,13 @@ def _landed(month: str, digest: str) -> dg.AssetMaterialization:
     return dg.AssetMaterialization("landing_tips", partition=month, metadata={LANDED: digest})
 
 
-def _second_turns(
+def _deferred(
     instance: dg.DagsterInstance, settings: Settings, store: MetricStore, known: set[str]
 ) -> Iterator[dg.RunRequest]:
-    """Runs of the deferred months that no earlier month keeps waiting any more."""
+    """Runs of the deferred months whose earlier months are done."""
     for month in sorted(known):
         run = last_training(instance, month)
-        if run is None or not was_deferred(run):
+        if run is None or not was_deferred(instance, run):
             continue
         if not pending_months(instance, settings, store, month):
             yield _whole_month(month, f"{month} after {run.run_id}")

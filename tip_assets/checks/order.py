@@ -6,16 +6,10 @@ that are pending (`automation/run_order.py`).
 
 import dagster as dg
 
-from tip_assets.automation.run_order import (
-    Pending,
-    describe,
-    pending_months,
-    wait_for_pending_months,
-)
+from tip_assets.automation.run_order import describe, pending_months
 from tip_assets.metric_store.holds import TRAINING_WINDOW_IS_WHOLE
 from tip_assets.metric_store.store import MetricStore
 from tip_assets.partitions import month_after, months
-from tip_assets.reporting.run_facts import DEFERRED_TAG
 from tip_assets.settings import Settings
 
 
@@ -27,20 +21,12 @@ def training_window_is_whole(
 ) -> dg.AssetCheckResult:
     """Every earlier month that has landed is done and in the training window.
 
-    Waits for months that are running. A month that comes too early is stopped here, and run again
-    by the landing sensor when the earlier ones are done. Months without landing files are gaps, and
-    months refused by their own checks are left out; neither stops anything.
+    A month that comes too early is deferred: it stops here, and the landing sensor runs it again
+    when the earlier ones are done. Months without landing files are gaps, and months refused by
+    their own checks are left out; neither defers anything.
     """
-    month, instance = context.partition_key, context.instance
-
-    def look() -> Pending:
-        return pending_months(instance, settings, metric_store, month)
-
-    # Time is left for the rest of the month: waiting counts as running.
-    at_most = settings.most_run_minutes * 60 * 0.7
-    pending = wait_for_pending_months(context.run, look, instance, at_most)
-    if pending:
-        instance.add_run_tags(context.run.run_id, {DEFERRED_TAG: describe(pending)})
+    month = context.partition_key
+    pending = pending_months(context.instance, settings, metric_store, month)
     first = month_after(month, 1 - settings.window_months)
     return dg.AssetCheckResult(
         passed=not pending,

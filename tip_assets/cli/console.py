@@ -33,8 +33,6 @@ class Progress(logging.Handler):
             self._on_event(event)
         elif record.name.endswith(".search"):
             self._on_trial(record)
-        elif record.name.endswith(".run_order"):
-            self._line(f"      {record.getMessage()}")
 
     def _on_event(self, event: Any) -> None:
         if event.event_type_value == "STEP_START":

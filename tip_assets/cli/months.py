@@ -40,19 +40,20 @@ def run(
 ) -> None:
     """Run a month: ingestion, search, training, comparison, drift, promotion.
 
-    Earlier months that have landed go first: it waits for those that are being run, and stops when
-    one was never run. Exit code 0: done; 1: failed; 3: a check held the month and the champion
-    keeps serving.
+    Earlier months that have landed and were not run yet are run first. While the daemon runs one of
+    them, the month is deferred: the daemon runs it after them. Exit code 0: done; 1: failed; 3: a
+    check held or deferred the month and the champion keeps serving.
     """
-    from tip_assets.cli.run_month import run_month
     from tip_assets.ingestion.simulate import land_sample
 
     settings = settings_for(month)
     announce_new_platform(settings)
     if sample:
         land_sample(settings.storage_root, month)
-    typer.echo(f"Month {month}, storage {settings.storage_root}", err=as_json)
-    _finish(run_month(settings, month, quiet=as_json), settings, as_json)
+    outcome = _run_in_order(settings, month, as_json)[-1]
+    if as_json:
+        echo_json(outcome.to_dict())
+    raise typer.Exit(exit_code(outcome))
 
 
 @app.command(rich_help_panel=MONTHS)
@@ -70,8 +71,6 @@ def backfill(
     A month that fails or is held does not stop the ones after it; Ctrl-C does. Exit code: 1 when
     one failed, else 3 when one was held.
     """
-    from tip_assets.cli.run_month import run_month
-    from tip_assets.cli.summary import summary
     from tip_assets.ingestion.landing import landing_digests
     from tip_assets.partitions import months
 
@@ -84,12 +83,9 @@ def backfill(
         require_platform(settings, settings.metric_store_url)
         between = f" from {since or 'the first'} to {until or 'the last'}" if since or until else ""
         fail(f"no month{between} has landed under {settings.storage_root / 'landing'}")
-    outcomes = []
+    outcomes: list[Outcome] = []
     for month in chosen:
-        typer.echo(f"\nMonth {month}, storage {settings.storage_root}", err=as_json)
-        outcomes.append(run_month(settings, month, quiet=as_json))
-        if not as_json:
-            typer.echo(summary(outcomes[-1], settings))
+        outcomes += _run_in_order(settings, month, as_json)
         if outcomes[-1].interrupted:
             break
     if as_json:
@@ -102,6 +98,7 @@ def backfill(
 def release(month: Month, reason: Reason, as_json: AsJson = False) -> None:
     """Let the model of a held month serve, with a reason."""
     from tip_assets.cli.run_month import release as release_month
+    from tip_assets.cli.summary import summary
 
     settings = settings_for(month)
     if not reason.strip():
@@ -110,7 +107,11 @@ def release(month: Month, reason: Reason, as_json: AsJson = False) -> None:
     if not (settings.storage_root / "assets" / "registered_model" / f"{month}.json").exists():
         fail(f"{month} has no model to release: run the month first")
     outcome = release_month(settings, month, reason, getpass.getuser(), quiet=as_json)
-    _finish(outcome, settings, as_json)
+    if as_json:
+        echo_json(outcome.to_dict())
+    else:
+        typer.echo(summary(outcome, settings))
+    raise typer.Exit(exit_code(outcome))
 
 
 @app.command(rich_help_panel=LOOKING)
@@ -224,14 +225,21 @@ def demo() -> None:
         raise typer.Exit(Exit.FAILED)
 
 
-def _finish(outcome: "Outcome", settings: Settings, as_json: bool) -> None:
+def _run_in_order(settings: Settings, month: str, as_json: bool) -> list["Outcome"]:
+    """Run a month after those that go before it, each with its summary; gives their outcomes."""
+    from tip_assets.cli.run_month import in_order, run_month
     from tip_assets.cli.summary import summary
 
-    if as_json:
-        echo_json(outcome.to_dict())
-    else:
-        typer.echo(summary(outcome, settings))
-    raise typer.Exit(exit_code(outcome))
+    outcomes: list[Outcome] = []
+    with in_order(settings, month) as ordered:
+        for each in ordered:
+            typer.echo(f"\nMonth {each}, storage {settings.storage_root}", err=as_json)
+            outcomes.append(run_month(settings, each, quiet=as_json))
+            if not as_json:
+                typer.echo(summary(outcomes[-1], settings))
+            if outcomes[-1].interrupted:
+                break
+    return outcomes
 
 
 def exit_code(outcome: "Outcome") -> int:

@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from tip_assets.cli.console import Progress, progress
 from tip_assets.metric_store.store import PERSON_TAG
 from tip_assets.runtime.instance import (
-    COMMAND_LINE_TAG,
     PROCESS_TAG,
     RELEASE_JOB,
     TRAINING_JOB,
@@ -32,6 +33,7 @@ from tip_assets.settings import Settings
 # Dagster runs an interrupted step again, after up to twenty seconds, unless it is interrupted while
 # it waits.
 _INTERRUPTED_AGAIN_SECONDS = 5
+_LOOK_AGAIN_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,27 @@ class Outcome:
         }
 
 
+@contextmanager
+def in_order(settings: Settings, month: str) -> Iterator[list[str]]:
+    """Gives the months to run, oldest first: those that go before a month, and the month itself.
+
+    Earlier months that have landed go first if they were never run or were deferred. No other
+    command runs a month while the block does.
+    """
+    with _one_command(settings):
+        with noise_to(log_file(settings, month)):
+            import dagster as dg
+
+            from tip_assets.automation.run_order import pending_months, without_a_run
+            from tip_assets.metric_store.store import MetricStore
+
+            store = MetricStore(url=settings.metric_store_url)
+            with dg.DagsterInstance.get() as instance:
+                close_dead_runs(instance)
+                pending = pending_months(instance, settings, store, month)
+        yield [*without_a_run(pending), month]
+
+
 def run_month(settings: Settings, month: str, quiet: bool = False) -> Outcome:
     """Run every asset and check of a month; `quiet` shows progress on stderr."""
     return _execute(settings, month, TRAINING_JOB, {}, {}, quiet)
@@ -106,10 +129,9 @@ def _execute(
     quiet: bool,
 ) -> Outcome:
     started = time.monotonic()
-    log = log_file(settings, month)
-    prepare_instance(settings)
+    log, stream = log_file(settings, month), sys.stderr if quiet else sys.stdout
     _collect_less_garbage()
-    with progress(sys.stderr if quiet else sys.stdout) as shown, noise_to(log):
+    with _one_command(settings), progress(stream) as shown, noise_to(log):
         import dagster as dg
 
         from tip_assets.reporting.report_run import report_missed_runs
@@ -136,6 +158,25 @@ def _execute(
             )
 
 
+@contextmanager
+def _one_command(settings: Settings) -> Iterator[None]:
+    """Let no other command run a month on this machine while the block does; waits for one that is.
+
+    The lock ends with the process that holds it. Runs of the daemon do not take it: a month that
+    meets one is deferred by its check.
+    """
+    prepare_instance(settings)
+    # A singleton can be locked again by the process that holds it.
+    lock = FileLock(settings.dagster_folder / ".command.lock", is_singleton=True)
+    try:
+        held = lock.acquire(blocking=False)
+    except Timeout:
+        sys.stderr.write("Another command is running a month. Waiting until it has ended.\n")
+        held = lock.acquire(poll_interval=_LOOK_AGAIN_SECONDS)
+    with held:
+        yield
+
+
 def _play(
     settings: Settings,
     instance: Any,
@@ -157,7 +198,7 @@ def _play(
             partition_key=month,
             instance=instance,
             run_config={"loggers": {"progress": {}}, **config},
-            tags={PROCESS_TAG: process_mark(), COMMAND_LINE_TAG: "true", **tags},
+            tags={PROCESS_TAG: process_mark(), **tags},
             raise_on_error=False,
             run_id=run_id,
         )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from tip_assets.drift.evidently_reports import REPORTS
-from tip_assets.metric_store.holds import RELEASABLE
+from tip_assets.metric_store.holds import RELEASABLE, TRAINING_WINDOW_IS_WHOLE
 from tip_assets.reporting.lines import drift_lines, model_lines
 from tip_assets.runtime.storage import quarantine_file, report_folder
 from tip_assets.settings import Settings
@@ -32,6 +32,8 @@ def summary(outcome: "Outcome", settings: Settings) -> str:
 def _ending(outcome: "Outcome") -> str:
     if outcome.failure:
         return "FAILED"
+    if TRAINING_WINDOW_IS_WHOLE in outcome.held:
+        return "DEFERRED, an earlier month goes first"
     return "HELD, no champion was changed" if outcome.is_held else "done"
 
 

@@ -190,6 +190,11 @@ class MetricStore(dg.ConfigurableResource):
         found = self.select(query.order_by(run_outcome.c.ended_at.desc()).limit(1))
         return str(found[0]["run_id"]) if found else None
 
+    def was_followed(self, month: str, ended_at: datetime) -> bool:
+        """Whether a run of the month is recorded that ended later."""
+        later = sa.and_(run_outcome.c.month == month, run_outcome.c.ended_at > ended_at)
+        return bool(self.select(sa.select(run_outcome.c.run_id).where(later).limit(1)))
+
     def select(self, query: sa.Select[Any]) -> list[Row]:
         """The rows of a query."""
         with self.engine.connect() as connection:

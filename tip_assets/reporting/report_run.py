@@ -15,7 +15,7 @@ import dagster as dg
 from dagster._core.storage.dagster_run import FINISHED_STATUSES  # not exported
 
 from tip_assets.ingestion.landing import LANDED
-from tip_assets.metric_store.holds import RELEASABLE, words
+from tip_assets.metric_store.holds import RELEASABLE, TRAINING_WINDOW_IS_WHOLE, words
 from tip_assets.metric_store.store import MetricStore
 from tip_assets.partitions import months
 from tip_assets.reporting.messages import (
@@ -26,13 +26,12 @@ from tip_assets.reporting.messages import (
 )
 from tip_assets.reporting.outbox import Message, notifications
 from tip_assets.reporting.run_facts import (
-    DEFERRED_TAG,
+    HAS_FAILED,
     PARTITION_TAG,
     TRAINING_JOB,
     RunFacts,
     ingested,
     run_facts,
-    was_deferred,
 )
 from tip_assets.runtime.instance import is_ours
 from tip_assets.runtime.io_managers import JsonFiles
@@ -55,20 +54,24 @@ def report_run(instance: dg.DagsterInstance, run_id: str, settings: Settings) ->
     facts, run = run_facts(instance, run_id), record.dagster_run
     store = MetricStore(url=settings.metric_store_url)
     before = store.last_success(month)
-    store.record_checks(month, [vars(check) for check in facts.checks])
-    store.record_checks(month, _released_checks(month, facts, store, settings))
+    ended_at = datetime.fromtimestamp(record.end_time or 0, UTC)
+    pending = facts.held.get(TRAINING_WINDOW_IS_WHOLE)
+    # Another sensor reports successes: it may have reported the run that follows a deferred one.
+    if pending is None or not store.was_followed(month, ended_at):
+        store.record_checks(month, [vars(check) for check in facts.checks])
+        store.record_checks(month, _released_checks(month, facts, store, settings))
     outcome = {
         "run_id": run_id,
         "month": month,
         "job": run.job_name,
         "status": run.status.value,
-        "ended_at": datetime.fromtimestamp(record.end_time or 0, UTC),
+        "ended_at": ended_at,
         "failure": facts.failure,
         "landing_digest": _landing_digest(instance, record, month, facts),
     }
     messages: list[Message] = []
-    # Of months that came too early nobody is told: the landing sensor runs them again.
-    if not was_deferred(run) or "has failed" in run.tags[DEFERRED_TAG]:
+    # A deferred month is no news, unless an earlier one needs a person: it is run again.
+    if pending is None or HAS_FAILED in pending:
         messages = _messages(month, facts, settings)
         if facts.failure and not facts.interrupted:
             messages = [*messages, failure_message(month, facts.failure, before)]

@@ -7,12 +7,13 @@ Belongs here: reading events. Does not belong here: running (`cli/run_month.py`)
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import dagster as dg
 from dagster._core.events import RunFailureReason  # not exported, and the only way to tell
 
 from tip_assets.ingestion.landing import LANDED
+from tip_assets.metric_store.holds import TRAINING_WINDOW_IS_WHOLE
 from tip_assets.runtime.instance import TRAINING_JOB, is_ours
 from tip_assets.runtime.services import trouble_in_words
 
@@ -22,8 +23,8 @@ DECISION = dg.AssetKey("production_model")
 INGESTION = dg.AssetKey("raw_tips")
 # On a run that took too long: its events do not say why it was ended.
 ENDED_BECAUSE_TAG = "tips/ended_because"
-# On the run of a month that came too early.
-DEFERRED_TAG = "tips/turned_away"
+# What the run order says of an earlier month that a person has to look after.
+HAS_FAILED: Final = "has failed"
 EVENTS = {
     dg.DagsterEventType.ASSET_MATERIALIZATION,
     dg.DagsterEventType.ASSET_CHECK_EVALUATION,
@@ -94,9 +95,12 @@ def last_training(instance: dg.DagsterInstance, month: str) -> dg.DagsterRun | N
     return None
 
 
-def was_deferred(run: dg.DagsterRun | None) -> bool:
-    """Whether a run ended because its month came too early."""
-    return run is not None and DEFERRED_TAG in run.tags
+def was_deferred(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    """Whether a run ended because earlier months were pending."""
+    if run.status != dg.DagsterRunStatus.FAILURE:
+        return False
+    checks = {dg.DagsterEventType.ASSET_CHECK_EVALUATION}
+    return TRAINING_WINDOW_IS_WHOLE in _facts(instance.all_logs(run.run_id, of_type=checks)).held
 
 
 def last_ingestion(

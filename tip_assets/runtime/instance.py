@@ -22,8 +22,8 @@ from upath import UPath
 from tip_assets.runtime.storage import write_atomically
 from tip_assets.settings import Settings
 
-# On a run: the process that executes it, and whether a person started that process.
-PROCESS_TAG, COMMAND_LINE_TAG = "tips/process", "tips/command_line"
+# On a run: the process that executes it.
+PROCESS_TAG = "tips/process"
 MARKED_WITHIN_SECONDS = 60
 # A task has to be given a machine and to fetch its image, 2 GB, first.
 TASK_STARTS_WITHIN_SECONDS = 600

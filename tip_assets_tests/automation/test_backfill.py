@@ -1,16 +1,21 @@
-"""Months launched at once, in any order, end as if run one after the other."""
+"""Months launched by commands, at once or newest first, end as if run one after the other."""
 
 import random
 import sqlite3
+import subprocess
+import sys
+import threading
 from pathlib import Path
 
 import pytest
 from upath import UPath
 
+from tip_assets.cli.run_month import in_order
 from tip_assets.ingestion.simulate import Change, land_generated, land_sample
 from tip_assets.partitions import month_after
 from tip_assets.settings import Settings
 from tip_assets_tests.support.processes import call, environment_of, finish, log_of, start
+from tip_assets_tests.support.visible_state import same, visible_state
 
 MONTHS = [month_after("2024-01", place) for place in range(3)]
 # Champions grow old soon, so that they change often.
@@ -38,24 +43,67 @@ def history(storage: Path) -> list[tuple]:
         ).fetchall()
 
 
-def files(storage: Path, asset: str) -> list[bytes]:
-    return [path.read_bytes() for path in sorted((storage / "assets" / asset).glob("*.json"))]
+@pytest.fixture(scope="module")
+def one_by_one(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A storage whose months were run oldest first."""
+    storage = landed(tmp_path_factory.mktemp("one by one"))
+    done = call(["backfill"], environment_of(storage, **QUICK))
+    assert done.returncode in (0, 3), done.stdout + done.stderr
+    assert [row[0] for row in history(storage)] == MONTHS
+    assert len({row[4] for row in history(storage)}) > 1, "the champion never changes"
+    return storage
+
+
+def assert_ends_like(storage: Path, expected: Path) -> None:
+    """The champion's history in its order; the registry, aliases, files, rows and messages."""
+    assert history(storage) == history(expected)
+    states = (visible_state(Settings(storage=str(place))) for place in (storage, expected))
+    same(*states)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_months_at_once_in_any_order_end_like_month_by_month(tmp_path):
-    in_order, at_once = landed(tmp_path / "in order"), landed(tmp_path / "at once")
-    done = call(["backfill"], environment_of(in_order, **QUICK))
-    assert done.returncode in (0, 3), done.stdout + done.stderr
-
+def test_months_at_once_in_any_order_end_like_month_by_month(tmp_path, one_by_one):
+    storage = landed(tmp_path)
     shuffled = random.Random(5).sample(MONTHS, len(MONTHS))
-    processes = [start(at_once, ["run", "--month", month], **QUICK) for month in shuffled]
+    processes = [start(storage, ["run", "--month", month], **QUICK) for month in shuffled]
     codes = [finish(process) for process in processes]
-    assert set(codes) <= {0, 3}, log_of(at_once).read_text()
+    assert set(codes) <= {0, 3}, log_of(storage).read_text()
+    assert_ends_like(storage, one_by_one)
 
-    assert [row[0] for row in history(at_once)] == MONTHS
-    assert history(at_once) == history(in_order)
-    assert len({row[4] for row in history(in_order)}) > 1, "the champion never changes"
-    for asset in ("registered_model", "drift_metrics", "production_model"):
-        assert files(at_once, asset) == files(in_order, asset)
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_months_newest_first_end_like_month_by_month(tmp_path, one_by_one):
+    storage = landed(tmp_path)
+    for month in reversed(MONTHS):
+        done = call(["run", "--month", month], environment_of(storage, **QUICK))
+        assert done.returncode in (0, 3), done.stdout + done.stderr
+        assert [row[0] for row in history(storage)] == MONTHS, "earlier months go first"
+    assert_ends_like(storage, one_by_one)
+
+
+HOLD = """import sys, time
+from tip_assets.cli.run_month import in_order
+from tip_assets.settings import Settings
+with in_order(Settings(storage=sys.argv[1]), "2024-02") as months:
+    print(*months, flush=True)
+    time.sleep(300)
+"""
+
+
+def test_a_command_waits_for_another_until_that_one_ends_or_is_killed(tmp_path, capfd):
+    storage = landed(tmp_path)
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, storage],
+        env=environment_of(storage),
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline().split() == MONTHS[:2]
+        threading.Timer(2, other.kill).start()
+        with in_order(Settings(storage=str(storage)), MONTHS[2]) as months:
+            assert other.poll() is not None
+            assert months == MONTHS
+    assert "Another command is running a month" in capfd.readouterr().err

@@ -9,7 +9,6 @@ import sqlalchemy as sa
 
 from tip_assets.metric_store.store import in_utc
 from tip_assets.metric_store.tables import last_look
-from tip_assets.reporting.run_facts import DEFERRED_TAG
 from tip_assets_tests.support.landing import FAILURE, INGESTION, QUEUED, STARTED, WHOLE
 
 
@@ -154,18 +153,20 @@ def test_what_has_landed_is_observed_once(place):
     assert place.events == []
 
 
-def test_a_month_that_was_turned_away_is_run_when_its_turn_has_come(place):
+def test_a_deferred_month_is_run_once_when_the_earlier_ones_are_done(place):
     for month in ("2024-01", "2024-02"):
         place.land(month)
     place.tick()
     place.ingest("2024-02")
     place.run("2024-01", QUEUED)
-    early = place.run("2024-02", FAILURE, {DEFERRED_TAG: "2024-01"})
+    early = place.defer("2024-02")
     assert place.tick() == []
     place.decide("2024-01")
-    assert place.tick() == [(WHOLE, "2024-02")]
+    assert place.look() == [(WHOLE, "2024-02")]
+    assert place.keys == [f"2024-02 after {early.run_id}"]
+    assert place.look() == [(WHOLE, "2024-02")]
+    assert place.keys == [f"2024-02 after {early.run_id}"], "Dagster makes no second run of it"
     assert place.pending("2024-03") == {"2024-02": "was deferred"}
-    assert early.run_id
     place.run("2024-02", STARTED)
     assert place.tick() == []
     place.decide("2024-02")

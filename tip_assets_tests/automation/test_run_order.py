@@ -1,17 +1,18 @@
-"""Months are trained in order, whoever launches them; what was killed keeps nobody waiting."""
+"""Months are trained in order, whoever launches them; what was killed defers nobody."""
 
 import os
 
 import dagster as dg
 
-from tip_assets.automation.run_order import wait_for_pending_months
-from tip_assets.reporting.run_facts import DEFERRED_TAG, PARTITION_TAG, last_training
-from tip_assets.runtime.instance import COMMAND_LINE_TAG, PROCESS_TAG, close_dead_runs, process_mark
+from tip_assets.checks.order import training_window_is_whole
+from tip_assets.partitions import months
+from tip_assets.reporting.run_facts import PARTITION_TAG, last_training
+from tip_assets.runtime.instance import PROCESS_TAG, close_dead_runs, process_mark
 from tip_assets.runtime.storage import write_atomically
-from tip_assets_tests.support.landing import FAILURE, QUEUED, STARTED, SUCCESS
+from tip_assets_tests.support.landing import FAILURE, QUEUED, STARTED, SUCCESS, WHOLE
 
 
-def test_earlier_months_go_first_until_they_have_had_their_turn(place):
+def test_earlier_months_go_first_until_they_are_done(place):
     for month in ("2024-01", "2024-02", "2024-03", "2024-05"):
         place.land(month)
     assert place.pending("2024-01") == {}
@@ -43,54 +44,36 @@ def test_a_month_refused_by_its_own_checks_is_left_out(place):
     assert place.pending("2024-02") == {}
 
 
-class Looks:
-    """What months are ahead at each look; sleeping moves on to the next."""
+def test_a_month_that_starts_too_early_is_deferred_by_its_check(place):
+    @dg.asset(name="splits", partitions_def=months)
+    def stand_in() -> None: ...
 
-    def __init__(self, *looks: dict) -> None:
-        self.looks, self.slept = list(looks), 0
+    job = dg.Definitions(
+        assets=[stand_in],
+        asset_checks=[training_window_is_whole],
+        jobs=[dg.define_asset_job(WHOLE)],
+        resources={"settings": place.settings, "metric_store": place.store},
+    ).resolve_job_def(WHOLE)
 
-    def __call__(self) -> dict:
-        return self.looks[min(self.slept, len(self.looks) - 1)]
+    def succeeds(month: str) -> bool:
+        return job.execute_in_process(
+            partition_key=month,
+            instance=place.instance,
+            tags={PROCESS_TAG: process_mark()},
+            raise_on_error=False,
+        ).success
 
-    def sleep(self, _seconds: float) -> None:
-        self.slept += 1
-
-
-def test_a_run_waits_for_months_that_are_being_run(place):
-    looks = Looks({"2024-01": "runs"}, {"2024-01": "runs"}, {})
-    of_daemon = place.run("2024-02", STARTED)
-    assert wait_for_pending_months(of_daemon, looks, place.instance, 60, looks.sleep) == {}
-    assert looks.slept == 2
-
-
-def test_nobody_waits_for_queued_months_since_the_wait_may_hold_their_place(place, monkeypatch):
-    queued = {"2024-01": "is queued"}
-    of_daemon = place.run("2024-02", STARTED)
-    looks = Looks(queued)
-    assert wait_for_pending_months(of_daemon, looks, place.instance, 60, looks.sleep) == queued
-    assert looks.slept == 0
-    of_person = place.run("2024-02", STARTED, {COMMAND_LINE_TAG: "true"})
-    monkeypatch.setattr("tip_assets.automation.run_order.STARTED_WITHIN_SECONDS", 0)
-    assert wait_for_pending_months(of_person, looks, place.instance, 60, looks.sleep) == queued
-
-
-def test_a_person_s_run_waits_for_processes_that_are_being_started(place):
-    looks = Looks({"2024-01": "was never run"}, {"2024-01": "runs"}, {})
-    of_person = place.run("2024-02", STARTED, {COMMAND_LINE_TAG: "true"})
-    assert wait_for_pending_months(of_person, looks, place.instance, 60, looks.sleep) == {}
-
-
-def test_waiting_has_an_end(place):
-    looks = Looks({"2024-01": "runs"})
-    run = place.run("2024-02", STARTED)
-    assert wait_for_pending_months(run, looks, place.instance, 0, looks.sleep) == {
-        "2024-01": "runs"
-    }
+    for month in ("2024-01", "2024-02"):
+        place.land(month)
+    assert not succeeds("2024-02")
+    assert place.pending("2024-03") == {"2024-01": "was never run", "2024-02": "was deferred"}
+    place.decide("2024-01")
+    assert succeeds("2024-02")
 
 
 def test_runs_of_single_assets_do_not_change_where_a_month_stands(place):
     place.land("2024-01")
-    early = place.run("2024-01", FAILURE, {DEFERRED_TAG: "2023-12 goes first"})
+    early = place.defer("2024-01")
     one = dg.DagsterRun(
         job_name="__ASSET_JOB",
         status=SUCCESS,

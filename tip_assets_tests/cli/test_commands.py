@@ -26,7 +26,7 @@ TIPS = Path(sys.executable).parent / "tips"
 COMMANDS = typer.main.get_command(cli.app).commands
 # Commands that make a platform where there is none, and the function that would do it.
 MAKING = {
-    "run": "tip_assets.cli.run_month.run_month",
+    "run": "tip_assets.cli.run_month.in_order",
     "simulate": "tip_assets.ingestion.simulate.land_generated",
     "demo": "tip_assets.cli.demo.play",
     "up": "tip_assets.runtime.local_servers.up",

@@ -8,11 +8,11 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from tip_assets.metric_store.holds import TRAINING_WINDOW_IS_WHOLE
 from tip_assets.metric_store.store import MetricStore
 from tip_assets.partitions import months
 from tip_assets.reporting.outbox import Notifications
 from tip_assets.reporting.report_run import report_missed_runs, report_run
-from tip_assets.reporting.run_facts import DEFERRED_TAG
 from tip_assets.runtime.instance import PROCESS_TAG, process_mark
 from tip_assets.runtime.resources import resources
 from tip_assets.settings import Settings
@@ -54,7 +54,9 @@ class Place:
         self.store = MetricStore(url=self.settings.metric_store_url)
         self.instance = dg.DagsterInstance.ephemeral()
 
-    def play(self, month: str, *, drifted=(), blocked="", broken="", tags=None) -> list[str]:
+    def play(
+        self, month: str, *, drifted=(), blocked="", broken="", check="enough_rows"
+    ) -> list[str]:
         """Run a month and report it; gives the kinds of the messages that are new."""
         before = len(self.lines())
 
@@ -64,8 +66,8 @@ class Place:
                 raise RuntimeError(broken)
             return {}
 
-        @dg.asset_check(asset=raw_tips, blocking=True, partitions_def=months)
-        def enough_rows() -> dg.AssetCheckResult:
+        @dg.asset_check(asset=raw_tips, name=check, blocking=True, partitions_def=months)
+        def blocking_check() -> dg.AssetCheckResult:
             return dg.AssetCheckResult(passed=not blocked, description=blocked or "fine")
 
         @dg.asset(partitions_def=months, io_manager_key="json_files", deps=[raw_tips])
@@ -83,7 +85,7 @@ class Place:
         made = [raw_tips, registered_model, drift_metrics, production_model]
         defs = dg.Definitions(
             assets=made,
-            asset_checks=[enough_rows],
+            asset_checks=[blocking_check],
             resources=resources(self.settings),
             executor=dg.in_process_executor,
         )
@@ -91,7 +93,7 @@ class Place:
             partition_key=month,
             instance=self.instance,
             raise_on_error=False,
-            tags={PROCESS_TAG: process_mark(), **(tags or {})},
+            tags={PROCESS_TAG: process_mark()},
         )
         assert report_run(self.instance, result.run_id, self.settings) == []
         assert report_run(self.instance, result.run_id, self.settings) == []
@@ -151,11 +153,23 @@ def test_a_failure_is_told_once_and_again_after_a_success(place):
     assert place.play("2024-01", broken="the disk is full") == ["failure"]
 
 
-def test_a_month_that_was_turned_away_is_recorded_and_not_told(place):
-    assert place.play("2024-02", blocked="early", tags={DEFERRED_TAG: "2024-01"}) == []
+def test_a_deferred_month_is_recorded_and_told_only_if_a_person_has_to_look(place):
+    order = TRAINING_WINDOW_IS_WHOLE
+    assert place.play("2024-02", blocked="2024-01 goes first and runs", check=order) == []
     with sqlite3.connect(place.settings.state_folder / "metrics.db") as connection:
         (row,) = connection.execute("select month, status, failure from run_outcome")
     assert row == ("2024-02", "FAILURE", None)
+    assert place.play("2024-02", blocked="2024-01 goes first and has failed", check=order) == [
+        "stopped"
+    ]
+
+
+def test_a_run_that_is_reported_late_leaves_the_checks_of_the_newer_one(place):
+    place.play("2024-02", blocked="2024-01 goes first and runs", check=TRAINING_WINDOW_IS_WHOLE)
+    (deferred,) = place.instance.get_runs()
+    place.play("2024-02", check=TRAINING_WINDOW_IS_WHOLE)
+    assert report_run(place.instance, deferred.run_id, place.settings) == []
+    assert [check["passed"] for check in place.store.checks("2024-02")] == [True]
 
 
 def test_a_run_whose_report_was_cut_off_is_reported_by_the_next_that_looks(place, monkeypatch):

@@ -1,6 +1,6 @@
 """A storage with a Dagster instance, in which months land and runs are where a test says.
 
-Belongs here: that place, for the tests of the sensor, the schedule and the turns of months.
+Belongs here: that place, for the tests of the sensor, the schedule and the order of months.
 """
 
 from datetime import UTC, datetime
@@ -15,6 +15,7 @@ from tip_assets.automation.landing_sensor import landing_sensor
 from tip_assets.automation.run_order import pending_months
 from tip_assets.automation.schedules import monthly_schedule
 from tip_assets.ingestion.landing import LANDED, landing_digests, landing_folder
+from tip_assets.metric_store.holds import TRAINING_WINDOW_IS_WHOLE
 from tip_assets.metric_store.store import MetricStore
 from tip_assets.reporting.run_facts import PARTITION_TAG
 from tip_assets.runtime.storage import write_atomically
@@ -80,6 +81,20 @@ class Place:
             job_code_origin=CODE,
         )
         return self.instance.add_run(run)
+
+    def defer(self, month: str) -> dg.DagsterRun:
+        """A run of the month that its check has stopped, since earlier months are pending."""
+        run = self.run(month, FAILURE)
+        found = dg.AssetCheckEvaluation(
+            asset_key=dg.AssetKey("splits"),
+            check_name=TRAINING_WINDOW_IS_WHOLE,
+            passed=False,
+            metadata={},
+            blocking=True,
+        )
+        event = dg.DagsterEvent("ASSET_CHECK_EVALUATION", WHOLE, event_specific_data=found)
+        self.instance.report_dagster_event(event, run.run_id)
+        return run
 
     def decide(self, month: str) -> None:
         """What a decision on the month's model leaves behind."""
