@@ -114,14 +114,3 @@ def test_months_are_counted_over_years():
     assert months_apart("2025-02", "2024-11") == -3
     assert is_month("2024-01")
     assert not any(is_month(text) for text in ("2024-1", "2024-13", "January", "2024-01-01"))
-
-
-def test_every_setting_is_in_the_docs_with_its_default_and_no_other():
-    page = (Path(__file__).parents[1] / "docs" / "settings.md").read_text("utf-8")
-    told = dict(re.findall(r"^\| `(\w+)` \| (.+?) \| ", page, re.MULTILINE))
-    fields = Settings.model_fields.items()
-    known = {f.validation_alias or f"TIPS_{name.upper()}": f.default for name, f in fields}
-    assert told.keys() == known.keys()
-    # What follows from other settings is said in words.
-    said = {name: str(value) for name, value in known.items() if value != ""}
-    assert {name: told[name].strip("`") for name in said} == said

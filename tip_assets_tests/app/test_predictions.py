@@ -9,7 +9,6 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from app import feedback, sources
-from app.app_metrics import AppMetrics
 from app.feedback import tell_file
 from app.predictions import Refused, predictions
 from tip_assets import contract
@@ -202,13 +201,6 @@ def test_a_bad_file_gets_a_sentence(storage, name, content, reason):
     test.button[0].click().run()
     assert not test.exception
     assert reason in words(test)
-
-
-def test_each_of_the_apps_metrics_is_in_the_document():
-    document = (Path(__file__).parents[2] / "docs" / "monitoring.md").read_text("utf-8")
-    for family in AppMetrics().registry.collect():
-        name = f"{family.name}_total" if family.type == "counter" else family.name
-        assert f"\n| `{name}` |" in document
 
 
 def test_prometheus_reads_what_was_answered(storage, tmp_path):
