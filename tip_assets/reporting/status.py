@@ -1,0 +1,144 @@
+"""What needs a person now: the states that last until somebody acts.
+
+Belongs here: finding those states in the metric store, each with what to do. Does not belong here:
+a month's result, which people are told of once (`messages.py`).
+"""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from tip_assets.ingestion.landing_log import unprocessed
+from tip_assets.metric_store import tables
+from tip_assets.metric_store.holds import RELEASABLE, TRAINING_WINDOW_IS_WHOLE
+from tip_assets.metric_store.store import MetricStore, Row
+from tip_assets.partitions import month_after, months_apart
+from tip_assets.settings import Settings
+
+
+@dataclass(frozen=True)
+class State:
+    """A state that lasts: its name, what it is about, why, and what to do."""
+
+    name: str
+    about: str
+    why: str
+    to_do: str
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def states(store: MetricStore, settings: Settings, now: datetime) -> list[State]:
+    """Every state that needs a person, the most urgent first; empty when all is well."""
+    return [
+        *_held(store),
+        *_stopped(store, settings.window_months),
+        *_failed(store),
+        *_waiting(store),
+        *_silent(store, now - timedelta(days=settings.landing_silent_days)),
+        *_old_champion(store, settings.champion_max_age_months),
+        *_undelivered(store),
+    ]
+
+
+def _held(store: MetricStore) -> Iterator[State]:
+    """Held promotions that are newer than any other decision: older ones are overtaken."""
+    last = {row["month"]: row for row in _decisions(store)}
+    decided = max((month for month, row in last.items() if row["action"] != "held"), default="")
+    for month, row in last.items():
+        if month > decided:
+            to_do = f"tips release --month {month} --reason '...', or leave it"
+            yield State("held", month, row["reason"], to_do)
+
+
+def _stopped(store: MetricStore, window_months: int) -> Iterator[State]:
+    """Months of the training window in which a check failed that nobody can release."""
+    found = tables.check_result.c
+    newest = store.select(sa.select(sa.func.max(found.month).label("month")))[0]["month"]
+    if newest is None:
+        return
+    releasable = (*RELEASABLE, TRAINING_WINDOW_IS_WHOLE)
+    query = sa.select(tables.check_result).where(
+        found.blocking,
+        sa.not_(found.passed),
+        found.check.not_in(releasable),
+        found.month >= month_after(newest, 1 - window_months),
+    )
+    for row in store.select(query.order_by(found.month, found.check)):
+        to_do = f"tips quarantine --month {row['month']}; land corrected files"
+        if row["asset"] == "registered_model":
+            to_do = f"tips run --month {row['month']} trains the model again"
+        yield State("stopped", row["month"], f"{row['check']}: {row['words']}", to_do)
+
+
+def _failed(store: MetricStore) -> Iterator[State]:
+    """Months whose last run failed."""
+    run = tables.run_outcome.c
+    rows = store.select(
+        sa.select(run.month, run.failure, run.status)
+        .where(run.month.is_not(None))
+        .order_by(run.ended_at)
+    )
+    last = {row["month"]: row for row in rows}
+    for month, row in sorted(last.items()):
+        if row["failure"]:
+            yield State("failed", month, row["failure"], f"tips run --month {month}")
+
+
+def _waiting(store: MetricStore) -> Iterator[State]:
+    for month, since in sorted(unprocessed(store.select).items()):
+        why = f"files landed {since:%Y-%m-%d %H:%M} UTC and no run has finished on them"
+        yield State("not processed", month, why, f"tips run --month {month}")
+
+
+def _silent(store: MetricStore, since: datetime) -> Iterator[State]:
+    newest = store.select(sa.select(sa.func.max(tables.landing.c.at).label("at")))[0]["at"]
+    if newest is not None and newest.replace(tzinfo=UTC) < since:
+        yield State(
+            "silent",
+            "landing",
+            f"the newest file is of {newest:%Y-%m-%d}",
+            "ask the producers; the platform itself works",
+        )
+
+
+def _old_champion(store: MetricStore, most_months: int) -> Iterator[State]:
+    decisions = _decisions(store)
+    history = sorted(store.history(), key=lambda row: row["at"])
+    serving = history[-1]["champion_after"] if history else None
+    trained = next((r["month"] for r in decisions if r["challenger"] == serving), None)
+    if trained is None:
+        return
+    age = months_apart(trained, max(row["month"] for row in decisions))
+    if age > most_months:
+        yield State(
+            "old champion",
+            f"version {serving}",
+            f"trained for {trained}, {age} months before the newest month",
+            "tips history shows why every later model lost",
+        )
+
+
+def _undelivered(store: MetricStore) -> Iterator[State]:
+    message = tables.notification.c
+    for row in store.select(sa.select(tables.notification).where(message.delivered_at.is_(None))):
+        why = row["trouble"] or "not tried yet"
+        yield State(
+            "undelivered",
+            row["subject"],
+            why,
+            "every run tries again; see tips notifications",
+        )
+
+
+def _decisions(store: MetricStore) -> list[Row]:
+    """Decisions on models, in the order of months and time; refused releases left out."""
+    return [
+        row
+        for row in store.history()
+        if row["challenger"] is not None and row["action"] != "refused"
+    ]
