@@ -37,7 +37,13 @@ _THRESHOLDS = {
 }
 _LEAST_P = 1e-5  # smaller p-values are drawn here
 _PANEL = 104  # pixels
-_VERDICTS = {"better": GOOD, "worse": ALARM, "not enough evidence": MUTED}
+_VERDICTS = {
+    "better": GOOD,
+    "not worse": ACCENT,
+    "worse": ALARM,
+    "not enough evidence": MUTED,
+    "too few rows": FAINT,
+}
 
 
 def drift_plot(history: History, measure: Measure) -> go.Figure:

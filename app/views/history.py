@@ -75,7 +75,8 @@ def show_quality(history: History, level: str) -> None:
     with right:
         st.markdown("**Challenger against champion**")
         st.caption(
-            f"On the same held-out rows; below zero the challenger is better. {level} intervals."
+            "On the same held-out rows, with the interval that decides: below zero as a whole, the "
+            f"challenger is better. {level} intervals."
         )
         if history.comparisons:
             plot(

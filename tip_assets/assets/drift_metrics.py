@@ -122,7 +122,7 @@ def _comparison(registered_model: dict[str, Any]) -> list[dict[str, Any]]:
     found = registered_model["comparison"]
     if not found:
         return []
-    facts = {name: value for name, value in found.items() if name != "rival_rmse"}
+    facts = {name: found[name] for name in found if name in tables.comparison.columns}
     champion = registered_model["incumbent"]["version"]
     return [
         facts

@@ -215,8 +215,24 @@ class Settings(BaseSettings):
         le=0.5,
         description="Largest share of a month's training rows that may come from feedback.",
     )
+    min_improvement: float = Field(
+        0.01,
+        ge=0,
+        lt=1,
+        description="A challenger is better only if its RMSE is lower by this share of the "
+        "champion's.",
+    )
+    non_inferiority_margin: float = Field(
+        0.05,
+        ge=0,
+        lt=1,
+        description="A challenger is not worse if the interval of the difference of the RMSEs ends "
+        "below this share of the champion's.",
+    )
     champion_max_age_months: int = Field(
-        6, ge=1, description="A champion older than this is replaced by any model not worse."
+        6,
+        ge=1,
+        description="A champion older than this is replaced by any model shown to be not worse.",
     )
     versions_kept: int = Field(
         24, ge=2, description="Newest registry versions that are not tagged as archived."

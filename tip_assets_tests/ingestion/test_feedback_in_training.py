@@ -132,6 +132,8 @@ def serve(champion: Champion | None, month: str, rows: pd.DataFrame, age: int) -
             predict_rows(champion.booster, test),
             confidence=settings.confidence,
             seed=settings.seed,
+            min_improvement=settings.min_improvement,
+            margin=settings.non_inferiority_margin,
         ).verdict
         datasets = serving_datasets(
             rows,

@@ -1,0 +1,276 @@
+"""How often the promotion rule is wrong, what it can see, and what it does in 24 quiet months.
+
+Models are trained on generated months with fixed parameters, without a search; what they are worth
+is measured on 50,000 other generated rows. No drift is charted: the months are quiet. Usage:
+python -m benchmarks.promotion [PAIRS] [HISTORIES] [PROCESSES]
+"""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # many processes, one thread each
+
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tip_assets import contract
+from tip_assets.assets.splits import split
+from tip_assets.assets.transformed_tips import transform
+from tip_assets.ingestion.simulate import UNCHANGED, generate
+from tip_assets.modelling.comparison import Comparison, compare
+from tip_assets.modelling.promotion import Situation, decide, quality_faults
+from tip_assets.modelling.recipe import recipe_for
+from tip_assets.modelling.search import Trial
+from tip_assets.modelling.split import PART, TEST
+from tip_assets.modelling.training import (
+    load_booster,
+    predict_rows,
+    read_report,
+    tips_of,
+    train_booster,
+)
+from tip_assets.settings import Settings
+
+SETTINGS = Settings()
+HELD_OUT = (41, 60, 250, 2000)
+MONTHS, MONTHLY_ROWS = 24, (60, 250)
+RESEEDED, SHARE = "re-seeded", "fixed share"
+BETTER = (0.03, 0.05, 0.1)
+OTHERS_ROWS, POOR_ROWS = 50_000, 60
+# A search would take minutes a model. The shares of rows and columns are what a seed changes.
+PARAMETERS = {
+    "max_depth": 2,
+    "learning_rate": 0.05,
+    "min_child_weight": 10.0,
+    "reg_lambda": 5.0,
+    "subsample": 0.8,
+    "colsample_bytree": 0.8,
+}
+TRIAL = Trial(number=0, parameters=PARAMETERS, rmse=1.0, rmse_std=0.0, rounds=80)
+
+
+def generated(rows: int, seed: int, month: str = "2024-01") -> pd.DataFrame:
+    """Split rows of a generated month; bills beyond the contract are dropped."""
+    return split(transform(contract.check(generate(rows, seed, UNCHANGED)).accepted), month)
+
+
+@lru_cache(maxsize=1)
+def other_rows() -> pd.DataFrame:
+    """Rows that no model has seen: what a model is really worth."""
+    return generated(OTHERS_ROWS, seed=999_999)
+
+
+def trained(window: pd.DataFrame, seed: int = SETTINGS.seed) -> bytes:
+    recipe = replace(recipe_for(window, **SETTINGS.recipe_options), seed=seed)
+    return train_booster("2024-01", window, TRIAL, recipe)
+
+
+def compared(actual: np.ndarray, predicted: np.ndarray, rival: np.ndarray) -> Comparison:
+    """Compare as a month does."""
+    return compare(
+        actual,
+        predicted,
+        rival,
+        confidence=SETTINGS.confidence,
+        seed=SETTINGS.seed,
+        min_improvement=SETTINGS.min_improvement,
+        margin=SETTINGS.non_inferiority_margin,
+    )
+
+
+def bootstrap_interval(squares: np.ndarray, rival_squares: np.ndarray) -> tuple[float, float]:
+    """The percentile bootstrap of the RMSE difference, to compare the interval with."""
+    rng, rows = np.random.default_rng(SETTINGS.seed), len(squares)
+    drawn = rng.integers(0, rows, (1000, rows))
+    found = np.sqrt(squares[drawn].mean(axis=1)) - np.sqrt(rival_squares[drawn].mean(axis=1))
+    tail = (1 - SETTINGS.confidence) / 2
+    low, high = np.quantile(found, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def rivals_of(booster: Any, reseeded: Any, poor: Any, rows: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Predictions of the rivals: as good but for chance, simple, and worse by a stated share.
+
+    A worse champion departs from the model towards one that was trained on 60 rows, so far that the
+    model's RMSE on the other rows is lower by the share.
+    """
+    others = other_rows()
+    model = predict_rows(booster, others)
+    error, away = model - tips_of(others), predict_rows(poor, others) - model
+    found = {
+        RESEEDED: predict_rows(reseeded, rows),
+        SHARE: SETTINGS.fixed_share * rows[contract.BILL].to_numpy(float),
+    }
+    here = predict_rows(booster, rows)
+    for share in BETTER:
+        wanted = np.mean(error**2) * (1 / (1 - share) ** 2 - 1)
+        a, b = np.mean(away**2), np.mean(error * away)
+        step = (np.sqrt(b**2 + a * wanted) - b) / a
+        found[f"{share:.0%}"] = here + step * (predict_rows(poor, rows) - here)
+    return found
+
+
+def judge_pair(number: int, held_out: int, months: int, bootstrap: bool) -> pd.DataFrame:
+    """Train a model and its rivals; compare them on the held-out rows of many months.
+
+    A row for each month and rival: the verdict, the stated power, and whether the intervals hold
+    the difference that the other rows show.
+    """
+    window = generated(5 * held_out, 10_000 + number)
+    boosters = [
+        load_booster(trained(rows, seed))
+        for rows, seed in (
+            (window, 2 * number),
+            (window, 2 * number + 1),
+            (generated(POOR_ROWS, 50_000 + number), 1),
+        )
+    ]
+    rows, others = generated(held_out * (months + 1), 20_000 + number), other_rows()
+    tips, mine = tips_of(rows), predict_rows(boosters[0], rows)
+    theirs, worth = rivals_of(*boosters, rows), rivals_of(*boosters, others)
+    real = tips_of(others)
+    squares = np.mean((predict_rows(boosters[0], others) - real) ** 2)
+    found = []
+    for rival, predicted in theirs.items():
+        truth = np.sqrt(squares) - np.sqrt(np.mean((worth[rival] - real) ** 2))
+        for place in range(months):
+            of = slice(place * held_out, (place + 1) * held_out)
+            result = compared(tips[of], mine[of], predicted[of])
+            row = {"rival": rival, "verdict": result.verdict, "power": result.power}
+            row["covered"] = result.low <= truth <= result.high
+            if bootstrap:
+                errors = (mine[of] - tips[of]) ** 2, (predicted[of] - tips[of]) ** 2
+                low, high = bootstrap_interval(*errors)
+                row["bootstrap_covered"] = low <= truth <= high
+            found.append(row)
+    return pd.DataFrame(found)
+
+
+@dataclass
+class Policy:
+    """Who serves under a rule, and what has come of it."""
+
+    champion: int = 0
+    changes: int = 0
+    for_the_worse: int = 0
+    too_old: int = 0
+    squares: float = 0.0
+
+
+def play_history(number: int, monthly_rows: int) -> dict[str, Policy]:
+    """Play quiet months under each policy; all of them have the same months and challengers."""
+    others, window_months = other_rows(), SETTINGS.window_months
+    months = [f"{2024 + m // 12}-{m % 12 + 1:02}" for m in range(MONTHS + 1)]
+    data = [
+        generated(monthly_rows, 1_000 * (number + 100) + place, month)
+        for place, month in enumerate(months)
+    ]
+    boosters, worth = [], []
+    policies = {name: Policy() for name in ("the rule", "never", "always", "<=")}
+    for now, month in enumerate(months):
+        window = pd.concat(data[max(0, now + 1 - window_months) : now + 1], ignore_index=True)
+        ubj = trained(window)
+        boosters.append(load_booster(ubj))
+        error = predict_rows(boosters[now], others) - tips_of(others)
+        worth.append(float(np.mean(error**2)))
+        if now == 0:
+            continue
+        test = window[window[PART] == TEST]
+        tips, answers = tips_of(test), predict_rows(boosters[now], test)
+        report = read_report(ubj)
+        for name, policy in policies.items():
+            before = policy.champion
+            if name == "the rule":
+                found = compared(tips, answers, predict_rows(boosters[before], test))
+                promotes = decide(
+                    Situation(
+                        month=month,
+                        champion_month=months[before],
+                        verdict=found.verdict,
+                        power_words=found.power_words,
+                        quality_faults=quality_faults(report.baselines, report.against),
+                        dataset_drifted=False,
+                        drift_confirmed=False,
+                        champion_age_months=now - before,
+                        champion_max_age_months=SETTINGS.champion_max_age_months,
+                        champion_contract=contract.VERSION,
+                    )
+                ).promotes
+            elif name == "<=":
+                rival = predict_rows(boosters[before], test) - tips
+                promotes = np.mean((answers - tips) ** 2) <= np.mean(rival**2)
+            else:
+                promotes = name == "always"
+            if promotes:
+                policy.champion = now
+                policy.changes += 1
+                policy.for_the_worse += worth[now] > worth[before]
+            policy.too_old += now - policy.champion > SETTINGS.champion_max_age_months
+            policy.squares += worth[policy.champion] / MONTHS
+    return policies
+
+
+def print_verdicts(pairs: int, pool: ProcessPoolExecutor) -> None:
+    """Print the tables about single verdicts: pairs of models, 40 months of held-out rows each."""
+    sizes = {}
+    for rows in HELD_OUT:
+        judge = partial(judge_pair, held_out=rows, months=40, bootstrap=rows <= 60)
+        sizes[rows] = pd.concat(pool.map(judge, range(pairs)))
+    print(f"{pairs} pairs of models, 40 months of held-out rows each")
+    print("\nthe same recipe with another seed\nheld-out rows   better   not worse   worse")
+    for rows, found in sizes.items():
+        verdicts = found[found["rival"] == RESEEDED]["verdict"]
+        shares = [100 * (verdicts == v).mean() for v in ("better", "not worse", "worse")]
+        print("{:13,}   {:4.1f} %   {:7.1f} %   {:3.1f} %".format(rows, *shares))
+    print("\ncalled better, of models that are better by")
+    print("held-out rows    3 %    5 %   10 %   stated for 10 %")
+    for rows, found in sizes.items():
+        by_rival = found.groupby("rival")
+        shares = by_rival["verdict"].agg(lambda verdicts: 100 * (verdicts == "better").mean())
+        cells = "".join(f"{shares[f'{share:.0%}']:5.0f} %" for share in BETTER)
+        print(f"{rows:13,}{cells}   {100 * by_rival['power'].mean()['10%']:11.0f} %")
+    print(f"\nintervals that hold the real difference, meant to be {SETTINGS.confidence:.0%}")
+    print("held-out rows   re-seeded   fixed share   10 % better   bootstrap, fixed share")
+    for rows, found in sizes.items():
+        shares = 100 * found.groupby("rival")["covered"].mean()
+        cells = [shares[RESEEDED], shares[SHARE], shares["10%"]]
+        before = ""
+        if "bootstrap_covered" in found:
+            held = found[found["rival"] == SHARE]["bootstrap_covered"]
+            before = f"   {100 * held.mean():17.1f} %"
+        print("{:13,}   {:7.1f} %   {:9.1f} %   {:9.1f} %".format(rows, *cells) + before)
+
+
+def print_policies(histories: int, pool: ProcessPoolExecutor) -> None:
+    """Print what each policy does in quiet months: changes and realised error."""
+    for rows in MONTHLY_ROWS:
+        played = list(pool.map(partial(play_history, monthly_rows=rows), range(histories)))
+        print(f"\n{MONTHS} quiet months of {rows} rows after the first, {histories} histories")
+        print("policy      changes   for the worse   months too old   realised RMSE")
+        for name in played[0]:
+            of = [policies[name] for policies in played]
+            means = [np.mean([getattr(p, field) for p in of]) for field in COUNTS]
+            error = np.mean([np.sqrt(p.squares) for p in of])
+            print("{:10}  {:7.1f}   {:13.1f}   {:14.1f}   {:9.3f} USD".format(name, *means, error))
+
+
+COUNTS = ("changes", "for_the_worse", "too_old")
+
+
+def main(pairs: int = 100, histories: int = 100, processes: int = 1) -> None:
+    """Simulate, and print the tables."""
+    started = time.monotonic()
+    with ProcessPoolExecutor(processes) as pool:
+        print_verdicts(pairs, pool)
+        print_policies(histories, pool)
+    print(f"\n{(time.monotonic() - started) / 60:.0f} minutes, {processes} processes")
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))
