@@ -1,7 +1,7 @@
 """How often the promotion rule is wrong, what it can see, and what it does in 24 quiet months.
 
 Models are trained on generated months with fixed parameters, without a search; what they are worth
-is measured on 50,000 other generated rows. No drift is charted: the months are quiet. Usage:
+is measured on 30,000 other generated rows. No drift is charted: the months are quiet. Usage:
 python -m benchmarks.promotion [PAIRS] [HISTORIES] [PROCESSES]
 """
 
@@ -39,10 +39,11 @@ from tip_assets.settings import Settings
 
 SETTINGS = Settings()
 HELD_OUT = (41, 60, 250, 2000)
+DRAWS = 20  # months of held-out rows for each pair of models
 MONTHS, MONTHLY_ROWS = 24, (60, 250)
 RESEEDED, SHARE = "re-seeded", "fixed share"
 BETTER = (0.03, 0.05, 0.1)
-OTHERS_ROWS, POOR_ROWS = 50_000, 60
+OTHERS_ROWS, POOR_ROWS = 30_000, 60
 # A search would take minutes a model. The shares of rows and columns are what a seed changes.
 PARAMETERS = {
     "max_depth": 2,
@@ -84,36 +85,41 @@ def compared(actual: np.ndarray, predicted: np.ndarray, rival: np.ndarray) -> Co
     )
 
 
-def bootstrap_interval(squares: np.ndarray, rival_squares: np.ndarray) -> tuple[float, float]:
+def bootstrap_interval(error: np.ndarray, rival_error: np.ndarray) -> tuple[float, float]:
     """The percentile bootstrap of the RMSE difference, to compare the interval with."""
-    rng, rows = np.random.default_rng(SETTINGS.seed), len(squares)
-    drawn = rng.integers(0, rows, (1000, rows))
-    found = np.sqrt(squares[drawn].mean(axis=1)) - np.sqrt(rival_squares[drawn].mean(axis=1))
+    drawn = np.random.default_rng(SETTINGS.seed).integers(0, len(error), (1000, len(error)))
+    mine, other = (np.sqrt((e[drawn] ** 2).mean(axis=1)) for e in (error, rival_error))
     tail = (1 - SETTINGS.confidence) / 2
-    low, high = np.quantile(found, [tail, 1 - tail])
+    low, high = np.quantile(mine - other, [tail, 1 - tail])
     return float(low), float(high)
 
 
-def rivals_of(booster: Any, reseeded: Any, poor: Any, rows: pd.DataFrame) -> dict[str, np.ndarray]:
-    """Predictions of the rivals: as good but for chance, simple, and worse by a stated share.
+@dataclass
+class Answers:
+    """Predictions of the same rows: of a model, of its recipe with another seed, of a poor one."""
 
-    A worse champion departs from the model towards one that was trained on 60 rows, so far that the
-    model's RMSE on the other rows is lower by the share.
-    """
-    others = other_rows()
-    model = predict_rows(booster, others)
-    error, away = model - tips_of(others), predict_rows(poor, others) - model
-    found = {
-        RESEEDED: predict_rows(reseeded, rows),
-        SHARE: SETTINGS.fixed_share * rows[contract.BILL].to_numpy(float),
-    }
-    here = predict_rows(booster, rows)
-    for share in BETTER:
-        wanted = np.mean(error**2) * (1 / (1 - share) ** 2 - 1)
-        a, b = np.mean(away**2), np.mean(error * away)
-        step = (np.sqrt(b**2 + a * wanted) - b) / a
-        found[f"{share:.0%}"] = here + step * (predict_rows(poor, rows) - here)
-    return found
+    rows: pd.DataFrame
+    model: np.ndarray
+    reseeded: np.ndarray
+    poor: np.ndarray
+
+    @property
+    def error(self) -> np.ndarray:
+        return self.model - tips_of(self.rows)
+
+    def rivals(self, steps: dict[str, float]) -> dict[str, np.ndarray]:
+        """The model's rivals: as good but for chance, a simple rule, and worse ones."""
+        bills = self.rows[contract.BILL].to_numpy(float)
+        worse = {name: self.model + step * (self.poor - self.model) for name, step in steps.items()}
+        return {RESEEDED: self.reseeded, SHARE: SETTINGS.fixed_share * bills, **worse}
+
+
+def step_to(share: float, others: Answers) -> float:
+    """How far a champion departs from the model towards the poor one to be worse by a share."""
+    away = others.poor - others.model
+    wanted = np.mean(others.error**2) * (1 / (1 - share) ** 2 - 1)
+    a, b = np.mean(away**2), np.mean(others.error * away)
+    return float((np.sqrt(b**2 + a * wanted) - b) / a)
 
 
 def judge_pair(number: int, held_out: int, months: int, bootstrap: bool) -> pd.DataFrame:
@@ -122,31 +128,26 @@ def judge_pair(number: int, held_out: int, months: int, bootstrap: bool) -> pd.D
     A row for each month and rival: the verdict, the stated power, and whether the intervals hold
     the difference that the other rows show.
     """
-    window = generated(5 * held_out, 10_000 + number)
-    boosters = [
-        load_booster(trained(rows, seed))
-        for rows, seed in (
-            (window, 2 * number),
-            (window, 2 * number + 1),
-            (generated(POOR_ROWS, 50_000 + number), 1),
-        )
-    ]
-    rows, others = generated(held_out * (months + 1), 20_000 + number), other_rows()
-    tips, mine = tips_of(rows), predict_rows(boosters[0], rows)
-    theirs, worth = rivals_of(*boosters, rows), rivals_of(*boosters, others)
-    real = tips_of(others)
-    squares = np.mean((predict_rows(boosters[0], others) - real) ** 2)
-    found = []
-    for rival, predicted in theirs.items():
-        truth = np.sqrt(squares) - np.sqrt(np.mean((worth[rival] - real) ** 2))
+    window, few = generated(5 * held_out, 10_000 + number), generated(POOR_ROWS, 50_000 + number)
+    seeds = 2 * number, 2 * number + 1
+    boosters = [load_booster(trained(window, seed)) for seed in seeds]
+    boosters.append(load_booster(trained(few)))
+    held, others = (
+        Answers(rows, *(predict_rows(booster, rows) for booster in boosters))
+        for rows in (generated(held_out * (months + 1), 20_000 + number), other_rows())
+    )
+    steps = {f"{share:.0%}": step_to(share, others) for share in BETTER}
+    worth, tips, found = others.rivals(steps), tips_of(held.rows), []
+    for rival, predicted in held.rivals(steps).items():
+        rival_rmse = np.sqrt(np.mean((worth[rival] - tips_of(others.rows)) ** 2))
+        truth = np.sqrt(np.mean(others.error**2)) - rival_rmse
         for place in range(months):
             of = slice(place * held_out, (place + 1) * held_out)
-            result = compared(tips[of], mine[of], predicted[of])
-            row = {"rival": rival, "verdict": result.verdict, "power": result.power}
+            result = compared(tips[of], held.model[of], predicted[of])
+            row: dict[str, Any] = {"rival": rival, "verdict": result.verdict, "power": result.power}
             row["covered"] = result.low <= truth <= result.high
-            if bootstrap:
-                errors = (mine[of] - tips[of]) ** 2, (predicted[of] - tips[of]) ** 2
-                low, high = bootstrap_interval(*errors)
+            if bootstrap and rival == SHARE:
+                low, high = bootstrap_interval(held.error[of], predicted[of] - tips[of])
                 row["bootstrap_covered"] = low <= truth <= high
             found.append(row)
     return pd.DataFrame(found)
@@ -171,7 +172,8 @@ def play_history(number: int, monthly_rows: int) -> dict[str, Policy]:
         generated(monthly_rows, 1_000 * (number + 100) + place, month)
         for place, month in enumerate(months)
     ]
-    boosters, worth = [], []
+    boosters: list[Any] = []
+    worth: list[float] = []
     policies = {name: Policy() for name in ("the rule", "never", "always", "<=")}
     for now, month in enumerate(months):
         window = pd.concat(data[max(0, now + 1 - window_months) : now + 1], ignore_index=True)
@@ -217,12 +219,12 @@ def play_history(number: int, monthly_rows: int) -> dict[str, Policy]:
 
 
 def print_verdicts(pairs: int, pool: ProcessPoolExecutor) -> None:
-    """Print the tables about single verdicts: pairs of models, 40 months of held-out rows each."""
+    """Print the tables about single verdicts."""
     sizes = {}
     for rows in HELD_OUT:
-        judge = partial(judge_pair, held_out=rows, months=40, bootstrap=rows <= 60)
+        judge = partial(judge_pair, held_out=rows, months=DRAWS, bootstrap=rows <= 250)
         sizes[rows] = pd.concat(pool.map(judge, range(pairs)))
-    print(f"{pairs} pairs of models, 40 months of held-out rows each")
+    print(f"{pairs} pairs of models, {DRAWS} months of held-out rows each")
     print("\nthe same recipe with another seed\nheld-out rows   better   not worse   worse")
     for rows, found in sizes.items():
         verdicts = found[found["rival"] == RESEEDED]["verdict"]
@@ -236,15 +238,13 @@ def print_verdicts(pairs: int, pool: ProcessPoolExecutor) -> None:
         cells = "".join(f"{shares[f'{share:.0%}']:5.0f} %" for share in BETTER)
         print(f"{rows:13,}{cells}   {100 * by_rival['power'].mean()['10%']:11.0f} %")
     print(f"\nintervals that hold the real difference, meant to be {SETTINGS.confidence:.0%}")
-    print("held-out rows   re-seeded   fixed share   10 % better   bootstrap, fixed share")
+    print("held-out rows     re-seeded   fixed share   10 % better   bootstrap, fixed share")
     for rows, found in sizes.items():
         shares = 100 * found.groupby("rival")["covered"].mean()
         cells = [shares[RESEEDED], shares[SHARE], shares["10%"]]
-        before = ""
         if "bootstrap_covered" in found:
-            held = found[found["rival"] == SHARE]["bootstrap_covered"]
-            before = f"   {100 * held.mean():17.1f} %"
-        print("{:13,}   {:7.1f} %   {:9.1f} %   {:9.1f} %".format(rows, *cells) + before)
+            cells.append(100 * found["bootstrap_covered"].dropna().astype(float).mean())
+        print("   ".join([f"{rows:13,}", *(f"{cell:9.1f} %" for cell in cells)]))
 
 
 def print_policies(histories: int, pool: ProcessPoolExecutor) -> None:
@@ -255,15 +255,13 @@ def print_policies(histories: int, pool: ProcessPoolExecutor) -> None:
         print("policy      changes   for the worse   months too old   realised RMSE")
         for name in played[0]:
             of = [policies[name] for policies in played]
-            means = [np.mean([getattr(p, field) for p in of]) for field in COUNTS]
-            error = np.mean([np.sqrt(p.squares) for p in of])
-            print("{:10}  {:7.1f}   {:13.1f}   {:14.1f}   {:9.3f} USD".format(name, *means, error))
+            changes, worse, too_old, error = np.mean(
+                [(p.changes, p.for_the_worse, p.too_old, p.squares**0.5) for p in of], 0
+            )
+            print(f"{name:10}  {changes:7.1f}   {worse:13.1f}   {too_old:14.1f}   {error:9.3f} USD")
 
 
-COUNTS = ("changes", "for_the_worse", "too_old")
-
-
-def main(pairs: int = 100, histories: int = 100, processes: int = 1) -> None:
+def main(pairs: int = 100, histories: int = 40, processes: int = 1) -> None:
     """Simulate, and print the tables."""
     started = time.monotonic()
     with ProcessPoolExecutor(processes) as pool:

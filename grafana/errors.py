@@ -56,9 +56,9 @@ FROM comparison
 WHERE {CHOSEN_MONTHS}"""
     return time_series(
         "Challenger minus champion",
-        "Difference of their RMSEs on the same rows with its interval. Better: the whole interval is "
-        "below zero, and the RMSE is lower by TIPS_MIN_IMPROVEMENT. Not worse: the interval ends "
-        "below TIPS_NON_INFERIORITY_MARGIN of the champion's RMSE.",
+        "Difference of their RMSEs on the same rows with its interval. Better: it ends below minus "
+        "TIPS_MIN_IMPROVEMENT of the champion's RMSE. Not worse: it ends below "
+        "TIPS_NON_INFERIORITY_MARGIN of it.",
         [sql_series(query)],
         "currencyUSD", points=True,
     )  # fmt: skip

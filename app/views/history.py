@@ -75,8 +75,8 @@ def show_quality(history: History, level: str) -> None:
     with right:
         st.markdown("**Challenger against champion**")
         st.caption(
-            "On the same held-out rows, with the interval that decides: below zero as a whole, the "
-            f"challenger is better. {level} intervals."
+            f"On the same held-out rows, with the {level} interval that decides. Below zero the "
+            "challenger's error is lower."
         )
         if history.comparisons:
             plot(

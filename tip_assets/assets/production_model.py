@@ -53,8 +53,8 @@ def production_model(
     """Whether the month's model becomes the champion, and the change of aliases if it does.
 
     Promoted: the first sound model; a better one; one shown to be not worse when drift is confirmed
-    or the champion is old. Otherwise the champion stays. Materialize it by hand with a reason to release
-    a model that was held; one whose predictions are not to be believed is never released.
+    or the champion is old. Otherwise the champion stays. Materialize it by hand with a reason to
+    release a model that was held; one whose predictions are not to be believed is never released.
     """
     registry = ModelRegistry(mlflow_tracking.client)
     month, version = context.partition_key, registered_model["version"]

@@ -219,8 +219,8 @@ class Settings(BaseSettings):
         0.01,
         ge=0,
         lt=1,
-        description="A challenger is better only if its RMSE is lower by this share of the "
-        "champion's.",
+        description="A challenger is better if the interval of the difference of the RMSEs lies "
+        "below minus this share of the champion's.",
     )
     non_inferiority_margin: float = Field(
         0.05,
