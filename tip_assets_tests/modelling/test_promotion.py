@@ -84,7 +84,7 @@ def test_the_interval_ends_where_the_sign_flip_test_begins_to_reject():
 @pytest.fixture(scope="module")
 def judged() -> pd.DataFrame:
     """A small version of `python -m benchmarks.promotion`: 41 held-out rows."""
-    pairs = [judge_pair(number, held_out=41, months=60, bootstrap=True) for number in range(8)]
+    pairs = [judge_pair(number, held_out=41, months=50, bootstrap=True) for number in range(6)]
     return pd.concat(pairs).set_index("rival")
 
 
@@ -93,8 +93,9 @@ def test_the_same_recipe_with_another_seed_is_seldom_better(judged):
 
 
 def test_intervals_hold_the_real_difference_where_the_bootstrap_does_not(judged):
-    assert judged.loc[SHARE, "covered"].mean() >= 0.93
-    assert judged.loc[SHARE, "bootstrap_covered"].mean() <= 0.92
+    assert judged["covered"].mean() >= 0.93
+    share = judged.loc[SHARE]
+    assert share["covered"].mean() > share["bootstrap_covered"].astype(float).mean() + 0.02
 
 
 def test_a_model_is_found_better_as_often_as_the_verdict_says(judged):
