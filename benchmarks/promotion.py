@@ -40,6 +40,7 @@ from tip_assets.settings import Settings
 SETTINGS = Settings()
 HELD_OUT = (41, 60, 250, 2000)
 DRAWS = 20  # months of held-out rows for each pair of models
+SEEN = "better", "not worse"
 MONTHS, MONTHLY_ROWS = 24, (60, 250)
 RESEEDED, SHARE = "re-seeded", "fixed share"
 BETTER = (0.03, 0.05, 0.1)
@@ -219,32 +220,28 @@ def play_history(number: int, monthly_rows: int) -> dict[str, Policy]:
 
 
 def print_verdicts(pairs: int, pool: ProcessPoolExecutor) -> None:
-    """Print the tables about single verdicts."""
-    sizes = {}
+    """Print how often verdicts and intervals are right, a line for each number of held-out rows."""
+    print(f"{pairs} pairs of models, {DRAWS} months of held-out rows each")
+    print(
+        "         another seed is     better, found for      stated   intervals that hold the truth"
+    )
+    print(
+        "   rows  better not worse     3 %     5 %    10 %  for 10 %    seed   share    10 %"
+        "  bootstrap"
+    )
     for rows in HELD_OUT:
         judge = partial(judge_pair, held_out=rows, months=DRAWS, bootstrap=rows <= 250)
-        sizes[rows] = pd.concat(pool.map(judge, range(pairs)))
-    print(f"{pairs} pairs of models, {DRAWS} months of held-out rows each")
-    print("\nthe same recipe with another seed\nheld-out rows   better   not worse   worse")
-    for rows, found in sizes.items():
-        verdicts = found[found["rival"] == RESEEDED]["verdict"]
-        shares = [100 * (verdicts == v).mean() for v in ("better", "not worse", "worse")]
-        print("{:13,}   {:4.1f} %   {:7.1f} %   {:3.1f} %".format(rows, *shares))
-    print("\ncalled better, of models that are better by")
-    print("held-out rows    3 %    5 %   10 %   stated for 10 %")
-    for rows, found in sizes.items():
-        by_rival = found.groupby("rival")
-        shares = by_rival["verdict"].agg(lambda verdicts: 100 * (verdicts == "better").mean())
-        cells = "".join(f"{shares[f'{share:.0%}']:5.0f} %" for share in BETTER)
-        print(f"{rows:13,}{cells}   {100 * by_rival['power'].mean()['10%']:11.0f} %")
-    print(f"\nintervals that hold the real difference, meant to be {SETTINGS.confidence:.0%}")
-    print("held-out rows     re-seeded   fixed share   10 % better   bootstrap, fixed share")
-    for rows, found in sizes.items():
-        shares = 100 * found.groupby("rival")["covered"].mean()
-        cells = [shares[RESEEDED], shares[SHARE], shares["10%"]]
+        found = pd.concat(pool.map(judge, range(pairs))).set_index("rival")
+        shares = [
+            *((found.loc[RESEEDED, "verdict"] == verdict).mean() for verdict in SEEN),
+            *((found.loc[f"{share:.0%}", "verdict"] == "better").mean() for share in BETTER),
+            found.loc["10%", "power"].mean(),
+            *(found.loc[rival, "covered"].mean() for rival in (RESEEDED, SHARE, "10%")),
+        ]
         if "bootstrap_covered" in found:
-            cells.append(100 * found["bootstrap_covered"].dropna().astype(float).mean())
-        print("   ".join([f"{rows:13,}", *(f"{cell:9.1f} %" for cell in cells)]))
+            shares.append(found.loc[SHARE, "bootstrap_covered"].astype(float).mean())
+        cells = zip((6, 8, 7, 6, 6, 8, 6, 6, 6, 9), shares, strict=False)
+        print(f"{rows:7,}" + "".join(f"{100 * s:{wide}.1f} %" for wide, s in cells), flush=True)
 
 
 def print_policies(histories: int, pool: ProcessPoolExecutor) -> None:
@@ -261,7 +258,7 @@ def print_policies(histories: int, pool: ProcessPoolExecutor) -> None:
             print(f"{name:10}  {changes:7.1f}   {worse:13.1f}   {too_old:14.1f}   {error:9.3f} USD")
 
 
-def main(pairs: int = 100, histories: int = 40, processes: int = 1) -> None:
+def main(pairs: int = 60, histories: int = 20, processes: int = 1) -> None:
     """Simulate, and print the tables."""
     started = time.monotonic()
     with ProcessPoolExecutor(processes) as pool:

@@ -93,7 +93,7 @@ def test_the_same_recipe_with_another_seed_is_seldom_better(judged):
 
 
 def test_intervals_hold_the_real_difference_where_the_bootstrap_does_not(judged):
-    assert judged["covered"].mean() >= 0.93
+    assert judged.loc[[RESEEDED, SHARE], "covered"].mean() >= 0.93
     share = judged.loc[SHARE]
     assert share["covered"].mean() > share["bootstrap_covered"].astype(float).mean() + 0.02
 
