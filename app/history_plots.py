@@ -25,7 +25,13 @@ from tip_assets.metric_store.prediction_log import Realised
 from tip_assets.metric_store.store import Row
 
 _PANEL = 104  # pixels
-_VERDICTS = {"better": GOOD, "worse": ALARM, "not enough evidence": MUTED}
+_VERDICTS = {
+    "better": GOOD,
+    "not worse": ACCENT,
+    "worse": ALARM,
+    "not enough evidence": MUTED,
+    "too few rows": FAINT,
+}
 
 
 def charts_plot(history: History) -> go.Figure:

@@ -210,8 +210,9 @@ ORDER BY month DESC, outside DESC, "column", "group\""""
         ).min(0),
         panels.points(panels.time_series(
             "Challenger minus champion",
-            "Difference of their RMSEs on the same rows with its interval: below zero as a whole, "
-            "the challenger is better beyond doubt; around zero, nothing is shown.",
+            "Difference of their RMSEs on the same rows with its interval. Better: it ends below "
+            "minus TIPS_MIN_IMPROVEMENT of the champion's RMSE. Not worse: it ends below "
+            "TIPS_NON_INFERIORITY_MARGIN of it.",
             by_month('difference, low AS "interval, low", high AS "interval, high"', "comparison"),
             unit="currencyUSD",
         )),

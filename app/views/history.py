@@ -62,7 +62,8 @@ def show_quality(history: History, level: str) -> None:
     with right:
         st.markdown("**Challenger against champion**")
         st.caption(
-            f"On the same held-out rows; below zero the challenger is better. {level} intervals."
+            f"On the same held-out rows, with the {level} interval that decides. Below zero the "
+            "challenger's error is lower."
         )
         if history.comparisons:
             plot(

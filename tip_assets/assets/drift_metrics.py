@@ -117,9 +117,7 @@ def _compare_on(
     records = contract.decode(held_out[contract.FEATURE_NAMES])
     versions = registered_model["version"], incumbent["version"]
     mine, champions = (registry.predict(version, records) for version in versions)
-    found = compare(
-        tips_of(held_out), mine, champions, confidence=settings.confidence, seed=settings.seed
-    )
+    found = compare(tips_of(held_out), mine, champions, **settings.comparison_options)
     return found.to_dict() | {"months": drifted}
 
 
@@ -190,7 +188,7 @@ def _comparison(registered_model: dict[str, Any]) -> list[dict[str, Any]]:
     found = registered_model["comparison"]
     if not found:
         return []
-    facts = {name: value for name, value in found.items() if name != "rival_rmse"}
+    facts = {name: found[name] for name in found if name in tables.comparison.columns}
     champion = registered_model["incumbent"]["version"]
     return [
         facts

@@ -52,9 +52,9 @@ def production_model(
 ) -> dg.MaterializeResult[dict[str, Any]]:
     """Whether the month's model becomes the champion, and the change of aliases if it does.
 
-    Promoted: the first sound model; a better one; one not worse when drift is confirmed or the
-    champion is old. Otherwise the champion stays. Materialize it by hand with a reason to release a
-    model that was held; one whose predictions are not to be believed is never released.
+    Promoted: the first sound model; a better one; one shown to be not worse when drift is confirmed
+    or the champion is old. Otherwise the champion stays. Materialize it by hand with a reason to
+    release a model that was held; one whose predictions are not to be believed is never released.
     """
     registry = ModelRegistry(mlflow_tracking.client)
     month, version = context.partition_key, registered_model["version"]
@@ -184,6 +184,7 @@ def _situation(
         champion_age_months=months_apart(champion.month, month) if champion else 0,
         champion_max_age_months=settings.champion_max_age_months,
         champion_contract=champion.contract if champion else None,
+        power_words=comparison.get("power_words", "") if comparison else "",
     )
 
 

@@ -44,7 +44,7 @@ from tip_assets.tracking.worker import FreshProcess
     kinds={"mlflow"},
     owners=OWNERS,
     io_manager_key="json_files",
-    code_version="2",
+    code_version="3",
     pool=MODEL_POOL,
 )
 def registered_model(
@@ -163,9 +163,7 @@ def _compare(
     if incumbent is None or not incumbent.reads_todays_records:
         return None
     rival = registry.predict(incumbent.number, _records(test))
-    return compare(
-        tips_of(test), predicted, rival, confidence=settings.confidence, seed=settings.seed
-    )
+    return compare(tips_of(test), predicted, rival, **settings.comparison_options)
 
 
 def _served_by(registry: ModelRegistry, store: MetricStore, month: str) -> ModelVersion | None:
@@ -201,8 +199,9 @@ def _metadata(
     interval = f"{comparison.low:+.3f} to {comparison.high:+.3f}"
     return metadata | {
         "summary": f"version {version.number}; {comparison.verdict} against champion version "
-        f"{incumbent.number} (RMSE difference {interval} USD)",
+        f"{incumbent.number} (RMSE difference {interval} USD); {comparison.power_words}",
         "verdict": comparison.verdict,
+        "power": comparison.power,
         "rmse_usd": comparison.rmse,
         "champion_rmse_usd": comparison.rival_rmse,
         "rmse_difference_usd": comparison.difference,

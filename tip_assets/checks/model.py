@@ -123,7 +123,7 @@ def no_group_is_worse(registered_model: dict[str, Any]) -> dg.AssetCheckResult:
 def champion_is_not_too_old(
     production_model: dict[str, Any], settings: dg.ResourceParam[Settings]
 ) -> dg.AssetCheckResult:
-    """The champion is young enough: an older one should have been replaced by a model not worse."""
+    """The champion is young enough: any model shown to be not worse replaces an older one."""
     trained, most = production_model["champion_month"], settings.champion_max_age_months
     age = months_apart(trained, production_model["month"]) if trained else 0
     return dg.AssetCheckResult(

@@ -35,7 +35,7 @@ SCENES = (
     Scene(
         "a quiet month, generated from the sample without any change",
         "Nothing drifts. The challenger is compared with the champion on the same held-out rows "
-        "and replaces it only if it is better beyond doubt.",
+        "and replaces it only if it is shown to be better.",
         seed=2,
     ),
     Scene(

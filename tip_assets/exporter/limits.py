@@ -22,7 +22,7 @@ QUARANTINED = _limit(
 LEAST_ROWS = _limit("kept_rows_limit", "A month with fewer valid rows is stopped.", "least_rows")
 CHAMPION_AGE = _limit(
     "champion_age_months_limit",
-    "An older champion is replaced by any model not worse.",
+    "An older champion is replaced by any model shown to be not worse.",
     "champion_max_age_months",
 )
 SILENT = _limit(

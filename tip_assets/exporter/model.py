@@ -109,7 +109,8 @@ DIFFERENCE = Metric(
 )
 VERDICT = Metric(
     "tips_comparison_verdict_info",
-    "1 for the verdict on the newest challenger: better, worse, not enough evidence.",
+    "1 for the verdict on the newest challenger: better, not worse, worse, not enough evidence, "
+    "too few rows.",
     ("verdict",),
 )
 # Looked at after every tip, a share that is as promised seems too low in one month of five; looked

@@ -8,16 +8,20 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from tip_assets.contract import VERSION, same_major
+from tip_assets.modelling.comparison import MIN_ROWS
 from tip_assets.modelling.evaluation import FIXED_SHARE, MEAN_TIP
 
 Action = Literal["promoted", "kept", "held", "released"]
+_NOT_WORSE = "shown to be not worse than the champion"
+_UNDECIDED = "not shown to be better than the champion, nor to be not worse"
 
 
 @dataclass(frozen=True)
 class Situation:
     """What the decision is made from.
 
-    `verdict` is the paired comparison with the champion, None when there is none yet.
+    `verdict` is that of the paired comparison with the champion, None when there is none yet;
+    `power_words` say what that comparison could have found.
     `drift_confirmed`: two of the last three measured months have drifted against this reference.
     `better_on_drifted_months`: drift persists, and the challenger is better than the champion on
     the held-out rows of the drifted months.
@@ -34,6 +38,7 @@ class Situation:
     champion_age_months: int
     champion_max_age_months: int
     champion_contract: str | None
+    power_words: str = ""
 
 
 @dataclass(frozen=True)
@@ -104,13 +109,14 @@ def decide(situation: Situation, release_reason: str = "") -> Decision:
         return Decision("promoted", "better than the champion on the same held-out rows")
     if s.verdict == "worse":
         return Decision("kept", "worse than the champion on the same held-out rows")
-    if s.drift_confirmed:
+    if s.verdict == "too few rows":
         return Decision(
-            "promoted", "not shown to be worse than the champion, and drift is confirmed"
+            "kept", f"fewer than {MIN_ROWS} held-out rows cannot show which model is better"
         )
-    if s.champion_age_months > s.champion_max_age_months:
-        return Decision(
-            "promoted",
-            f"not shown to be worse than the champion, which is {s.champion_age_months} months old",
-        )
-    return Decision("kept", "not enough evidence that the challenger is better")
+    not_worse = s.verdict == "not worse"
+    if not_worse and s.drift_confirmed:
+        return Decision("promoted", f"{_NOT_WORSE}, and drift is confirmed")
+    if not_worse and s.champion_age_months > s.champion_max_age_months:
+        return Decision("promoted", f"{_NOT_WORSE}, which is {s.champion_age_months} months old")
+    shown = f"{_NOT_WORSE}, nor shown to be better" if not_worse else _UNDECIDED
+    return Decision("kept", "; ".join(filter(None, (shown, s.power_words))))

@@ -28,6 +28,8 @@ def model_lines(registered: dict[str, Any]) -> Iterator[str]:
             f"{comparison['rival_rmse']:.3f} USD, difference {comparison['low']:+.3f} to "
             f"{comparison['high']:+.3f}"
         )
+        if words := comparison.get("power_words"):
+            yield f"               {words}"
 
 
 def drift_lines(drift: dict[str, Any]) -> Iterator[str]:

@@ -215,8 +215,24 @@ class Settings(BaseSettings):
         le=0.5,
         description="Largest share of a month's training rows that may come from feedback.",
     )
+    min_improvement: float = Field(
+        0.01,
+        ge=0,
+        lt=1,
+        description="A challenger is better if the interval of the difference of the RMSEs lies "
+        "below minus this share of the champion's.",
+    )
+    non_inferiority_margin: float = Field(
+        0.05,
+        ge=0,
+        lt=1,
+        description="A challenger is not worse if the interval of the difference of the RMSEs ends "
+        "below this share of the champion's.",
+    )
     champion_max_age_months: int = Field(
-        6, ge=1, description="A champion older than this is replaced by any model not worse."
+        6,
+        ge=1,
+        description="A champion older than this is replaced by any model shown to be not worse.",
     )
     versions_kept: int = Field(
         24, ge=2, description="Newest registry versions that are not tagged as archived."
@@ -282,6 +298,16 @@ class Settings(BaseSettings):
         """What a model is made with, beside its rows (`modelling/recipe.py`)."""
         names = {"trials", "seed", "target", "search_space", "fixed_share", "confidence"}
         return self.model_dump(include=names)
+
+    @property
+    def comparison_options(self) -> dict[str, Any]:
+        """How two models are compared (`modelling/comparison.py`)."""
+        return {
+            "confidence": self.confidence,
+            "seed": self.seed,
+            "min_improvement": self.min_improvement,
+            "margin": self.non_inferiority_margin,
+        }
 
     @property
     def storage_root(self) -> UPath:

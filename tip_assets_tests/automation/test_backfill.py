@@ -20,8 +20,8 @@ from tip_assets_tests.support.visible_state import same, visible_state
 MONTHS = [month_after("2024-01", place) for place in range(3)]
 # Champions grow old soon, so that they change often.
 QUICK = {"TIPS_TRIALS": "4", "TIPS_CHAMPION_MAX_AGE_MONTHS": "1"}
-# Generous guests: some challengers win, others do not, and the order decides which.
-GENEROSITY = {"2024-02": 1.5}
+# Many generous guests: some challengers win, others do not, and the order decides which.
+GENEROSITY, ROWS = {"2024-02": 2.0}, {"2024-02": 500}
 
 
 def landed(folder: Path) -> Path:
@@ -30,7 +30,7 @@ def landed(folder: Path) -> Path:
     land_sample(UPath(storage), MONTHS[0])
     for seed, month in enumerate(MONTHS[1:], start=1):
         change = Change(generosity=GENEROSITY.get(month, 1.0))
-        land_generated(UPath(storage), month, 120, seed, change)
+        land_generated(UPath(storage), month, ROWS.get(month, 120), seed, change)
     return storage
 
 

@@ -136,8 +136,7 @@ def serve(champion: Champion | None, month: str, rows: pd.DataFrame, age: int) -
             tips_of(test),
             predict_rows(booster, test),
             predict_rows(champion.booster, test),
-            confidence=settings.confidence,
-            seed=settings.seed,
+            **settings.comparison_options,
         ).verdict
         datasets = serving_datasets(
             rows,

@@ -1,4 +1,4 @@
-"""Search, training, comparison and promotion: reproducible, and honest about evidence."""
+"""Search and training: reproducible, and measured beside simple rules."""
 
 import dataclasses
 import hashlib
@@ -16,9 +16,7 @@ from upath import UPath
 from tip_assets import contract
 from tip_assets.modelling import recipe as recipe_module
 from tip_assets.modelling import search as search_module
-from tip_assets.modelling.comparison import compare
 from tip_assets.modelling.evaluation import baselines, quality
-from tip_assets.modelling.promotion import Situation, decide, quality_faults
 from tip_assets.modelling.recipe import Recipe, recipe_for
 from tip_assets.modelling.search import Trial, best_of, search, training_matrix
 from tip_assets.modelling.served_model import predict_dollars
@@ -40,10 +38,6 @@ from tip_assets.tracking.registry import (
     RECIPE,
     ModelRegistry,
     ModelVersion,
-)
-
-FIRST = Situation(
-    "2024-02", "2024-01", "not enough evidence", [], False, False, False, 1, 6, contract.VERSION
 )
 
 
@@ -248,65 +242,3 @@ def test_baselines_are_the_simple_rules(rows):
     expected = line[0] + line[1] * test["total_bill"] + line[2] * test["size"]
     np.testing.assert_allclose(rules["least_squares"], expected, rtol=1e-9)
     np.testing.assert_allclose(rules["fixed_share"], 0.15 * test["total_bill"])
-
-
-def test_an_identical_model_is_never_better():
-    """The rule `promote if RMSE <=` promotes an identical recipe every second time."""
-    rng = np.random.default_rng(1)
-    actual = rng.gamma(4, 1, 49)
-    predicted = actual + rng.normal(0, 1, 49)
-    same = compare(actual, predicted, predicted.copy(), confidence=0.95, seed=1)
-    assert (same.difference, same.verdict) == (0.0, "not enough evidence")
-
-
-def test_a_clear_difference_is_seen_both_ways():
-    rng = np.random.default_rng(2)
-    actual = rng.gamma(4, 1, 200)
-    good, poor = actual + rng.normal(0, 0.5, 200), actual + rng.normal(0, 1.5, 200)
-    assert compare(actual, good, poor, confidence=0.95, seed=1).verdict == "better"
-    assert compare(actual, poor, good, confidence=0.95, seed=1).verdict == "worse"
-
-
-@pytest.mark.parametrize(
-    ("change", "action"),
-    [
-        ({"champion_month": None, "verdict": None, "champion_contract": None}, "promoted"),
-        ({"champion_month": None, "verdict": None, "quality_faults": ["poor"]}, "held"),
-        ({}, "kept"),
-        ({"verdict": "better"}, "promoted"),
-        ({"verdict": "worse"}, "kept"),
-        ({"verdict": "worse", "drift_confirmed": True}, "kept"),
-        ({"drift_confirmed": True}, "promoted"),
-        ({"champion_age_months": 7}, "promoted"),
-        ({"champion_age_months": 6}, "kept"),
-        ({"verdict": "better", "dataset_drifted": True}, "held"),
-        ({"dataset_drifted": True, "better_on_drifted_months": True}, "promoted"),
-        ({"verdict": "better", "champion_month": "2024-03"}, "kept"),
-        ({"verdict": None, "champion_contract": "0.9"}, "held"),
-    ],
-)
-def test_promotion_follows_the_rule(change, action):
-    assert decide(dataclasses.replace(FIRST, **change)).action == action
-
-
-def test_a_person_releases_a_held_model_but_never_an_older_one():
-    held = dataclasses.replace(FIRST, dataset_drifted=True)
-    decision = decide(held, "prices rose on purpose")
-    assert (decision.action, decision.promotes) == ("released", True)
-    assert "prices rose on purpose" in decision.reason
-    other = dataclasses.replace(FIRST, verdict=None, champion_contract="0.9")
-    assert "made for contract 0.9" in decide(other).reason
-    assert decide(other, "the new contract is in use").promotes
-    older = dataclasses.replace(held, champion_month="2024-03")
-    assert not decide(older, "anyway").promotes
-
-
-def test_a_model_no_better_than_the_mean_tip_is_too_poor():
-    rules = {"mean_tip": 1.2, "fixed_share": 1.0}
-    against = {
-        "mean_tip": {"rmse": 1.3, "verdict": "not enough evidence"},
-        "fixed_share": {"rmse": 1.3, "verdict": "worse"},
-    }
-    assert len(quality_faults(rules, against)) == 2
-    sound = {name: facts | {"rmse": 1.1, "verdict": "better"} for name, facts in against.items()}
-    assert quality_faults(rules, sound) == []
