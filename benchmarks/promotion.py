@@ -75,15 +75,7 @@ def trained(window: pd.DataFrame, seed: int = SETTINGS.seed) -> bytes:
 
 def compared(actual: np.ndarray, predicted: np.ndarray, rival: np.ndarray) -> Comparison:
     """Compare as a month does."""
-    return compare(
-        actual,
-        predicted,
-        rival,
-        confidence=SETTINGS.confidence,
-        seed=SETTINGS.seed,
-        min_improvement=SETTINGS.min_improvement,
-        margin=SETTINGS.non_inferiority_margin,
-    )
+    return compare(actual, predicted, rival, **SETTINGS.comparison_options)
 
 
 def bootstrap_interval(error: np.ndarray, rival_error: np.ndarray) -> tuple[float, float]:
@@ -200,6 +192,7 @@ def play_history(number: int, monthly_rows: int) -> dict[str, Policy]:
                         quality_faults=quality_faults(report.baselines, report.against),
                         dataset_drifted=False,
                         drift_confirmed=False,
+                        better_on_drifted_months=False,
                         champion_age_months=now - before,
                         champion_max_age_months=SETTINGS.champion_max_age_months,
                         champion_contract=contract.VERSION,

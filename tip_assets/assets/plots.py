@@ -15,21 +15,21 @@ INK, ACCENT, ALARM, FAINT = "#1f2933", "#2b6cb0", "#c53030", "#cbd2d9"
 
 def predicted_against_actual(actual: np.ndarray, predicted: np.ndarray) -> bytes:
     """Scatter of predictions over actual tips, in dollars; the diagonal is a perfect model."""
-    figure, axes = _figure(3.6, 3.4)
+    figure, axes = canvas(3.6, 3.4)
     top = float(max(actual.max(), predicted.max())) * 1.05
     axes.plot([0, top], [0, top], color=FAINT, linewidth=1)
     axes.scatter(actual, predicted, s=14, color=ACCENT, alpha=0.7, linewidths=0)
     axes.set(xlabel="actual tip, USD", ylabel="predicted tip, USD", xlim=(0, top), ylim=(0, top))
-    return _png(figure)
+    return to_png(figure)
 
 
 def importances(shares: dict[str, float]) -> bytes:
     """Bars of each feature's share of the total gain."""
     names = sorted(shares, key=lambda name: shares[name])
-    figure, axes = _figure(4.2, 2.4, left=0.85)
+    figure, axes = canvas(4.2, 2.4, left=0.85)
     axes.barh(names, [100 * shares[name] for name in names], color=ACCENT)
     axes.set(xlabel="share of total gain, %")
-    return _png(figure)
+    return to_png(figure)
 
 
 def control_charts(charts: Sequence[Any]) -> bytes:
@@ -37,7 +37,7 @@ def control_charts(charts: Sequence[Any]) -> bytes:
 
     `charts` are `ChartResult`s.
     """
-    figure, axes = _figure(5.2, 0.6 + 0.22 * len(charts), left=1.75)
+    figure, axes = canvas(5.2, 0.6 + 0.22 * len(charts), left=1.75)
     names = [chart.chart for chart in reversed(charts)]
     colours = [ALARM if chart.alarm else ACCENT for chart in reversed(charts)]
     axes.barh(names, [chart.z for chart in reversed(charts)], color=colours)
@@ -45,7 +45,7 @@ def control_charts(charts: Sequence[Any]) -> bytes:
         for side in (-limit, limit):
             axes.axvline(side, color=FAINT, linewidth=1)
     axes.set(xlabel="effect, in standard deviations")
-    return _png(figure)
+    return to_png(figure)
 
 
 def as_markdown(title: str, png: bytes) -> str:
@@ -53,7 +53,7 @@ def as_markdown(title: str, png: bytes) -> str:
     return f"![{title}](data:image/png;base64,{base64.b64encode(png).decode()})"
 
 
-def _figure(width: float, height: float, left: float = 0.6) -> tuple[Any, Any]:
+def canvas(width: float, height: float, left: float = 0.6) -> tuple[Any, Any]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -68,7 +68,7 @@ def _figure(width: float, height: float, left: float = 0.6) -> tuple[Any, Any]:
     return figure, axes
 
 
-def _png(figure: Any) -> bytes:
+def to_png(figure: Any) -> bytes:
     buffer = io.BytesIO()
     # Without the date and the version, the same numbers give the same bytes.
     figure.savefig(buffer, format="png", metadata={"Software": None})

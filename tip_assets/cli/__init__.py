@@ -11,10 +11,10 @@ from pathlib import Path
 
 import typer
 
-from tip_assets.cli import models, months, parameters, servers, status
+from tip_assets.cli import models, months, parameters, rehearse, servers, status
 from tip_assets.cli.terminal import Exit, app
 
-__all__ = ["app", "main", "models", "months", "parameters", "servers", "status"]
+__all__ = ["app", "main", "models", "months", "parameters", "rehearse", "servers", "status"]
 
 
 def main() -> None:

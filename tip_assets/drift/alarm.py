@@ -64,14 +64,19 @@ def alarm_rate(limit: float, correlation: float) -> float:
 
 
 def judge_month(
-    datasets: Datasets, before: Sequence[Mapping[str, float]], quiet_months_per_alarm: float
+    datasets: Datasets,
+    before: Sequence[Mapping[str, float]],
+    quiet_months_per_alarm: float,
+    with_smallest_changes: bool = True,
 ) -> list[ChartResult]:
     """Chart a month and judge it; `before` is `judge`'s."""
     found = effects(datasets.reference, datasets.current)
     rows = len(datasets.current)
     correlation = rows / (rows + len(datasets.reference))
     limit = limit_for(len(found), quiet_months_per_alarm, correlation)
-    changes = smallest_changes(datasets.reference, datasets.current, limit)
+    changes: Mapping[str, str | None] = {}
+    if with_smallest_changes:
+        changes = smallest_changes(datasets.reference, datasets.current, limit)
     return judge(found, before, limit, changes)
 
 

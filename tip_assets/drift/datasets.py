@@ -57,36 +57,35 @@ def serving_datasets(
     named in the note.
     """
     rows = pd.concat(trained_on, ignore_index=True)
-    reference = _of_producers(rows[rows[PART] == TRAIN])
-    current = _of_producers(month)
+    reference, current = reference_of(rows, model), current_of(month, model)
     note = f"reference: {len(reference)} training rows of {name}; current: all {len(current)} rows"
     note += _left_out(month)
     today = monthly_fingerprints(rows)
     changed = [name for name in fingerprints if today.get(name) != fingerprints[name]]
     if changed:
         note += f"; late files have changed {', '.join(changed)} since the model was trained"
-    return _datasets(reference, current, note, model)
+    return Datasets(reference, current, note)
 
 
 def first_month_datasets(month: pd.DataFrame, model: ServingModel) -> Datasets:
     """With no earlier model: the month's train part against its test part."""
-    reference, current = (_of_producers(month[month[PART] == part]) for part in (TRAIN, TEST))
+    train, test = reference_of(month, model), current_of(month[month[PART] == TEST], model)
     note = (
-        "no model served this month: "
-        f"its {len(reference)} train rows against its {len(current)} test rows"
-    ) + _left_out(month)
-    return _datasets(reference, current, note, model)
-
-
-def _datasets(
-    reference: pd.DataFrame, current: pd.DataFrame, note: str, model: ServingModel
-) -> Datasets:
-    decoded = _records(reference), _records(current)
-    return Datasets(
-        decoded[0].assign(**{PREDICTION: model.predict_held_out(reference)}),
-        decoded[1].assign(**{PREDICTION: model.predict(decoded[1][contract.FEATURE_NAMES])}),
-        note,
+        f"no model served this month: its {len(train)} train rows against its {len(test)} test rows"
     )
+    return Datasets(train, test, note + _left_out(month))
+
+
+def reference_of(rows: pd.DataFrame, model: ServingModel) -> pd.DataFrame:
+    """The producers' training rows among split rows, each predicted by a model without it."""
+    train = _of_producers(rows[rows[PART] == TRAIN])
+    return _records(train).assign(**{PREDICTION: model.predict_held_out(train)})
+
+
+def current_of(rows: pd.DataFrame, model: ServingModel) -> pd.DataFrame:
+    """The producers' rows among split rows, with the model's predictions."""
+    records = _records(_of_producers(rows))
+    return records.assign(**{PREDICTION: model.predict(records[contract.FEATURE_NAMES])})
 
 
 def _of_producers(rows: pd.DataFrame) -> pd.DataFrame:

@@ -50,17 +50,24 @@ def land_sample(storage: UPath, month: str) -> UPath:
     return path
 
 
-def generate(rows: int, seed: int, change: Change) -> pd.DataFrame:
-    """Draw records like the sample's, changed as stated.
+def sample_records() -> pd.DataFrame:
+    """The bundled sample."""
+    import io
+
+    return pd.read_csv(io.BytesIO(sample_bytes()))
+
+
+def generate(
+    rows: int, seed: int, change: Change, pool: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """Draw records like those of `pool` (None: the sample), changed as stated.
 
     Tables are drawn with replacement, their bills with 5 % noise. A tip is what least squares on
     bill and party size expects, times the ratio that some other table gave: copies of a table share
     no tip, so a model gains nothing from having seen one of them.
     """
-    import io
-
     rng = np.random.default_rng(seed)
-    sample = pd.read_csv(io.BytesIO(sample_bytes()))
+    sample = sample_records() if pool is None else pool
     drawn = sample.iloc[rng.choice(len(sample), rows, p=_weights(sample, change.lunch_share))]
     records = drawn.reset_index(drop=True)
     bill, tip = contract.BILL, contract.LABEL.name

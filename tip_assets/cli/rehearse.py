@@ -1,0 +1,108 @@
+"""The command `tips rehearse`: what the platform would have done on months like yours.
+
+Belongs here: its options and progress. Does not belong here: playing (`rehearsal/`).
+"""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tip_assets.cli.terminal import PLAYING, app, fail
+from tip_assets.settings import Settings, get_settings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@app.command(rich_help_panel=PLAYING)
+def rehearse(
+    months: Annotated[int, typer.Option(min=2, max=240, help="Months of a history.")] = 24,
+    rows: Annotated[int, typer.Option(min=30, help="Rows of a month.")] = 60,
+    histories: Annotated[int, typer.Option(min=1, help="Histories to play.")] = 40,
+    scenario: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What happens, again for more: quiet, prices:+20%@7 (from month 7 on), "
+            "tips:-10%@5, mix:lunch+15@4, outage@6, dirty:10%@3, poison@8."
+        ),
+    ] = None,
+    change: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", help="A setting to try, as TIPS_TRIALS=20; again for more."
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same answer.")] = 1,
+    search: Annotated[
+        bool, typer.Option("--search", help="Search parameters each month: slow.")
+    ] = False,
+    output: Annotated[Path, typer.Option(help="Where the page goes.")] = Path("rehearsal.html"),
+) -> None:
+    """Play months drawn from your landed data through the platform's own rules.
+
+    Answers how often drift would be called in quiet months, how soon a change would be seen, how
+    many promotions there would be and how many of them right, and what each policy's predictions
+    would have cost. Without landed data, months are drawn like the bundled sample.
+    """
+    # Histories run beside each other: more threads would only wait.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    from tip_assets.rehearsal.page import page
+    from tip_assets.rehearsal.play import Rehearsal
+    from tip_assets.rehearsal.results import play_all, results_of, table
+    from tip_assets.rehearsal.scenario import QUIET, Scenario, UnknownScenario
+
+    words = scenario or [QUIET]
+    try:
+        what_happens = Scenario.parse(words)
+        settings = _with(get_settings(), change or [])
+    except (UnknownScenario, ValueError) as error:
+        fail(str(error))
+    pool, source = _pool(settings)
+    rehearsal = Rehearsal(pool, what_happens, months, rows, settings, searches=search)
+    typer.echo(f"Drawn from {source}; scenario: {', '.join(words)}", err=True)
+    processes = len(os.sched_getaffinity(0))
+    with typer.progressbar(
+        play_all(rehearsal, histories, seed, processes),
+        length=histories,
+        label="histories",
+        show_eta=True,
+    ) as bar:
+        played = list(bar)
+    results = results_of(rehearsal, played)
+    for name, value in table(rehearsal, results):
+        typer.echo(f"  {name:<18} {value}")
+    output.write_text(page(rehearsal, ", ".join(words), played, results), "utf-8")
+    typer.echo(f"  page               {output}")
+
+
+def _with(settings: Settings, changes: list[str]) -> Settings:
+    """The settings with some of them replaced. Raises ValueError for what is no setting."""
+    values = {}
+    for words in changes:
+        name, equals, value = words.partition("=")
+        field = name.strip().lower().removeprefix("tips_")
+        if not equals or field not in Settings.model_fields:
+            raise ValueError(f"{words!r} is not a setting and its value, as TIPS_TRIALS=20")
+        values[field] = value
+    return Settings.model_validate(settings.model_dump() | values)
+
+
+def _pool(settings: Settings) -> tuple["pd.DataFrame", str]:
+    """The records that months are drawn from: those of every ingested month, else the sample."""
+    import pandas as pd
+
+    from tip_assets import contract
+    from tip_assets.ingestion.simulate import sample_records
+    from tip_assets.runtime.io_managers import ParquetFiles
+
+    files, folder = ParquetFiles(settings.storage_root), settings.storage_root / "assets" / "splits"
+    paths = sorted(folder.glob("*.parquet"), key=str) if folder.exists() else []
+    if not paths:
+        return sample_records(), "the bundled sample"
+    landed = pd.concat([files.read(path)[list(contract.COLUMNS)] for path in paths])
+    return (
+        contract.decode(landed.reset_index(drop=True)),
+        f"{len(landed):,} landed rows of {len(paths)} months",
+    )
