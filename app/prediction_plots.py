@@ -36,7 +36,7 @@ def steps(parts: Parts, record: Mapping[str, Any]) -> list[Step]:
     Features that move it by less than a cent are left to the last step.
     """
     start = "Mean tip"
-    if parts.starts_from_rate:
+    if parts.starts_from_share:
         start = f"Mean share, {percent(parts.start / record[BILL], 1)} of the bill"
     shown = [Step(start, parts.start)]
     rest = 0.0

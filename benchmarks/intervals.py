@@ -16,11 +16,12 @@ from tip_assets import contract
 from tip_assets.assets.transformed_tips import transform
 from tip_assets.ingestion.simulate import UNCHANGED, generate, sample_bytes
 from tip_assets.modelling import intervals
-from tip_assets.modelling.search import training_matrix
+from tip_assets.modelling.search import set_attributes, training_matrix
 from tip_assets.modelling.training import predict_rows, tips_of
 
 TRAIN_ROWS, HELD_OUT_ROWS, NEW_ROWS = 150, 41, 400
 PARAMETERS = {"max_depth": 2, "learning_rate": 0.05, "min_child_weight": 10, "reg_lambda": 5}
+ROUNDS = 80
 POWERS = (0.0, 0.5, 0.7, 0.8, 0.9, 1.0)
 COVERAGE = 0.9
 
@@ -62,8 +63,8 @@ def _booster(train: pd.DataFrame, target: str) -> Callable[[pd.DataFrame], np.nd
 
     matrix = training_matrix(train, target)
     matrix.feature_names = contract.FEATURE_NAMES
-    booster = xgb.train(PARAMETERS | {"nthread": 1}, matrix, num_boost_round=80)
-    booster.set_attr(best_iteration="79", target=target)
+    booster = xgb.train(PARAMETERS | {"nthread": 1}, matrix, num_boost_round=ROUNDS)
+    set_attributes(booster, train, ROUNDS, target)
     return lambda rows: predict_rows(booster, rows)
 
 
@@ -74,11 +75,11 @@ def _bill(rows: pd.DataFrame) -> np.ndarray:
 def main(draws: int) -> None:
     """Measure, and print the table."""
     print(f"share of tips held, meant to be {COVERAGE:.0%}; {draws} draws")
-    print(f"{'':<22}{'power':<7}quarters of the bills, cheap to dear    all")
-    for (name, rows), target in product(data().items(), ("tip_rate", "tip")):
+    print(f"{'':<28}{'power':<7}quarters of the bills, cheap to dear    all")
+    for (name, rows), target in product(data().items(), ("tip_above_share", "tip_rate", "tip")):
         for power, shares in coverages(rows, target, draws, POWERS).items():
             numbers = "".join(f"{share:10.3f}" for share in shares)
-            print(f"{name:<11}{target:<11}{power:<4}{numbers}")
+            print(f"{name:<11}{target:<17}{power:<4}{numbers}")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,9 @@ MLflow, no storage, no checks. Usage: python plain_month.py FOLDER
 
 import os
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 os.environ["DO_NOT_TRACK"] = "1"
 
@@ -39,12 +41,9 @@ TESTS = {
     "size": "ks",
 }
 SPACE = {
-    "max_depth": hp.quniform("max_depth", 1, 4, 1),
-    "learning_rate": hp.loguniform("learning_rate", np.log(0.02), np.log(0.3)),
-    "colsample_bytree": hp.uniform("colsample_bytree", 0.4, 1),
-    "subsample": hp.uniform("subsample", 0.5, 1),
-    "reg_lambda": hp.loguniform("reg_lambda", -2, 4),
-    "min_child_weight": hp.loguniform("min_child_weight", 0, 3.5),
+    "learning_rate": hp.loguniform("learning_rate", np.log(0.02), np.log(0.06)),
+    "reg_lambda": hp.loguniform("reg_lambda", 2, 4),
+    "min_child_weight": hp.loguniform("min_child_weight", 1.6, 3),
 }
 
 
@@ -59,11 +58,22 @@ class KeepFolds(xgb.callback.TrainingCallback):
 def parameters(point: dict[str, float]) -> dict[str, object]:
     """xgboost's parameters for a point."""
     return point | {
-        "max_depth": int(point["max_depth"]),
+        "max_depth": 2,
         "objective": "reg:squarederror",
         "seed": 42,
         "nthread": 1,
     }
+
+
+def share(rows: pd.DataFrame) -> float:
+    """The share of the bill that fits the tips best."""
+    return float(rows["tip"] @ rows["total_bill"] / (rows["total_bill"] @ rows["total_bill"]))
+
+
+def starting_from(of_bill: float, rows: pd.DataFrame) -> xgb.DMatrix:
+    """Rows whose predictions start from a share of the bill."""
+    margin = of_bill * rows["total_bill"].to_numpy()
+    return xgb.DMatrix(rows[FEATURES].to_numpy(), label=rows["tip"], base_margin=margin)
 
 
 def main(folder: Path) -> None:
@@ -72,13 +82,20 @@ def main(folder: Path) -> None:
     codes = {name: tips[name].map({c: i for i, c in enumerate(v)}) for name, v in CODES.items()}
     encoded = tips.assign(**codes)[[*FEATURES, "tip"]].astype("float32")
     train, test = train_test_split(encoded, test_size=41, random_state=42)
-    bill = train["total_bill"].to_numpy(float)
-    matrix = xgb.DMatrix(
-        train[FEATURES].to_numpy(), label=train["tip"] / bill, weight=bill**2 / np.mean(bill**2)
-    )
+    matrix = starting_from(share(train), train)
     equal_rows = train.groupby(list(train)).ngroup()
     folds = list(GroupKFold(5, shuffle=True, random_state=42).split(train, groups=equal_rows))
     rounds: list[int] = []
+
+    def with_own_share(turn: Iterator[tuple[np.ndarray, np.ndarray]]) -> Callable[..., Any]:
+        def prepare(learn: xgb.DMatrix, hold_out: xgb.DMatrix, point: dict[str, Any]) -> Any:
+            learned, held_out = next(turn)
+            of_bill = share(train.iloc[learned])
+            learn.set_base_margin(of_bill * train["total_bill"].iloc[learned])
+            hold_out.set_base_margin(of_bill * train["total_bill"].iloc[held_out])
+            return learn, hold_out, point
+
+        return prepare
 
     def objective(point: dict[str, float]) -> float:
         keep = KeepFolds()
@@ -89,16 +106,17 @@ def main(folder: Path) -> None:
             folds=folds,
             early_stopping_rounds=50,
             callbacks=[keep],
+            fpreproc=with_own_share(iter(folds)),
             as_pandas=False,
         )
         rounds.append(int(np.argmin(history["test-rmse-mean"])) + 1)
         errors = []
-        for fold, (_, held_out) in zip(keep.folds, folds, strict=True):
+        for fold, (learned, held_out) in zip(keep.folds, folds, strict=True):
             rows = train.iloc[held_out]
-            rate = fold.bst.predict(
-                xgb.DMatrix(rows[FEATURES].to_numpy()), iteration_range=(0, rounds[-1])
+            predicted = fold.bst.predict(
+                starting_from(share(train.iloc[learned]), rows), iteration_range=(0, rounds[-1])
             )
-            errors.append(np.sqrt(np.mean((rate * rows["total_bill"] - rows["tip"]) ** 2)))
+            errors.append(np.sqrt(np.mean((predicted - rows["tip"]) ** 2)))
         return float(np.mean(errors))
 
     trials = hyperopt.Trials()
@@ -117,8 +135,8 @@ def main(folder: Path) -> None:
 
     datasets = []
     for part in (train, test):
-        rate = booster.predict(xgb.DMatrix(part[FEATURES].to_numpy()))
-        datasets.append(tips.loc[part.index].assign(prediction=rate * part["total_bill"]))
+        predicted = booster.predict(starting_from(share(train), part))
+        datasets.append(tips.loc[part.index].assign(prediction=predicted))
     reference, current = datasets
     definition = DataDefinition(
         numerical_columns=["total_bill", "size", "tip", "prediction"],

@@ -23,7 +23,7 @@ VERSION_TAG = "tips.contract"  # what tables and registered models carry their v
 
 @dataclass(frozen=True)
 class NumberColumn:
-    """A numeric column; both bounds are valid."""
+    """A numeric column; both bounds are valid. `plural` names records by it: `bills above 50`."""
 
     name: str
     label: str
@@ -31,6 +31,7 @@ class NumberColumn:
     minimum: float
     maximum: float
     integer: bool = False
+    plural: str = ""
     kind: str = "number"
 
     def reasons(self) -> list[pa.Check]:
@@ -47,12 +48,18 @@ class NumberColumn:
 
 @dataclass(frozen=True)
 class CategoryColumn:
-    """A column of categories: the code of each, and other accepted spellings (any letter case)."""
+    """A column of categories: the code of each, and other accepted spellings (any letter case).
+
+    `sensitive`: it says what people are, so what a model makes of it is measured. `plurals` name
+    records of a category: `Mondays`.
+    """
 
     name: str
     label: str
     codes: dict[str, int]
     other_spellings: dict[str, str] = field(default_factory=dict)
+    sensitive: bool = False
+    plurals: dict[str, str] = field(default_factory=dict)
     kind: str = "category"
 
     @property
@@ -79,9 +86,9 @@ LUNCH = "Lunch"
 # transformed files mean the same here. Upper bounds catch unit errors such as cents for dollars:
 # the dearest bill of the sample is 50.81 USD.
 FEATURES: tuple[Column, ...] = (
-    NumberColumn("total_bill", "Total bill", "USD", 0.01, 300),
-    CategoryColumn("sex", "Sex of the payer", {"Female": 0, "Male": 1}),
-    CategoryColumn("smoker", "Smoking table", {"No": 0, "Yes": 1}),
+    NumberColumn("total_bill", "Total bill", "USD", 0.01, 300, plural="bills"),
+    CategoryColumn("sex", "Sex of the payer", {"Female": 0, "Male": 1}, sensitive=True),
+    CategoryColumn("smoker", "Smoking table", {"No": 0, "Yes": 1}, sensitive=True),
     CategoryColumn(
         "day",
         "Day of the week",
@@ -96,9 +103,23 @@ FEATURES: tuple[Column, ...] = (
             "tuesday": "Tue",
             "wednesday": "Wed",
         },
+        plurals={
+            "Thur": "Thursdays",
+            "Fri": "Fridays",
+            "Sat": "Saturdays",
+            "Sun": "Sundays",
+            "Mon": "Mondays",
+            "Tue": "Tuesdays",
+            "Wed": "Wednesdays",
+        },
     ),
-    CategoryColumn("time", "Meal", {LUNCH: 0, "Dinner": 1}),
-    NumberColumn("size", "People at the table", "people", 1, 20, integer=True),
+    CategoryColumn(
+        "time",
+        "Meal",
+        {LUNCH: 0, "Dinner": 1},
+        plurals={LUNCH: "lunches", "Dinner": "dinners"},
+    ),
+    NumberColumn("size", "People at the table", "people", 1, 20, integer=True, plural="parties"),
 )
 LABEL = NumberColumn("tip", "Tip", "USD", 0, 100)
 BILL, SEX, SMOKER, DAY, MEAL, PARTY = (column.name for column in FEATURES)
@@ -107,6 +128,7 @@ FEATURE_NAMES = [column.name for column in FEATURES]
 COLUMNS = {column.name: column for column in (*FEATURES, LABEL)}
 NUMBERS = [column for column in COLUMNS.values() if isinstance(column, NumberColumn)]
 CATEGORIES = [column for column in COLUMNS.values() if isinstance(column, CategoryColumn)]
+SENSITIVE = [column for column in CATEGORIES if column.sensitive]
 
 
 @dataclass(frozen=True)

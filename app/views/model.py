@@ -48,7 +48,11 @@ def show_champion(model: LoadedModel, report: TrainingReport, served: list[Perio
         ("Test RMSE", dollars(test["rmse"]), f"{count(test['rows'])} held-out rows"),
         ("Mean absolute error", dollars(test["mean_absolute_error"]), "on the same rows"),
         ("Explained variance, R²", f"{test['r2']:.2f}", "on the same rows"),
-        ("Cross-validated RMSE", dollars(report.cross_validated_rmse), "on the training rows"),
+        (
+            f"Lowest of {count(report.recipe['trials'])} trials",
+            dollars(report.cross_validated_rmse),
+            "cross-validated RMSE; the error to expect is the held-out one",
+        ),
     ]
     with st.grid(len(cards), min_column_width=150, border=True):
         for label, value, below in cards:

@@ -87,7 +87,12 @@ def show_answer(found: Predicted, record: dict[str, Any]) -> None:
 
 
 def _interval_in_words(found: Predicted) -> str:
-    ends = found.answer.interval
+    ends, never_seen = found.answer.interval, found.answer.never_seen
+    if never_seen:
+        return (
+            f"The model has never seen {never_seen}. It answers all the same, but how near such a "
+            "tip lies to the prediction is not known."
+        )
     if ends is None:
         return "This version keeps no errors on held-out rows, so its interval is not known."
     words = (

@@ -62,7 +62,7 @@ def show_answer(found: ScoredFile, name: str) -> None:
         st.caption(
             f"Answered by version {found.version} in {found.seconds:.1f} seconds. Each prediction "
             f"stands beside the interval that holds {percent(get_settings().interval_coverage)} of "
-            "the tips on bills like it."
+            "the tips on bills like it, or what of the bill the model has never seen."
         )
         with st.container(horizontal=True):
             for path in (found.csv, found.parquet):

@@ -6,7 +6,7 @@ import dagster as dg
 import pandas as pd
 
 from tip_assets.modelling.recipe import Recipe, recipe_for
-from tip_assets.modelling.search import Trial, best_of, search
+from tip_assets.modelling.search import Trial, best_of, search, search_words
 from tip_assets.modelling.split import PART, TRAIN, from_feedback
 from tip_assets.partitions import MODEL_POOL, OWNERS, months, training_window, window_input
 from tip_assets.settings import TRAINING_EXPERIMENT, Settings
@@ -50,8 +50,8 @@ def best_params(
     return dg.MaterializeResult(
         value=search_result(recipe, trials),
         metadata={
-            "summary": f"best of {len(trials)} trials: RMSE {best.rmse:.3f} USD cross-validated",
-            "cross_validated_rmse_usd": best.rmse,
+            "summary": search_words(best.rmse, len(trials)),
+            "lowest_cross_validated_rmse_usd": best.rmse,
             "best_trial": best.number,
             "rounds": best.rounds,
             "parameters": dg.MetadataValue.json(best.parameters),

@@ -11,8 +11,10 @@ from tip_assets import contract
 from tip_assets.metric_store.store import MetricStore
 from tip_assets.modelling.boundary_inputs import boundary_inputs, difference_facts, prediction_facts
 from tip_assets.modelling.comparison import Comparison, compare
+from tip_assets.modelling.flip import flip_metrics, flip_words
 from tip_assets.modelling.group_errors import group_errors
 from tip_assets.modelling.promotion import quality_faults
+from tip_assets.modelling.search import search_words
 from tip_assets.modelling.split import PART, TEST
 from tip_assets.modelling.training import (
     TrainingReport,
@@ -87,7 +89,8 @@ def registered_model(
         "comparison": comparison.to_dict() if comparison else None,
         "feedback": feedback_words(report),
         "quality_faults": quality_faults(report.baselines, report.against),
-        "cross_validated_rmse": report.cross_validated_rmse,
+        "search": search_words(report.cross_validated_rmse, report.recipe["trials"]),
+        "flip": flip_words(report.flip),
         "train": report.train,
         "test": report.test,
         "baselines": report.baselines,
@@ -100,7 +103,9 @@ def registered_model(
         "groups": [group.to_dict() for group in groups],
     }
     return dg.MaterializeResult(
-        value=value, metadata=_metadata(mlflow_tracking, version, incumbent, comparison)
+        value=value,
+        metadata=flip_metrics(report.flip)
+        | _metadata(mlflow_tracking, version, incumbent, comparison),
     )
 
 
@@ -124,6 +129,7 @@ def _register(
     )
     if words := feedback_words(report):
         description += f" {words}."
+    description += f" Predictions with {flip_words(report.flip)}."
     return registry.register(source, run_id, model_id, tags, description)
 
 

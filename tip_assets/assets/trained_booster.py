@@ -7,6 +7,7 @@ import pandas as pd
 
 from tip_assets.assets import plots
 from tip_assets.modelling.evaluation import LEAST_SQUARES
+from tip_assets.modelling.flip import flip_metrics
 from tip_assets.modelling.recipe import recipe_for
 from tip_assets.modelling.search import Trial
 from tip_assets.modelling.split import PART, TEST
@@ -49,8 +50,8 @@ def trained_booster(
 ) -> dg.MaterializeResult[bytes]:
     """The booster fitted with the best parameters to all training rows of the window.
 
-    It learns the tip rate weighted by the squared bill, so that squared error stays in dollars, and
-    is measured on the test rows beside three simple rules. Its report travels inside it.
+    It learns dollars above the fitted share of the bill, and is measured on the test rows beside
+    three simple rules. That share and its report travel inside it.
     """
     month = context.partition_key
     recipe = recipe_for(splits, **settings.recipe_options)
@@ -109,4 +110,5 @@ def _metadata(report: TrainingReport) -> dict[str, Any]:
         **{f"test_rmse_{rule}_usd": rmse for rule, rmse in report.baselines.items()},
         "against_least_squares": verdict,
         "rounds": report.rounds,
+        **flip_metrics(report.flip),
     }

@@ -30,9 +30,7 @@ def rehearse(
     ] = None,
     change: Annotated[
         list[str] | None,
-        typer.Option(
-            "--set", help="A setting to try, as TIPS_TRIALS=20; again for more."
-        ),
+        typer.Option("--set", help="A setting to try, as TIPS_TRIALS=20; again for more."),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same answer.")] = 1,
     search: Annotated[

@@ -20,8 +20,8 @@ SAME_WITHIN_USD = 1e-6
 def boundary_inputs() -> pd.DataFrame:
     """Encoded rows at the corners of the contract: each combination of categories and bounds.
 
-    Between them a tree gives what it gives at one of them, times the bill if it learns the tip
-    rate; and they are the records that no month may ever have held.
+    Between them a tree gives what it gives at one of them, times the bill or on top of a share of
+    it as its target says; and they are the records that no month may ever have held.
     """
     corners = [
         list(column.codes.values())

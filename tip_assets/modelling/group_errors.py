@@ -1,5 +1,8 @@
 """Whether a model is worse for some of the people it is asked about than chance explains.
 
+Errors grow with the bill, and groups differ in their bills: errors are compared as intervals are
+made (`intervals.py`), divided by a power of the bill.
+
 Belongs here: the error of each group of rows, and the interval that chance allows it. Does not
 belong here: what follows from a group outside of it (`checks`).
 """
@@ -12,18 +15,22 @@ import numpy as np
 import pandas as pd
 
 from tip_assets import contract
+from tip_assets.modelling.intervals import POWER
 
 RESAMPLES = 5_000  # the outermost percentiles of a dozen groups are still ten draws deep
 LEAST_ROWS = 5  # below, one odd table makes a group
 # A larger group is drawn as so many rows and its interval narrowed by the root of their ratio.
 MOST_DRAWN = 5_000
 _DRAWN_AT_ONCE = 1_000_000  # bounds the memory to about 30 MB
+# Of many rows chance explains next to nothing, but no power of the bill is exactly right: a smaller
+# difference to the error of all rows, relative, is not told.
+SMALLEST = 0.05
 _ROUNDING = 1e-9  # sums of the same numbers in another order differ in their last digits
 
 
 @dataclass(frozen=True)
 class GroupError:
-    """RMSE of the rows of one category, in dollars, and what as many rows drawn from all give."""
+    """RMSE of the rows of one category, in dollars, and what chance gives on bills like theirs."""
 
     column: str
     group: str
@@ -55,29 +62,33 @@ def group_errors(
     """Measure each category that occurs in decoded records, of at least five rows but not all.
 
     The interval is of the RMSE of as many rows drawn from all of these, without replacement: what a
-    group would have if its error had nothing to do with the category. No distribution is assumed,
-    and with `confidence` no group at all is outside by chance (Bonferroni over the groups).
+    group would have if its error had to do with the bill, but not with the category. It is told in
+    dollars on the group's own bills. No distribution is assumed, and with `confidence` no group at
+    all is outside by chance (Bonferroni over the groups). It is never narrower than 5 % to each
+    side of the error of all rows.
 
-    Where groups do not differ some group is worse in 2 to 4 % of months at 0.95. Errors half as
-    large again in a quarter to a third of the rows are seen in 6 % of months at 41 rows, 20 % at
-    120 and 90 % at 500 (measured by `benchmarks/group_errors.py`).
+    Where groups do not differ some group is worse in at most 5 % of months at 0.95, of 50 test rows
+    as of 20,000 (measured by `benchmarks/group_errors.py`).
     """
     groups = _groups(records)
     if not groups:
         return []
-    squares = (predicted - actual) ** 2
+    errors = predicted - actual
+    scaled = (errors / records[contract.BILL].to_numpy(float) ** POWER) ** 2
     sizes = np.array([member.sum() for member in groups.values()])
     outer = (1 - confidence) / len(groups) / 2
-    drawn = _drawn_rmse(squares, sizes, np.random.default_rng(seed))
+    drawn = _drawn_rmse(scaled, sizes, np.random.default_rng(seed))
     low, high = np.quantile(drawn, [outer, 1 - outer], axis=0)
-    return [
-        GroupError(
-            column, group, int(size), _root_mean(squares[member]), float(lower), float(upper)
-        )
-        for ((column, group), member), size, lower, upper in zip(
-            groups.items(), sizes, low, high, strict=True
-        )
-    ]
+    overall = _root_mean(scaled)
+    low = np.minimum(low, (1 - SMALLEST) * overall)
+    high = np.maximum(high, (1 + SMALLEST) * overall)
+    found = []
+    for (name, member), lower, upper in zip(groups.items(), low, high, strict=True):
+        rmse, of_scaled = _root_mean(errors[member] ** 2), _root_mean(scaled[member])
+        in_dollars = rmse / of_scaled if of_scaled else 0.0
+        bounds = float(lower * in_dollars), float(upper * in_dollars)
+        found.append(GroupError(*name, int(member.sum()), rmse, *bounds))
+    return found
 
 
 def _groups(records: pd.DataFrame) -> dict[tuple[str, str], np.ndarray]:

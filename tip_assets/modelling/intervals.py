@@ -19,7 +19,7 @@ _DIGITS = 6  # a hundredth of a cent on the dearest bill
 _ROUNDING = 1e-9
 # Errors grow with the bill, a little slower than it. Of intervals meant to hold 90 % of the tips,
 # one width in dollars holds 97 % on cheap and 77 % on dear bills; one that grows with this power
-# holds 86 to 95 % on each quarter of the bills, for both targets, of the sample as of generated
+# holds 86 to 95 % on each quarter of the bills, for every target, of the sample as of generated
 # rows (measured by `benchmarks/intervals.py`).
 POWER = 0.8
 

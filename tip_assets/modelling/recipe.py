@@ -19,7 +19,10 @@ from tip_assets import contract
 from tip_assets.modelling.split import monthly_fingerprints
 
 LIBRARIES = ("hyperopt", "numpy", "pandas", "scikit-learn", "scipy", "xgboost")
-CODE = ("comparison", "evaluation", "intervals", "search", "served_model", "split", "training")
+CODE = (
+    *("comparison", "evaluation", "flip", "intervals", "search", "seen", "served_model", "split"),
+    "training",
+)
 # Inputs that a person chooses.
 OPTIONS = ("trials", "seed", "target", "search_space", "fixed_share", "confidence")
 FOLDS = 5

@@ -16,7 +16,13 @@ import xgboost as xgb
 from mlflow.exceptions import INVALID_PARAMETER_VALUE, MlflowException
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
-CONTRACT_VERSION = "contract_version"  # inference parameter: which contract the records follow
+# Inference parameters: which contract the records follow, and whether to answer a table that says
+# beside each tip what of the record was never seen.
+CONTRACT_VERSION, WITH_NEVER_SEEN = "contract_version", "with_never_seen"
+PREDICTED, NEVER_SEEN = "predicted_tip_usd", "never_seen"
+# The booster's attributes: the share of the bill that its trees start from, and the ranges and
+# categories of its training rows.
+MARGIN_SHARE, SEEN = "margin_share", "seen"
 
 
 class InvalidRecords(MlflowException):
@@ -50,10 +56,10 @@ def predict_dollars(
 ) -> np.ndarray:
     """Predict tips in dollars for encoded features; `bill` is in dollars, one per row.
 
-    Uses the trees up to the best iteration. A booster whose target is `tip_rate` predicts tip /
-    bill. No tip is negative.
+    Uses the trees up to the best iteration. Those of the target `tip_rate` give tip / bill, those
+    of `tip_above_share` what comes on top of the booster's share of the bill. No tip is negative.
     """
-    raw = booster.predict(_matrix(booster, features), iteration_range=_rounds(booster))
+    raw = booster.predict(_matrix(booster, features, bill), iteration_range=_rounds(booster))
     dollars = raw.astype(float) * (bill if target == "tip_rate" else 1.0)
     return np.maximum(dollars, 0.0)
 
@@ -66,19 +72,56 @@ def contributions_in_dollars(
     TreeSHAP (Lundberg et al., 2020, "From local explanations to global understanding with
     explainable AI for trees") as xgboost computes it. A row adds up to the prediction, but for one
     below zero, which `predict_dollars` lifts to zero. The start is the model's mean over its
-    training rows: of the tip, or for the target `tip_rate` of the rate, times this bill.
+    training rows: of the tip, or for the target `tip_rate` of the rate, times this bill. A
+    booster that starts from a share of the bill has that share of this bill in its start.
     """
     shares = booster.predict(
-        _matrix(booster, features), pred_contribs=True, iteration_range=_rounds(booster)
+        _matrix(booster, features, bill), pred_contribs=True, iteration_range=_rounds(booster)
     )
     return shares.astype(float) * (bill[:, None] if target == "tip_rate" else 1.0)
+
+
+def never_seen(
+    booster: xgb.Booster, features: pd.DataFrame, contract: dict[str, Any]
+) -> np.ndarray:
+    """What of each encoded record the booster was not trained on: `Mondays; bills above 50.81`.
+
+    Empty where it has seen the like, and for a booster that does not know.
+    """
+    words = np.full(len(features), "", dtype=object)
+    known = json.loads(booster.attr(SEEN) or "{}")
+    for column in sorted(contract["features"], key=lambda column: str(column["kind"])):
+        if column["name"] in known:
+            values = features[column["name"]].to_numpy("float32")
+            for outside, what in _outside(values, column, known[column["name"]]):
+                words[outside] = [f"{said}; {what}" if said else what for said in words[outside]]
+    return words
+
+
+def _outside(
+    values: np.ndarray, column: dict[str, Any], known: list[Any]
+) -> list[tuple[np.ndarray, str]]:
+    """Which encoded values of a column lie outside of what is known, and what they are called."""
+    name = column["name"]
+    if column["kind"] == "category":
+        return [
+            (values == code, column["plurals"].get(category, f"{name} {category}"))
+            for category, code in column["codes"].items()
+            if category not in known
+        ]
+    low, high = np.asarray(known, dtype="float32")
+    return [
+        (values < low, f"{column['plural'] or name} below {known[0]:g}"),
+        (values > high, f"{column['plural'] or name} above {known[1]:g}"),
+    ]
 
 
 class WaiterTipModel(PythonModel):
     """Answers records of the contract's feature columns with the predicted tip in dollars.
 
     A caller who states the version of the contract that the records follow, in the inference
-    parameter `contract_version`, is refused when its major is not the model's.
+    parameter `contract_version`, is refused when its major is not the model's. With the parameter
+    `with_never_seen` the answer is a table of `predicted_tip_usd` and `never_seen`.
     """
 
     def load_context(self, context: PythonModelContext) -> None:
@@ -92,12 +135,17 @@ class WaiterTipModel(PythonModel):
         context: PythonModelContext,
         model_input: pd.DataFrame,
         params: dict[str, Any] | None = None,
-    ) -> np.ndarray:
-        stated = (params or {}).get(CONTRACT_VERSION, "")
+    ) -> np.ndarray | pd.DataFrame:
+        asked = params or {}
+        stated = asked.get(CONTRACT_VERSION, "")
         _refuse_other_contract(stated, self.contract["version"])
         features = encode(model_input, self.contract)
         bill = model_input[self.contract["bill"]].to_numpy(dtype=float)
-        return predict_dollars(self.booster, features, bill, self.target)
+        dollars = predict_dollars(self.booster, features, bill, self.target)
+        if not asked.get(WITH_NEVER_SEEN):
+            return dollars
+        unknown = never_seen(self.booster, features, self.contract)
+        return pd.DataFrame({PREDICTED: dollars, NEVER_SEEN: unknown}, index=model_input.index)
 
 
 def _refuse_other_contract(stated: str, own: str) -> None:
@@ -108,10 +156,15 @@ def _refuse_other_contract(stated: str, own: str) -> None:
         )
 
 
-def _matrix(booster: xgb.Booster, features: pd.DataFrame | np.ndarray) -> xgb.DMatrix:
+def _matrix(
+    booster: xgb.Booster, features: pd.DataFrame | np.ndarray, bill: np.ndarray
+) -> xgb.DMatrix:
     # Handed over as a frame, a single row takes ten times as long.
     values = np.asarray(features, dtype="float32")
-    return xgb.DMatrix(values, feature_names=booster.feature_names, nthread=1)
+    share = booster.attr(MARGIN_SHARE)
+    margin = None if share is None else float(share) * bill
+    names = booster.feature_names
+    return xgb.DMatrix(values, base_margin=margin, feature_names=names, nthread=1)
 
 
 def _rounds(booster: xgb.Booster) -> tuple[int, int]:

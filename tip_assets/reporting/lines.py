@@ -12,12 +12,14 @@ from tip_assets.drift.rule import p_words
 def model_lines(registered: dict[str, Any]) -> Iterator[str]:
     """A month's model, its errors and its comparison, from the value of `registered_model`."""
     yield f"  model        version {registered['version']}"
-    yield f"  search       best cross-validated RMSE {registered['cross_validated_rmse']:.3f} USD"
+    yield f"  search       {registered['search']}"
     test = registered["test"]
     yield f"  test RMSE    {test['rmse']:.3f} USD on {test['rows']} held-out rows; beside it:"
     for rule, rmse in registered["baselines"].items():
         verdict = registered["against"][rule]["verdict"]
         yield f"                 {rule.replace('_', ' '):<14} {rmse:.3f}  (model: {verdict})"
+    if registered.get("flip"):
+        yield f"  flip         {registered['flip']}"
     if registered.get("feedback"):
         yield f"  feedback     {registered['feedback']}"
     comparison = registered["comparison"]

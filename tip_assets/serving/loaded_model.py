@@ -36,21 +36,26 @@ class Interval:
 class Parts:
     """What a prediction is made of, in dollars: the sum of all is the prediction.
 
-    `start` is the model's mean tip, or its mean rate times this bill (`starts_from_rate`);
+    `start` is the model's mean tip, or a share of this bill (`starts_from_share`);
     `features` what each feature adds or takes away; `clipped` what brings a sum below zero to zero.
     """
 
     start: float
-    starts_from_rate: bool
+    starts_from_share: bool
     features: Mapping[str, float]
     clipped: float
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A predicted tip in dollars; interval and parts are None where the version cannot tell."""
+    """A predicted tip in dollars; interval and parts are None where the version cannot tell.
+
+    `never_seen` says what of the record the version was not trained on. Then no coverage is known,
+    and there is no interval.
+    """
 
     prediction: float
+    never_seen: str
     interval: Interval | None
     parts: Parts | None
     version: ModelVersion
@@ -83,16 +88,30 @@ class LoadedModel:
             return None
         return self.held_out.around(predicted, self._bill(records), coverage)
 
+    def never_seen(self, records: pd.DataFrame) -> np.ndarray:
+        """What of each record the version was not trained on, in words; mostly empty.
+
+        Empty as well for a version that does not know.
+        """
+        from tip_assets.modelling.served_model import SEEN, encode, never_seen
+
+        if self.model.booster.attr(SEEN) is None:
+            return np.full(len(records), "", dtype=object)
+        features = encode(records, self.model.contract)
+        return never_seen(self.model.booster, features, self.model.contract)
+
     def answer(self, record: Mapping[str, Any], coverage: float) -> Answer:
         """Predict one record and tell why. Raises MlflowException when the model refuses it."""
         records = pd.DataFrame([record])
         predicted = self.predict(records)
         prediction, interval = float(predicted[0]), None
-        if self.held_out is not None:
+        unknown = str(self.never_seen(records)[0])
+        if self.held_out is not None and not unknown:
             low, high = self.held_out.around(predicted, self._bill(records), coverage)
             interval = Interval(float(low[0]), float(high[0]), coverage, self.held_out.rows)
         return Answer(
             prediction=prediction,
+            never_seen=unknown,
             interval=interval,
             parts=self._parts(records, prediction),
             version=self.version,
@@ -103,7 +122,11 @@ class LoadedModel:
 
         They are told by today's encoding: a version whose own is another one has other parts.
         """
-        from tip_assets.modelling.served_model import contributions_in_dollars, encode
+        from tip_assets.modelling.served_model import (
+            MARGIN_SHARE,
+            contributions_in_dollars,
+            encode,
+        )
 
         encoded, model = encode(record, self.model.contract), self.model
         shares = contributions_in_dollars(model.booster, encoded, self._bill(record), model.target)
@@ -115,7 +138,8 @@ class LoadedModel:
         return Parts(
             # The rest, so that nothing is lost to rounding.
             start=prediction - clipped - sum(features.values()),
-            starts_from_rate=model.target == "tip_rate",
+            starts_from_share=model.target == "tip_rate"
+            or MARGIN_SHARE in model.booster.attributes(),
             features=features,
             clipped=clipped,
         )

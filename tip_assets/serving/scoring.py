@@ -28,8 +28,8 @@ from tip_assets.metric_store.prediction_log import OF_FILE
 from tip_assets.serving.loaded_model import LoadedModel
 
 ROW, PREDICTED, LOW, HIGH = "row", "predicted_tip_usd", "tip_low_usd", "tip_high_usd"
-REFUSED = "refused"
-_ORDER = (ROW, *contract.FEATURE_NAMES, PREDICTED, LOW, HIGH, PREDICTION_ID, REFUSED)
+NEVER_SEEN, REFUSED = "never_seen", "refused"
+_ORDER = (ROW, *contract.FEATURE_NAMES, PREDICTED, LOW, HIGH, NEVER_SEEN, PREDICTION_ID, REFUSED)
 
 _FORMULA = "=+-@|%"  # what a spreadsheet takes for its beginning (OWASP, "CSV Injection")
 
@@ -39,7 +39,8 @@ class ScoredPiece:
     """Some rows of a file, scored. Every table is indexed by the row's number in the file.
 
     `accepted` has the contract's features as the model was asked, prediction and interval in
-    dollars, and the prediction's id if asked for. `refused` has the cells as they stand in the
+    dollars, and the prediction's id if asked for. A row that is unlike the training data has no
+    interval and says in `never_seen` why. `refused` has the cells as they stand in the
     file, and the reason. `reasons` counts the refused rows by column and first reason.
     """
 
@@ -94,10 +95,14 @@ def _score(model: LoadedModel, piece: Piece, coverage: float, id_prefix: str) ->
     checked = contract.check(piece.records, with_label=False, decimal=piece.decimal)
     accepted = checked.accepted[contract.FEATURE_NAMES]
     predicted, low, high = (np.full(len(accepted), np.nan) for _ in range(3))
+    unknown = np.full(len(accepted), "", dtype=object)
     if len(accepted):
         predicted = model.predict(accepted)
         low, high = model.intervals(accepted, predicted, coverage) or (low, high)
+        unknown = model.never_seen(accepted)
+        low, high = (np.where(unknown == "", ends, np.nan) for ends in (low, high))
     accepted = accepted.assign(**{PREDICTED: predicted, LOW: low, HIGH: high})
+    accepted[NEVER_SEEN] = [words or None for words in unknown]
     if id_prefix:
         accepted[PREDICTION_ID] = [f"{id_prefix}{OF_FILE}{row}" for row in accepted.index]
     first = checked.refused.drop_duplicates("position")

@@ -190,12 +190,14 @@ class Settings(BaseSettings):
         description="Hyperopt trials a month. The first 20 of a TPE search are random draws.",
     )
     seed: int = Field(42, ge=0, description="Seed of the search, the training and the resampling.")
-    target: Literal["tip_rate", "tip"] = Field(
-        "tip_rate",
-        description="What the booster learns: tip / bill weighted by bill^2, or the tip itself.",
+    target: Literal["tip_above_share", "tip_rate", "tip"] = Field(
+        "tip_above_share",
+        description="What the booster learns: dollars above the fitted share of the bill, tip / "
+        "bill weighted by bill^2, or the tip itself.",
     )
-    search_space: Literal["shallow", "original"] = Field(
-        "shallow", description="Shallow trees, or the space of the system this one replaces."
+    search_space: Literal["depth_2", "shallow", "original"] = Field(
+        "depth_2",
+        description="Trees of depth 2, of depth 1 to 4, or the space of the system this replaces.",
     )
     fixed_share: float = Field(
         0.15, gt=0, lt=1, description="Share of the bill that the simplest rule tips."

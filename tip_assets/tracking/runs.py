@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tip_assets import contract
+from tip_assets.modelling.flip import flip_metrics, flip_words
 from tip_assets.modelling.recipe import LIBRARIES, Recipe, lock_version
 from tip_assets.modelling.training import TrainingReport
 from tip_assets.settings import DRIFT_EXPERIMENT, TRAINING_EXPERIMENT
@@ -85,7 +86,7 @@ def log_training(
             **{name: report.recipe[name] for name in ("target", "search_space", "seed", "trials")},
         }
     )
-    metrics = {"cv_rmse": report.cross_validated_rmse}
+    metrics = {"lowest_cv_rmse": report.cross_validated_rmse, **flip_metrics(report.flip)}
     for part, numbers in (("train", report.train), ("test", report.test)):
         metrics |= {f"{part}_{name}": float(value) for name, value in numbers.items()}
     metrics |= {f"test_rmse_{rule}": value for rule, value in report.baselines.items()}
@@ -204,6 +205,7 @@ def version_tags(report: TrainingReport) -> dict[str, str]:
         "tips.seed": str(recipe.seed),
         "tips.threads": str(recipe.threads),
         contract.VERSION_TAG: recipe.contract,
+        "tips.flip": flip_words(report.flip),
         RECIPE: recipe.to_json(),
     }
 
@@ -223,7 +225,7 @@ def _signature() -> Any:
     from mlflow.models import ModelSignature
     from mlflow.types.schema import AnyType, ColSpec, ParamSchema, ParamSpec, Schema
 
-    from tip_assets.modelling.served_model import CONTRACT_VERSION
+    from tip_assets.modelling.served_model import CONTRACT_VERSION, WITH_NEVER_SEEN
 
     return ModelSignature(
         Schema(
@@ -233,5 +235,10 @@ def _signature() -> Any:
             ]
         ),
         Schema([ColSpec("double")]),
-        ParamSchema([ParamSpec(CONTRACT_VERSION, "string", "")]),
+        ParamSchema(
+            [
+                ParamSpec(CONTRACT_VERSION, "string", ""),
+                ParamSpec(WITH_NEVER_SEEN, "boolean", False),
+            ]
+        ),
     )

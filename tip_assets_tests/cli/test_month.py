@@ -144,7 +144,7 @@ def test_trials_are_nested_runs_under_the_months_run(platform):
     assert parent.info.status == "FINISHED"
     test = platform.value("registered_model", "2024-01")["test"]
     assert parent.data.metrics["test_rmse"] == test["rmse"]
-    assert {"test_rmse_mean_tip", "train_rmse", "cv_rmse"} <= parent.data.metrics.keys()
+    assert {"test_rmse_mean_tip", "train_rmse", "lowest_cv_rmse"} <= parent.data.metrics.keys()
     plots = [file.path for file in platform.client.list_artifacts(parent.info.run_id, "plots")]
     assert plots == ["plots/importances.png", "plots/predicted_against_actual.png"]
 

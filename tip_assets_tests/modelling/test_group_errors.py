@@ -8,7 +8,9 @@ import pandas as pd
 import pytest
 
 from tip_assets import contract
+from tip_assets.ingestion.simulate import UNCHANGED, generate
 from tip_assets.modelling import group_errors as module
+from tip_assets.modelling.evaluation import LEAST_SQUARES, baselines
 from tip_assets.modelling.group_errors import LEAST_ROWS, GroupError, group_errors
 
 COLUMN = contract.CATEGORIES[0]
@@ -19,6 +21,7 @@ def measured(errors: np.ndarray, members: int, seed: int = 0) -> dict[str, Group
     """The groups of one column, of which the first rows belong to MEMBER; by name."""
     rows = len(errors)
     records = pd.DataFrame({c.name: [c.categories[0]] * rows for c in contract.CATEGORIES})
+    records[contract.BILL] = 20.0
     records[COLUMN.name] = [MEMBER] * members + [OTHER] * (rows - members)
     found = group_errors(records, np.zeros(rows), errors, confidence=0.95, seed=seed)
     assert {group.column for group in found} <= {COLUMN.name}, "a group of all rows says nothing"
@@ -49,6 +52,22 @@ def test_without_an_effect_groups_are_inside_nearly_always():
     found = [measured(rng.standard_t(4, 60), 20, seed) for seed in range(100)]
     outside = sum(any(g.to_dict()["outside"] for g in groups.values()) for groups in found)
     assert outside <= 12  # 5 are expected; more than 12 of 100 come once in 600 times
+
+
+def test_in_quiet_months_at_most_one_in_twenty_has_a_worse_group():
+    """Groups differ in their bills, and errors grow with them: in dollars, some group was worse in
+    6 of these 20 months.
+    """
+    worse, months = 0, 20
+    for seed in range(months):
+        records = generate(1_200, seed, UNCHANGED)
+        train, test = records.iloc[:200], records.iloc[200:]
+        predicted = baselines(train, test, 0.15)[LEAST_SQUARES]
+        found = group_errors(
+            test, test[contract.LABEL.name].to_numpy(), predicted, confidence=0.95, seed=seed
+        )
+        worse += any(group.is_worse for group in found)
+    assert worse <= months / 20
 
 
 def test_the_same_seed_gives_the_same_interval():

@@ -9,7 +9,7 @@ from tip_assets import contract
 from tip_assets.assets.transformed_tips import transform
 from tip_assets.ingestion.simulate import UNCHANGED, generate
 from tip_assets.modelling.intervals import HeldOutErrors, held_out_errors, rows_needed
-from tip_assets.modelling.search import booster_parameters, training_matrix
+from tip_assets.modelling.search import booster_parameters, set_attributes, training_matrix
 from tip_assets.modelling.training import predict_rows, tips_of
 
 DRAWS, HELD_OUT_ROWS, NEW_ROWS = 400, 60, 400
@@ -19,7 +19,7 @@ def bills(rows):
     return rows[contract.BILL].to_numpy(float)
 
 
-@pytest.fixture(scope="module", params=["tip_rate", "tip"])
+@pytest.fixture(scope="module", params=["tip_above_share", "tip_rate", "tip"])
 def predicted_rows(request, recipe):
     """Many generated bills that a booster has not seen, with tips and predictions in dollars."""
     import xgboost as xgb
@@ -29,7 +29,7 @@ def predicted_rows(request, recipe):
     parameters = {"max_depth": 2, "learning_rate": 0.05, "min_child_weight": 10, "reg_lambda": 5}
     matrix = training_matrix(train, request.param)
     booster = xgb.train(booster_parameters(parameters, recipe), matrix, num_boost_round=80)
-    booster.set_attr(best_iteration="79", target=request.param)
+    set_attributes(booster, train, 80, request.param)
     return tips_of(unseen), predict_rows(booster, unseen), bills(unseen)
 
 

@@ -65,12 +65,12 @@ def test_another_seed_searches_elsewhere(rows, recipe, trials):
     assert search(rows[rows[PART] == TRAIN], other)[0].parameters != trials[0].parameters
 
 
-@pytest.mark.parametrize("space", ["shallow", "original"])
-@pytest.mark.parametrize("target", ["tip_rate", "tip"])
+@pytest.mark.parametrize("space", ["depth_2", "shallow", "original"])
+@pytest.mark.parametrize("target", ["tip_above_share", "tip_rate", "tip"])
 def test_every_space_and_target_trains_a_model_in_dollars(rows, recipe, space, target):
     chosen = dataclasses.replace(recipe, search_space=space, target=target, trials=2)
     trials = search(rows[rows[PART] == TRAIN], chosen)
-    low, high = (4, 100) if space == "original" else (1, 4)
+    low, high = {"depth_2": (2, 2), "shallow": (1, 4), "original": (4, 100)}[space]
     assert all(low <= trial.parameters["max_depth"] <= high for trial in trials)
     report = read_report(train_booster("2024-01", rows, best_of(trials), chosen))
     assert 0.5 < report.test["rmse"] < 1.6
@@ -85,7 +85,7 @@ def test_trials_beyond_the_random_start_differ_from_random_search(rows, recipe):
     drawn = []
     hyperopt.fmin(
         lambda point: drawn.append(dict(point)) or float(len(drawn)),
-        search_module._space("shallow"),
+        search_module._space(recipe.search_space),
         algo=hyperopt.tpe.suggest,
         max_evals=22,
         rstate=np.random.default_rng(recipe.seed),
@@ -115,8 +115,8 @@ def test_prediction_stops_at_the_best_iteration(rows, recipe):
     features = rows[contract.FEATURE_NAMES].astype("float32")
     bill = rows[contract.BILL].to_numpy(float)
     expected = booster[:5]
-    expected.set_attr(best_iteration="4")
-    five_trees = predict_dollars(expected, features, bill, "tip_rate")
+    expected.set_attr(best_iteration="4", margin_share=booster.attr("margin_share"))
+    five_trees = predict_dollars(expected, features, bill, recipe.target)
     np.testing.assert_allclose(predict_rows(booster, rows), five_trees, rtol=1e-6)
     assert np.abs(five_trees - all_trees).max() > 0.01
 
@@ -131,6 +131,7 @@ def test_the_report_in_the_booster_is_true(rows, ubj, recipe, trials):
         np.sqrt(np.mean((tips_of(test) - rows[rows[PART] == TRAIN]["tip"].mean()) ** 2))
     )
     assert report.rounds == best_of(trials).rounds
+    assert report.cross_validated_rmse == min(trial.rmse for trial in trials)
     assert Recipe(**report.recipe) == recipe
     assert sum(report.importances.values()) == pytest.approx(1)
 

@@ -113,6 +113,19 @@ def test_what_the_contract_refuses_is_a_clear_error(invocations, sample, change,
 
 
 @pytest.mark.services
+def test_what_was_never_seen_is_told_over_http_when_asked_for(invocations, sample):
+    records = sample[contract.FEATURE_NAMES].head(1).to_dict("records")
+    strange = records[0] | {"total_bill": 250.0, "day": "Mon"}
+    status, answer = ask(invocations, [*records, strange], with_never_seen=True)
+    assert status == 200
+    usual, told = answer["predictions"]
+    assert usual["never_seen"] == ""
+    assert told["never_seen"].startswith("Mondays; bills above ")
+    _, plain = ask(invocations, [strange])
+    assert plain["predictions"] == [pytest.approx(told["predicted_tip_usd"])]
+
+
+@pytest.mark.services
 @pytest.mark.parametrize(
     ("stated", "status"), [("", 200), (contract.VERSION, 200), ("1.99", 200), ("2.0", 400)]
 )

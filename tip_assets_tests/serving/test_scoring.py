@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,13 +21,14 @@ from tip_assets.ingestion.feedback import PREDICTION_ID
 from tip_assets.ingestion.table_files import UnreadableFile
 from tip_assets.modelling.intervals import HELD_OUT, HeldOutErrors
 from tip_assets.modelling.search import best_of, search
-from tip_assets.modelling.served_model import WaiterTipModel
+from tip_assets.modelling.served_model import WaiterTipModel, encode
 from tip_assets.modelling.split import PART, TRAIN
 from tip_assets.modelling.training import load_booster, predict_rows, train_booster
 from tip_assets.serving.loaded_model import LoadedModel
 from tip_assets.serving.scoring import (
     HIGH,
     LOW,
+    NEVER_SEEN,
     PREDICTED,
     REFUSED,
     ScoredFileWriter,
@@ -89,8 +91,10 @@ def test_every_row_has_a_prediction_or_a_reason_in_both_formats(
         assert answer.loc[[2, 99, 199], REFUSED].str.contains("day is not|fields|is not a n").all()
         assert answer[REFUSED].notna().sum() == 3
         kept = answer[answer[REFUSED].isna()]
-        assert (kept[LOW] <= kept[PREDICTED]).all()
-        assert (kept[PREDICTED] <= kept[HIGH]).all()
+        seen = kept[kept[NEVER_SEEN].isna()]
+        assert len(seen) > 200
+        assert (seen[LOW] <= seen[PREDICTED]).all()
+        assert (seen[PREDICTED] <= seen[HIGH]).all()
         assert kept[PREDICTION_ID].tolist() == [f"abc-{row}" for row in kept["row"]]
     assert "size must be at least 1 people" in typed.loc[2, REFUSED]
     kept = typed[REFUSED].isna().to_numpy()
@@ -108,7 +112,7 @@ def test_a_file_with_decimal_commas_is_scored_and_refused_cells_stay_as_they_sta
     export, _, _ = scored(model, tmp_path, f"{header}\n{rows}")
     accepted, refused = export.splitlines()[1:]
     assert accepted == plain.splitlines()[1]
-    assert refused == '2,"1.5,2",Male,No,Sun,Dinner,2,,,,,total_bill is not a number'
+    assert refused == '2,"1.5,2",Male,No,Sun,Dinner,2,,,,,,total_bill is not a number'
 
 
 def test_cells_that_are_lists_or_bytes_are_refused_as_they_stand(model, tmp_path):
@@ -174,6 +178,22 @@ def test_no_text_is_left_that_begins_a_formula(text):
         float(harmless)
 
 
+USUAL = dict(zip(contract.FEATURE_NAMES, (20.0, "Female", "No", "Sun", "Dinner", 2), strict=True))
+STRANGE = USUAL | {"total_bill": 250.0, "day": "Monday"}
+
+
+def model_matrix(record: dict) -> xgb.DMatrix:
+    return xgb.DMatrix(encode(pd.DataFrame([record]), contract.document()))
+
+
+def start(ubj: bytes, rows: pd.DataFrame, bill: float) -> float:
+    """What the trees start from, and their mean over all they can give."""
+    booster = load_booster(ubj)
+    nothing = xgb.DMatrix(rows[contract.FEATURE_NAMES], base_margin=np.zeros(len(rows)))
+    of_trees = booster.predict(nothing, pred_contribs=True)[0, -1]
+    return float(booster.attr("margin_share")) * bill + float(of_trees)
+
+
 def answer(model, record, coverage=0.9):
     return model.answer(record, coverage)
 
@@ -188,13 +208,43 @@ def test_an_answer_adds_up_and_is_the_models_own(model, sample, rows, ubj):
         total = parts.start + sum(parts.features.values()) + parts.clipped
         assert total == pytest.approx(found.prediction, abs=1e-12)
         assert list(parts.features) == contract.FEATURE_NAMES
-        # Of the tip rate, the start is the mean rate times the bill.
-        bias = load_booster(ubj).predict(
-            xgb.DMatrix(rows[contract.FEATURE_NAMES]), pred_contribs=True
-        )
-        assert parts.starts_from_rate
-        assert parts.start == pytest.approx(float(bias[0, -1]) * record["total_bill"], rel=1e-3)
-        assert found.interval.low <= found.prediction <= found.interval.high
+        # The start is the fitted share of the bill and the mean of what the trees add.
+        assert parts.starts_from_share
+        assert parts.start == pytest.approx(start(ubj, rows, record["total_bill"]), rel=1e-3)
+        if not found.never_seen:
+            assert found.interval.low <= found.prediction <= found.interval.high
+
+
+def test_a_version_of_the_recipe_before_answers_adds_up_and_knows_no_ranges(rows, recipe):
+    """Its booster has neither a share nor the ranges of its training rows."""
+    old = replace(recipe, target="tip_rate", search_space="shallow", trials=1)
+    best = best_of(search(rows[rows[PART] == TRAIN], old))
+    booster = load_booster(train_booster("2024-01", rows, best, old))
+    booster.set_attr(seen=None)
+    model = loaded(bytes(booster.save_raw("ubj")))
+    found = answer(model, STRANGE)
+    rate = booster.predict(model_matrix(STRANGE))[0]
+    assert found.prediction == pytest.approx(rate * 250, rel=1e-5)
+    assert found.parts.starts_from_share
+    assert found.parts.start + sum(found.parts.features.values()) == pytest.approx(rate * 250)
+    assert (found.never_seen, found.interval is None) == ("", False)
+
+
+def test_a_record_unlike_the_training_rows_says_so_and_promises_no_interval(model, tmp_path, rows):
+    dearest = rows[rows[PART] == TRAIN][contract.BILL].max()
+    words = f"Mondays; bills above {dearest:g}"
+    found = answer(model, STRANGE)
+    assert (found.never_seen, found.interval) == (words, None)
+    assert found.parts is not None
+    at_the_bound = found = answer(model, USUAL | {"total_bill": dearest})
+    assert (at_the_bound.never_seen, found.interval is None) == ("", False)
+    lines = [",".join(str(value) for value in record.values()) for record in (USUAL, STRANGE)]
+    text, typed, _ = scored(model, tmp_path, "\n".join([HEADER, *lines]) + "\n")
+    for table in (pd.read_csv(io.StringIO(text)), typed):
+        assert table[NEVER_SEEN].tolist()[1:] == [words]
+        assert table[NEVER_SEEN].isna().tolist() == [True, False]
+        assert table[LOW].isna().tolist() == table[HIGH].isna().tolist() == [False, True]
+        assert table[PREDICTED].notna().all()
 
 
 def test_a_prediction_below_zero_is_lifted_and_says_so():
@@ -207,7 +257,7 @@ def test_a_prediction_below_zero_is_lifted_and_says_so():
     found = answer(model, record | {"size": 2})
     assert (found.prediction, found.interval) == (0.0, None)
     assert found.parts.clipped == pytest.approx(2)
-    assert not found.parts.starts_from_rate
+    assert not found.parts.starts_from_share
 
 
 def test_a_version_that_encodes_otherwise_tells_no_parts(ubj):
