@@ -20,14 +20,14 @@ def keep_upload(upload: Any, folder: Path, most_rows: int) -> tuple[Path, int]:
     """Write an uploaded file into a folder; return its path and about how many rows it has.
 
     Its name is not to be trusted: only the format is taken from it. A gzip file is kept unpacked.
-    Raises UnreadableFile when it has too many rows, or unpacks to more than TIPS_APP_UPLOAD_MB: a
+    Raises UnreadableFile when it has too many rows, or unpacks to more than TIPS_MAX_UPLOAD_MB: a
     few kilobytes can hold a thousand million rows.
     """
     kind = format_of(upload.name)
     given = folder / f"given{CSV if kind == GZIP else kind}"
     try:
         if kind == GZIP:
-            _unpack(upload, given, get_settings().app_upload_mb)
+            _unpack(upload, given, get_settings().max_upload_mb)
         else:
             given.write_bytes(upload.getbuffer())
         rows = rows_in(given)

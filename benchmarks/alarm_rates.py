@@ -49,8 +49,8 @@ def intervals_alarm(tips: int, shares: np.ndarray, rng: np.random.Generator) -> 
     `shares` has, for each month, the share of the tips that its intervals really hold.
     """
     held = np.cumsum(rng.random((len(shares), tips)) < shares[:, None], axis=1)
-    least = np.array(MOST_HELD[SETTINGS.least_rows : tips + 1])
-    fires = held[:, SETTINGS.least_rows - 1 :] <= least
+    least = np.array(MOST_HELD[SETTINGS.min_rows : tips + 1])
+    fires = held[:, SETTINGS.min_rows - 1 :] <= least
     return float(fires[:, -1].mean()), float(fires.any(axis=1).mean())
 
 

@@ -194,7 +194,7 @@ def play_history(number: int, monthly_rows: int) -> dict[str, Policy]:
                         drift_confirmed=False,
                         better_on_drifted_months=False,
                         champion_age_months=now - before,
-                        champion_max_age_months=SETTINGS.champion_max_age_months,
+                        max_champion_age_months=SETTINGS.max_champion_age_months,
                         champion_contract=contract.VERSION,
                     )
                 ).promotes
@@ -207,7 +207,7 @@ def play_history(number: int, monthly_rows: int) -> dict[str, Policy]:
                 policy.champion = now
                 policy.changes += 1
                 policy.for_the_worse += worth[now] > worth[before]
-            policy.too_old += now - policy.champion > SETTINGS.champion_max_age_months
+            policy.too_old += now - policy.champion > SETTINGS.max_champion_age_months
             policy.squares += worth[policy.champion] / MONTHS
     return policies
 

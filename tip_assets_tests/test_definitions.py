@@ -14,6 +14,7 @@ from tip_assets.definitions import defs
 from tip_assets.partitions import is_month, months, months_apart, training_window
 from tip_assets.runtime.instance import CHOSEN_ASSETS_JOB, JOBS
 from tip_assets.settings import Settings
+from tip_assets.settings.renamed import OLD_NAMES
 
 LOAD = """
 import sys, time
@@ -114,3 +115,12 @@ def test_months_are_counted_over_years():
     assert months_apart("2025-02", "2024-11") == -3
     assert is_month("2024-01")
     assert not any(is_month(text) for text in ("2024-1", "2024-13", "January", "2024-01-01"))
+
+
+def test_settings_are_read_by_their_old_names_with_a_warning(monkeypatch):
+    monkeypatch.setenv("TIPS_LEAST_ROWS", "12")
+    with pytest.warns(FutureWarning, match="TIPS_LEAST_ROWS is now TIPS_MIN_ROWS"):
+        assert Settings().min_rows == 12
+    monkeypatch.setenv("TIPS_MIN_ROWS", "13")
+    assert Settings().min_rows == 13
+    assert set(OLD_NAMES.values()) <= Settings.model_fields.keys()

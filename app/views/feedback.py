@@ -107,7 +107,7 @@ def tell(upload: Any, write: bool = True) -> None:
     with tempfile.TemporaryDirectory(prefix="tips-told-") as folder:
         predictions().writer.finish(2.0)
         try:
-            given, _ = keep_upload(upload, Path(folder), get_settings().app_upload_rows)
+            given, _ = keep_upload(upload, Path(folder), get_settings().max_upload_rows)
             # No bound on time: a million rows take minutes, and every piece is noted as it is read.
             if write:
                 keep(feedback.tell_file(predictions().log, given))

@@ -33,7 +33,7 @@ def score(upload: Any, log: bool) -> None:
     folder = st.session_state[FOLDER] = tempfile.TemporaryDirectory(prefix="tips-scored-")
     st.session_state[NAME] = upload.name
     try:
-        given, rows = keep_upload(upload, Path(folder.name), get_settings().app_upload_rows)
+        given, rows = keep_upload(upload, Path(folder.name), get_settings().max_upload_rows)
     except UnreadableFile as error:
         st.session_state[REFUSAL] = sentence(str(error))
         return
@@ -117,8 +117,8 @@ def show_columns() -> None:
 settings = get_settings()
 st.title("Score a file")
 st.caption(
-    f"Bills as CSV (plain or gzip) or Parquet, up to {settings.app_upload_mb} MB and "
-    f"{count(settings.app_upload_rows)} rows. A million rows take about ten seconds, or a minute "
+    f"Bills as CSV (plain or gzip) or Parquet, up to {settings.max_upload_mb} MB and "
+    f"{count(settings.max_upload_rows)} rows. A million rows take about ten seconds, or a minute "
     "with ids. Every row gets a prediction or the reason why not."
 )
 serving = predictions().serving()

@@ -51,9 +51,9 @@ def drift_report(
     """
     datasets = datasets_of(context, mlflow_tracking, splits, registered_model)
     charts = charts_of(settings, datasets, measured_before(metric_store, registered_model))
-    reports = fresh_process.draw(datasets, verdict(charts), settings.report_rows, settings.seed)
+    reports = fresh_process.draw(datasets, verdict(charts), settings.max_report_rows, settings.seed)
     folder = report_folder(settings.storage_root, context.partition_key)
-    drawn = min(settings.report_rows, len(datasets.current))
+    drawn = min(settings.max_report_rows, len(datasets.current))
     return dg.MaterializeResult(
         value=reports,
         metadata={

@@ -182,7 +182,7 @@ def _situation(
         better_on_drifted_months=settings.promote_on_confirmed_drift
         and better_on_drifted_months(drift_metrics),
         champion_age_months=months_apart(champion.month, month) if champion else 0,
-        champion_max_age_months=settings.champion_max_age_months,
+        max_champion_age_months=settings.max_champion_age_months,
         champion_contract=champion.contract if champion else None,
         power_words=comparison.get("power_words", "") if comparison else "",
     )

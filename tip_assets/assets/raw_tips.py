@@ -38,7 +38,7 @@ landing_tips = dg.AssetSpec(
     partitions_def=months,
     # Judged by when the landing sensor saw new files; people are told by `silence_sensor`.
     freshness_policy=dg.FreshnessPolicy.time_window(
-        fail_window=timedelta(days=get_settings().landing_silent_days)
+        fail_window=timedelta(days=get_settings().max_silent_days)
     ),
 )
 

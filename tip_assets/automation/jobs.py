@@ -10,7 +10,7 @@ from tip_assets.runtime.instance import INGESTION_JOB, RELEASE_JOB, TRAINING_JOB
 from tip_assets.settings import get_settings
 
 _TAGS = {
-    "dagster/max_runtime": f"{get_settings().most_run_minutes * 60:.0f}",
+    "dagster/max_runtime": f"{get_settings().max_run_minutes * 60:.0f}",
     # A month is run again as a whole: what is done already costs little and changes nothing.
     "dagster/retry_strategy": "ALL_STEPS",
 }

@@ -67,10 +67,10 @@ def silence_sensor(
     """
     report_missed_runs(context.instance, settings)
     telling, newest = notifications(settings), newest_landing(settings.storage_root)
-    silent = timedelta(days=settings.landing_silent_days)
+    silent = timedelta(days=settings.max_silent_days)
     if newest is not None and datetime.now(UTC) - newest > silent:
         words = f"{newest:%Y-%m-%d %H:%M} UTC"
-        not_told = telling.send(silence_message(words, settings.landing_silent_days))
+        not_told = telling.send(silence_message(words, settings.max_silent_days))
     else:
         not_told = telling.send()
     for trouble in (*not_told, *publish_parameters(settings)):

@@ -36,7 +36,7 @@ def enough_rows(
     settings: dg.ResourceParam[Settings],
 ) -> dg.AssetCheckResult:
     """The month has enough rows from producers to measure anything on; feedback does not count."""
-    feedback, least = int(feedback_rows(raw_tips).sum()), settings.least_rows
+    feedback, least = int(feedback_rows(raw_tips).sum()), settings.min_rows
     rows = len(raw_tips) - feedback
     whence = f" from producers ({feedback} from feedback do not count)" if feedback else ""
     refused = _quarantined(settings, context.partition_key)
@@ -44,7 +44,7 @@ def enough_rows(
     return dg.AssetCheckResult(
         passed=rows >= least,
         severity=dg.AssetCheckSeverity.ERROR,
-        description=f"{rows} valid rows{whence}, at least {least} are needed (TIPS_LEAST_ROWS)"
+        description=f"{rows} valid rows{whence}, at least {least} are needed (TIPS_MIN_ROWS)"
         + first,
         metadata={"rows": rows, "threshold": least},
     )
@@ -61,12 +61,12 @@ def few_rows_are_quarantined(
     quarantined = _quarantined(settings, context.partition_key)
     refused = rows_in(quarantined[~quarantined["file"].map(is_feedback).astype(bool)])
     kept = len(raw_tips) - int(feedback_rows(raw_tips).sum())
-    share, most = refused / max(1, refused + kept), settings.most_quarantined
+    share, most = refused / max(1, refused + kept), settings.max_quarantined_share
     return dg.AssetCheckResult(
         passed=share <= most,
         severity=dg.AssetCheckSeverity.ERROR,
         description=f"{refused} rows are quarantined, {100 * share:.1f} % of those that landed; "
-        f"at most {100 * most:g} % may be (TIPS_MOST_QUARANTINED)",
+        f"at most {100 * most:g} % may be (TIPS_MAX_QUARANTINED_SHARE)",
         metadata={
             "share": share,
             "threshold": most,

@@ -124,13 +124,13 @@ def champion_is_not_too_old(
     production_model: dict[str, Any], settings: dg.ResourceParam[Settings]
 ) -> dg.AssetCheckResult:
     """The champion is young enough: any model shown to be not worse replaces an older one."""
-    trained, most = production_model["champion_month"], settings.champion_max_age_months
+    trained, most = production_model["champion_month"], settings.max_champion_age_months
     age = months_apart(trained, production_model["month"]) if trained else 0
     return dg.AssetCheckResult(
         passed=age <= most,
         severity=dg.AssetCheckSeverity.WARN,
         description=f"the champion was trained for {trained}: age {age} of at most {most} months "
-        f"(TIPS_CHAMPION_MAX_AGE_MONTHS). This month's model was {production_model['action']}: "
+        f"(TIPS_MAX_CHAMPION_AGE_MONTHS). This month's model was {production_model['action']}: "
         f"{production_model['reason']}"
         if trained
         else "there is no champion yet",

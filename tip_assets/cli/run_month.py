@@ -193,7 +193,7 @@ def _play(
 
     job, result = defs().resolve_job_def(job_name), None
     shown.assets = len(job.asset_layer.selected_asset_keys)
-    with _at_most(settings.most_run_minutes) as limit, suppress(KeyboardInterrupt):
+    with _at_most(settings.max_run_minutes) as limit, suppress(KeyboardInterrupt):
         result = job.execute_in_process(
             partition_key=month,
             instance=instance,
@@ -222,7 +222,7 @@ class _Limit:
     exceeded: bool = False
 
     def __str__(self) -> str:
-        return f"the run took longer than {self.minutes:g} minutes (TIPS_MOST_RUN_MINUTES)"
+        return f"the run took longer than {self.minutes:g} minutes (TIPS_MAX_RUN_MINUTES)"
 
 
 @contextmanager

@@ -17,23 +17,23 @@ def _limit(name: str, words: str, setting: str) -> Metric:
 QUARANTINED = _limit(
     "quarantined_ratio_limit",
     "A month with a larger share of refused rows is stopped.",
-    "most_quarantined",
+    "max_quarantined_share",
 )
-LEAST_ROWS = _limit("kept_rows_limit", "A month with fewer valid rows is stopped.", "least_rows")
+LEAST_ROWS = _limit("kept_rows_limit", "A month with fewer valid rows is stopped.", "min_rows")
 CHAMPION_AGE = _limit(
     "champion_age_months_limit",
     "An older champion is replaced by any model shown to be not worse.",
-    "champion_max_age_months",
+    "max_champion_age_months",
 )
 SILENT = _limit(
     "landing_silent_seconds_limit",
     "Longest time without a new landing file.",
-    "landing_silent_days",
+    "max_silent_days",
 )
 UNPROCESSED = _limit(
     "unprocessed_seconds_limit",
     "Longest time from landing to the end of a run.",
-    "processed_within_hours",
+    "max_processing_hours",
 )
 UNWATCHED = Metric(
     "tips_landing_unwatched_seconds_limit",
@@ -47,9 +47,9 @@ METRICS = (
 
 def add_limits(page: Page, settings: Settings) -> None:
     """Add every limit; they are known without the metric store."""
-    page.add(QUARANTINED, settings.most_quarantined)
-    page.add(LEAST_ROWS, settings.least_rows)
-    page.add(CHAMPION_AGE, settings.champion_max_age_months)
-    page.add(SILENT, settings.landing_silent_days * _DAY)
-    page.add(UNPROCESSED, settings.processed_within_hours * _HOUR)
+    page.add(QUARANTINED, settings.max_quarantined_share)
+    page.add(LEAST_ROWS, settings.min_rows)
+    page.add(CHAMPION_AGE, settings.max_champion_age_months)
+    page.add(SILENT, settings.max_silent_days * _DAY)
+    page.add(UNPROCESSED, settings.max_processing_hours * _HOUR)
     page.add(UNWATCHED, settings.landing_check_seconds * _LOOKS_MISSED)

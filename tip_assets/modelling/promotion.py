@@ -36,7 +36,7 @@ class Situation:
     drift_confirmed: bool
     better_on_drifted_months: bool
     champion_age_months: int
-    champion_max_age_months: int
+    max_champion_age_months: int
     champion_contract: str | None
     power_words: str = ""
 
@@ -116,7 +116,7 @@ def decide(situation: Situation, release_reason: str = "") -> Decision:
     not_worse = s.verdict == "not worse"
     if not_worse and s.drift_confirmed:
         return Decision("promoted", f"{_NOT_WORSE}, and drift is confirmed")
-    if not_worse and s.champion_age_months > s.champion_max_age_months:
+    if not_worse and s.champion_age_months > s.max_champion_age_months:
         return Decision("promoted", f"{_NOT_WORSE}, which is {s.champion_age_months} months old")
     shown = f"{_NOT_WORSE}, nor shown to be better" if not_worse else _UNDECIDED
     return Decision("kept", "; ".join(filter(None, (shown, s.power_words))))

@@ -148,7 +148,7 @@ class _History:
         records = scenario.poison(records, number, self.rng)
         refused = scenario.refused_share(number)
         kept = records[self.rng.random(len(records)) >= refused]
-        if refused > self.settings.most_quarantined or len(kept) < self.settings.least_rows:
+        if refused > self.settings.max_quarantined_share or len(kept) < self.settings.min_rows:
             self.played.stopped.append(number)
             return None
         encoded = contract.codes(kept.reset_index(drop=True))
@@ -230,7 +230,7 @@ class _History:
                 drift_confirmed=sum(alarms[-3:]) > 1,
                 better_on_drifted_months=better_there,
                 champion_age_months=challenger.number - champion.number if champion else 0,
-                champion_max_age_months=self.settings.champion_max_age_months,
+                max_champion_age_months=self.settings.max_champion_age_months,
                 champion_contract=contract.VERSION if champion else None,
             )
         )

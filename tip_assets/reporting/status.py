@@ -39,8 +39,8 @@ def states(store: MetricStore, settings: Settings, now: datetime) -> list[State]
         *_stopped(store, settings.window_months),
         *_failed(store),
         *_waiting(store),
-        *_silent(store, now - timedelta(days=settings.landing_silent_days)),
-        *_old_champion(store, settings.champion_max_age_months),
+        *_silent(store, now - timedelta(days=settings.max_silent_days)),
+        *_old_champion(store, settings.max_champion_age_months),
         *_undelivered(store),
     ]
 

@@ -56,7 +56,7 @@ def app_server(settings: Settings) -> Server:
     options: dict[str, int | str] = {
         "server.port": settings.app_port,
         "server.address": settings.app_host,
-        "server.maxUploadSize": settings.app_upload_mb,
+        "server.maxUploadSize": settings.max_upload_mb,
     }
     if settings.app_secrets:
         options["secrets.files"] = str(Path(settings.app_secrets).resolve())

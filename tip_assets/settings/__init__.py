@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from upath import UPath
 
 from tip_assets.settings.parameter_store import PREFIX
+from tip_assets.settings.renamed import RenamedSettings
 from tip_assets.settings.stored import StoredSettings
 
 REGISTERED_MODEL = "waiter-tips"
@@ -77,10 +78,10 @@ class Settings(BaseSettings):
         description="Host names by which browsers may reach the app, separated by commas. Empty: "
         "those of this machine if it listens on its loopback interface, else any.",
     )
-    app_upload_mb: int = Field(
+    max_upload_mb: int = Field(
         200, ge=1, description="Largest file that may be uploaded to the app, in megabytes."
     )
-    app_upload_rows: int = Field(
+    max_upload_rows: int = Field(
         5_000_000, ge=1, description="Most rows of a file that is uploaded to the app."
     )
     app_metrics_port: int = Field(
@@ -205,10 +206,10 @@ class Settings(BaseSettings):
     confidence: float = Field(
         0.95, gt=0.5, lt=1, description="Level of every interval around a difference of errors."
     )
-    least_rows: int = Field(
+    min_rows: int = Field(
         30, ge=2, description="A month with fewer valid rows stops before training."
     )
-    most_quarantined: float = Field(
+    max_quarantined_share: float = Field(
         0.2, ge=0, le=1, description="A month with a larger share of refused rows stops."
     )
     max_feedback_share: float = Field(
@@ -231,7 +232,7 @@ class Settings(BaseSettings):
         description="A challenger is not worse if the interval of the difference of the RMSEs ends "
         "below this share of the champion's.",
     )
-    champion_max_age_months: int = Field(
+    max_champion_age_months: int = Field(
         6,
         ge=1,
         description="A champion older than this is replaced by any model shown to be not worse.",
@@ -267,19 +268,19 @@ class Settings(BaseSettings):
     landing_check_seconds: int = Field(
         30, ge=1, description="How often the landing is listed for new files."
     )
-    landing_silent_days: float = Field(
+    max_silent_days: float = Field(
         35, gt=0, description="Days without any new landing file after which that is told."
     )
-    processed_within_hours: float = Field(
+    max_processing_hours: float = Field(
         24,
         gt=0,
         description="Hours from the landing of a month's files until a run has ended on them; a "
         "month that takes longer raises an alert.",
     )
-    most_run_minutes: float = Field(
+    max_run_minutes: float = Field(
         60, gt=0, description="A run that takes longer is ended and told of."
     )
-    report_rows: int = Field(
+    max_report_rows: int = Field(
         20_000, ge=100, description="Most rows of each side drawn into an HTML report."
     )
 
@@ -293,7 +294,8 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Where settings come from: each source is asked for what those before it do not give."""
-        return init_settings, env_settings, StoredSettings(settings_cls)
+        renamed = RenamedSettings(settings_cls)
+        return init_settings, env_settings, renamed, StoredSettings(settings_cls)
 
     @property
     def recipe_options(self) -> dict[str, Any]:

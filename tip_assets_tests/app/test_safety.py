@@ -59,7 +59,7 @@ def test_the_app_is_safe_by_its_own_configuration():
 
 
 def test_settings_reach_the_start_command():
-    command = app_server(Settings(app_port=9, app_host="0.0.0.0", app_upload_mb=7)).command
+    command = app_server(Settings(app_port=9, app_host="0.0.0.0", max_upload_mb=7)).command
     assert "--server.port=9" in command
     assert "--server.address=0.0.0.0" in command
     assert "--server.maxUploadSize=7" in command

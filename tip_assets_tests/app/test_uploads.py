@@ -44,7 +44,7 @@ def test_a_small_file_of_endless_rows_is_refused(tmp_path):
 
 
 def test_a_gzip_file_is_bounded_by_what_it_unpacks_to(tmp_path, monkeypatch):
-    monkeypatch.setattr(uploads, "get_settings", lambda: Settings(app_upload_mb=1))
+    monkeypatch.setattr(uploads, "get_settings", lambda: Settings(max_upload_mb=1))
     content = b"size\n" + b"2\n" * 100_000
     given, rows = keep_upload(uploaded("a.CSV.GZ", gzip.compress(content)), tmp_path, 100_000)
     assert (given, given.read_bytes(), rows) == (tmp_path / "given.csv", content, 100_000)

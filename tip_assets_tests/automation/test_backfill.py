@@ -19,7 +19,7 @@ from tip_assets_tests.support.visible_state import same, visible_state
 
 MONTHS = [month_after("2024-01", place) for place in range(3)]
 # Champions grow old soon, so that they change often.
-QUICK = {"TIPS_TRIALS": "4", "TIPS_CHAMPION_MAX_AGE_MONTHS": "1"}
+QUICK = {"TIPS_TRIALS": "4", "TIPS_MAX_CHAMPION_AGE_MONTHS": "1"}
 # Many generous guests: some challengers win, others do not, and the order decides which.
 GENEROSITY, ROWS = {"2024-02": 2.0}, {"2024-02": 500}
 

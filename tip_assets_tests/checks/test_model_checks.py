@@ -253,7 +253,7 @@ def test_drift_holds_until_a_challenger_has_learned_what_persists(
 )
 def test_an_old_champion_warns(trained, passed):
     kept = {"month": "2025-01", "champion_month": trained, "action": "kept", "reason": "worse"}
-    result = model.champion_is_not_too_old(kept, settings=Settings(champion_max_age_months=6))
+    result = model.champion_is_not_too_old(kept, settings=Settings(max_champion_age_months=6))
     assert (result.passed, result.severity) == (passed, dg.AssetCheckSeverity.WARN)
     if not passed:
         assert "trained for 2024-06: age 7 of at most 6 months" in result.description

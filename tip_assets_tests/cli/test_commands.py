@@ -113,7 +113,7 @@ def test_trouble_is_told_in_words(environment, variables, arguments, words):
 
 @pytest.mark.slow
 def test_a_run_that_hangs_is_ended_and_told(environment, tmp_path):
-    impatient = environment | {"TIPS_MOST_RUN_MINUTES": "0.15", "TIPS_TRIALS": "5000"}
+    impatient = environment | {"TIPS_MAX_RUN_MINUTES": "0.15", "TIPS_TRIALS": "5000"}
     arguments = ["run", "--month", "2024-01", "--sample", "--json"]
     done = subprocess.run(
         [TIPS, *arguments], env=impatient, capture_output=True, text=True, timeout=120, check=False
@@ -121,7 +121,7 @@ def test_a_run_that_hangs_is_ended_and_told(environment, tmp_path):
     assert done.returncode == 1
     outcome = json.loads(done.stdout)
     assert outcome["ending"] == "failed"
-    assert "took longer than 0.15 minutes (TIPS_MOST_RUN_MINUTES)" in outcome["failure"]
+    assert "took longer than 0.15 minutes (TIPS_MAX_RUN_MINUTES)" in outcome["failure"]
     (line,) = (tmp_path / "storage" / "notifications.jsonl").read_text().splitlines()
     assert "took longer than 0.15 minutes" in json.loads(line)["text"]
 

@@ -157,7 +157,7 @@ def serve(champion: Champion | None, month: str, rows: pd.DataFrame, age: int) -
             drift_confirmed=drifted,
             better_on_drifted_months=False,
             champion_age_months=age,
-            champion_max_age_months=settings.champion_max_age_months,
+            max_champion_age_months=settings.max_champion_age_months,
             champion_contract=contract.VERSION if champion else None,
         )
     )

@@ -79,7 +79,7 @@ def call(
     from tip_assets.settings import get_settings
 
     # The limit of a run replaces pytest's own while it lasts.
-    limits, saved = {"TIPS_MOST_RUN_MINUTES": "4"}, (os.dup(1), os.dup(2))
+    limits, saved = {"TIPS_MAX_RUN_MINUTES": "4"}, (os.dup(1), os.dup(2))
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         try:
             os.dup2(out.fileno(), 1)
