@@ -119,9 +119,12 @@ class _History:
         # The effects and alarms of the months measured against the champion.
         self.before: list[tuple[dict[str, float], bool]] = []
         self.played = Played()
+        # Of this month: model, rows and predictions.
+        self.answers: list[tuple[_Model, pd.DataFrame, np.ndarray]] = []
 
     def play_month(self, number: int) -> None:
         """Land, train, measure and decide, as the job does."""
+        self.answers = []
         month = month_after(_FIRST_MONTH, number - 1)
         rows = self._land(number, month)
         if rows is None:
@@ -132,8 +135,7 @@ class _History:
         challenger = self._train(month, number, window)
         for policy, errors in self.played.errors.items():
             champion = self.champions.get(policy)
-            of_month = predict_rows(champion.booster, rows) if champion else None
-            errors.append(None if of_month is None else rmse(tips_of(rows), of_month))
+            errors.append(rmse(tips_of(rows), self._predict(champion, rows)) if champion else None)
         drifted = self._measure_drift(number, rows, challenger)
         self._decide(number, month, window, challenger, drifted)
 
@@ -186,7 +188,7 @@ class _History:
         self, number: int, month: str, window: pd.DataFrame, challenger: _Model, drifted: bool
     ) -> None:
         test = window[window[PART] == TEST]
-        actual, mine = tips_of(test), predict_rows(challenger.booster, test)
+        actual, mine = tips_of(test), self._predict(challenger, test)
         for policy in POLICIES:
             champion = self.champions.get(policy)
             if policy == RULE:
@@ -196,7 +198,7 @@ class _History:
             elif policy == NEVER:
                 promotes = False
             else:
-                promotes = rmse(actual, mine) <= rmse(actual, predict_rows(champion.booster, test))
+                promotes = rmse(actual, mine) <= rmse(actual, self._predict(champion, test))
             if promotes:
                 if policy == RULE:
                     self._promoted(number, challenger, champion)
@@ -210,7 +212,7 @@ class _History:
         champion: _Model | None,
         drifted: bool,
     ) -> bool:
-        verdict = _verdict(challenger, champion, test, self.settings) if champion else None
+        verdict = self._verdict(challenger, champion, test) if champion else None
         alarms = [alarm for _, alarm in self.before]
         in_a_row = _in_a_row(alarms)
         better_there = False
@@ -218,14 +220,14 @@ class _History:
             months = [rows[test.columns] for rows in self.landed[-in_a_row:]]
             held_out = pd.concat(months, ignore_index=True)
             held_out = held_out[held_out[PART] == TEST]
-            found = len(held_out) > 1 and _verdict(challenger, champion, held_out, self.settings)
+            found = len(held_out) > 1 and self._verdict(challenger, champion, held_out)
             better_there = found == "better"
         decision = decide(
             Situation(
                 month=month,
                 champion_month=champion.month if champion else None,
                 verdict=verdict,
-                quality_faults=_faults(challenger, test, self.settings),
+                quality_faults=self._faults(challenger, test),
                 dataset_drifted=drifted,
                 drift_confirmed=sum(alarms[-3:]) > 1,
                 better_on_drifted_months=better_there,
@@ -250,26 +252,36 @@ class _History:
         new, old = (predict_rows(m.booster, rows) for m in (challenger, champion))
         self.played.right += rmse(tips_of(rows), new) < rmse(tips_of(rows), old)
 
+    def _verdict(self, challenger: _Model, champion: _Model, rows: pd.DataFrame) -> str:
+        answers = (self._predict(model, rows) for model in (challenger, champion))
+        return compare(tips_of(rows), *answers, **self.settings.comparison_options).verdict
+
+    def _faults(self, challenger: _Model, test: pd.DataFrame) -> list[str]:
+        train = challenger.window[challenger.window[PART] == TRAIN]
+        rules = baselines(train, test, self.settings.fixed_share)
+        actual, mine = tips_of(test), self._predict(challenger, test)
+        options: dict[str, Any] = {
+            "confidence": self.settings.confidence,
+            "seed": self.settings.seed,
+        }
+        share = compare(actual, mine, rules[FIXED_SHARE], **options).to_dict()
+        against = {MEAN_TIP: {"rmse": rmse(actual, mine)}, FIXED_SHARE: share}
+        return quality_faults({name: rmse(actual, rule) for name, rule in rules.items()}, against)
+
+    def _predict(self, model: _Model, rows: pd.DataFrame) -> np.ndarray:
+        """Predict rows once: several policies have the same champion."""
+        for known, asked, answers in self.answers:
+            if known is model and asked is rows:
+                return answers
+        answers = predict_rows(model.booster, rows)
+        self.answers.append((model, rows, answers))
+        return answers
+
     def _nothing_measured(self) -> None:
         for errors in self.played.errors.values():
             errors.append(None)
         self.played.effects.append(None)
         self.played.limits.append(None)
-
-
-def _verdict(challenger: _Model, champion: _Model, rows: pd.DataFrame, settings: Settings) -> str:
-    answers = (predict_rows(model.booster, rows) for model in (challenger, champion))
-    return compare(tips_of(rows), *answers, **settings.comparison_options).verdict
-
-
-def _faults(challenger: _Model, test: pd.DataFrame, settings: Settings) -> list[str]:
-    train = challenger.window[challenger.window[PART] == TRAIN]
-    rules = baselines(train, test, settings.fixed_share)
-    actual, mine = tips_of(test), predict_rows(challenger.booster, test)
-    recipe: dict[str, Any] = {"confidence": settings.confidence, "seed": settings.seed}
-    share = compare(actual, mine, rules[FIXED_SHARE], **recipe).to_dict()
-    against = {MEAN_TIP: {"rmse": rmse(actual, mine)}, FIXED_SHARE: share}
-    return quality_faults({name: rmse(actual, rule) for name, rule in rules.items()}, against)
 
 
 def _in_a_row(alarms: list[bool]) -> int:
