@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing import get_context
 
 import numpy as np
 
@@ -52,7 +53,8 @@ class Results:
 def play_all(rehearsal: Rehearsal, histories: int, seed: int, processes: int) -> Iterator[Played]:
     """Play histories on so many cores, each as it is done and in the order of their seeds."""
     seeds = [seed * 1_000_003 + number for number in range(histories)]
-    with ProcessPoolExecutor(processes) as pool:
+    # A forked process would wait for ever for the threads of xgboost that it does not have.
+    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
         yield from pool.map(partial(play, rehearsal), seeds)
 
 
