@@ -124,7 +124,9 @@ def show_drift(found: Month) -> None:
     """Every control chart: the month's effect, and the change it would have shown."""
     st.subheader("Drift")
     if not found.charts:
-        st.caption("Drift was not measured: the month stopped before.")
+        earlier = "Drift was measured by an earlier release, without charts: run the month again."
+        never = "Drift was not measured: the month stopped before."
+        st.caption(earlier if found.dataset else never)
         return
     charts = sorted(found.charts, key=lambda row: -abs(row["z"]))
     st.dataframe(

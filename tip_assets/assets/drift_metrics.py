@@ -79,7 +79,7 @@ def charted(month: str, served_by: int | None, before: list[MeasuredMonth]) -> s
     if served_by is None:
         return "no model served this month, so the charts look at it alone"
     if not before:
-        return f"the charts start anew: version {served_by} is a new reference"
+        return f"the charts start anew: no month was charted against version {served_by} yet"
     looked_at = [measured.month for measured in before[-MONTHS_BEFORE:]]
     since = months_apart(looked_at[0], month)
     missing = [
@@ -104,7 +104,7 @@ def _compare_on(
     None unless drift persists: a challenger that has learned the new world must be able to show it.
     """
     incumbent = registered_model["incumbent"]
-    if len(drifted) < 2 or incumbent is None:
+    if len(drifted) < 2 or registered_model["comparison"] is None:
         return None
     earlier = [
         context.load_asset_value(dg.AssetKey("splits"), partition_key=month)

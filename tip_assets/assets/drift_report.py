@@ -50,7 +50,8 @@ def drift_report(
     says what the control charts found.
     """
     datasets = datasets_of(context, mlflow_tracking, splits, registered_model)
-    charts = charts_of(settings, datasets, measured_before(metric_store, registered_model))
+    before = measured_before(metric_store, registered_model)
+    charts = charts_of(settings, datasets, before, with_smallest_changes=False)
     reports = fresh_process.draw(datasets, verdict(charts), settings.max_report_rows, settings.seed)
     folder = report_folder(settings.storage_root, context.partition_key)
     drawn = min(settings.max_report_rows, len(datasets.current))
@@ -99,11 +100,14 @@ def measured_before(store: MetricStore, registered_model: dict[str, Any]) -> lis
 
 
 def charts_of(
-    settings: Settings, datasets: Datasets, before: list[MeasuredMonth]
+    settings: Settings,
+    datasets: Datasets,
+    before: list[MeasuredMonth],
+    with_smallest_changes: bool = True,
 ) -> list[ChartResult]:
     """The month on its control charts."""
     effects = [measured.effects for measured in before]
-    return judge_month(datasets, effects, settings.quiet_months_per_alarm)
+    return judge_month(datasets, effects, settings.quiet_months_per_alarm, with_smallest_changes)
 
 
 def _model(registry: ModelRegistry, number: int) -> ServingModel:

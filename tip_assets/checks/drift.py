@@ -42,5 +42,5 @@ def _found(drift_metrics: dict[str, Any]) -> str:
     if len(drifted) < 2:
         return found
     new = drift_metrics["new_months"]
-    challenger = f"the challenger is {new['verdict']} there" if new else "nothing is compared there"
-    return f"{found}; since {drifted[0]}, and on the held-out rows since then: {challenger}"
+    verdict = f"{new['verdict']} ({new['rows']})" if new else "not compared"
+    return f"{found}; since {drifted[0]}; challenger on the rows held out since then: {verdict}"

@@ -93,14 +93,13 @@ def _pool(settings: Settings) -> tuple["pd.DataFrame", str]:
 
     from tip_assets import contract
     from tip_assets.ingestion.simulate import sample_records
+    from tip_assets.modelling.split import from_feedback
     from tip_assets.runtime.io_managers import ParquetFiles
 
     files, folder = ParquetFiles(settings.storage_root), settings.storage_root / "assets" / "splits"
     paths = sorted(folder.glob("*.parquet"), key=str) if folder.exists() else []
     if not paths:
         return sample_records(), "the bundled sample"
-    landed = pd.concat([files.read(path)[list(contract.COLUMNS)] for path in paths])
-    return (
-        contract.decode(landed.reset_index(drop=True)),
-        f"{len(landed):,} landed rows of {len(paths)} months",
-    )
+    rows = pd.concat([files.read(path) for path in paths], ignore_index=True)
+    landed = rows.loc[~from_feedback(rows), list(contract.COLUMNS)].reset_index(drop=True)
+    return contract.decode(landed), f"{len(landed):,} landed rows of {len(paths)} months"

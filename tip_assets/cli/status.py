@@ -13,10 +13,7 @@ from tip_assets.settings import get_settings
 
 @app.command(rich_help_panel=LOOKING)
 def status(as_json: AsJson = False) -> None:
-    """Show what needs a person: held, stopped, failed or waiting months, silence, an old champion.
-
-    With `make stack`, Alertmanager tells people of the same states.
-    """
+    """Show what needs a person: held, stopped, failed or late months, silence, an old champion."""
     from tip_assets.metric_store.store import MetricStore
     from tip_assets.reporting.status import states
 

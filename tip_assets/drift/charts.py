@@ -146,8 +146,8 @@ def adjusted_z(
     if scale < _NOTHING or freedom < 1:
         return 0.0
     effect = float(month @ value) / scale
-    left = float(((value - effect * month) ** 2).sum())
-    return effect / float(np.sqrt(left / freedom / scale)) if left > _NOTHING else 0.0
+    left = max(float(((value - effect * month) ** 2).sum()), _NOTHING)
+    return effect / float(np.sqrt(left / freedom / scale))
 
 
 def residuals(values: np.ndarray, covariates: np.ndarray) -> np.ndarray:

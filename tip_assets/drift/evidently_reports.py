@@ -93,6 +93,7 @@ def _metrics() -> dict[str, list[Any]]:
                 columns=contract.FEATURE_NAMES,
                 per_column_method=tests,
                 per_column_threshold=dict.fromkeys(tests, _THRESHOLD),
+                drift_share=1 / len(tests),
             )
         ],
         "target_drift": [

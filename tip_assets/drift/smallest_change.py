@@ -16,9 +16,9 @@ from tip_assets.drift.charts import (
     category_chart,
     charted_categories,
     log_bill,
+    proportion_z,
     rank_z,
     residuals,
-    share_z,
     standard_error,
     tip_ratio,
 )
@@ -59,10 +59,17 @@ def smallest_changes(
 
 
 def _of_share(category: str, counts: ValueCounts, rows: int, needed: float) -> str | None:
+    """More of the category; where there cannot be enough more, less of it."""
     usual = counts.share(category)
-    share = _smallest(
-        lambda candidate: share_z(usual, counts.total, candidate, rows), usual, 1.0, needed
-    )
+
+    def effect(share: float) -> float:
+        found = round(share * rows)
+        month = ValueCounts(np.array([category, None], object), np.array([found, rows - found]))
+        return proportion_z(category, counts, month)
+
+    share = _smallest(effect, usual, 1.0, needed)
+    if share is None:
+        share = _smallest(lambda candidate: -effect(candidate), usual, 0.0, needed)
     return None if share is None else f"{category} in {share:.0%} of the rows, not {usual:.0%}"
 
 

@@ -17,6 +17,7 @@ from tip_assets.runtime.storage import write_atomically
 
 SAMPLE_FILE, LANDED_SAMPLE = "tips.csv", "bundled-sample.csv"
 GENERATED = "generated"
+_LEAST_SHARE = 0.05
 _BILL_NOISE = 0.05  # relative, so that no generated bill repeats one of the sample
 
 
@@ -74,9 +75,10 @@ def generate(
     records[bill] *= np.exp(rng.normal(0, _BILL_NOISE, rows))
     records[contract.PARTY] += (rng.random(rows) < change.larger_parties).astype(int)
     line, _, _, _ = np.linalg.lstsq(_design(sample), sample[tip], rcond=None)
-    ratios = sample[tip] / (_design(sample) @ line)
-    tips = _design(records) @ line * rng.choice(ratios, rows)
-    records[tip] = (tips * change.prices * change.generosity).round(2)
+    ratios = sample[tip] / _expected_tips(sample, line)
+    tips = _expected_tips(records, line) * rng.choice(ratios, rows)
+    tips = tips * change.prices * change.generosity
+    records[tip] = tips.clip(contract.LABEL.minimum, contract.LABEL.maximum).round(2)
     records[bill] = (records[bill] * change.prices).round(2)
     return records
 
@@ -119,6 +121,11 @@ def _broken_files(records: pd.DataFrame, seed: int) -> dict[str, bytes]:
         f"{GENERATED}-seed{seed}-no-time.csv": short.to_csv(index=False).encode(),
         f"{GENERATED}-seed{seed}-cut-off.parquet": whole[: len(whole) // 2],
     }
+
+
+def _expected_tips(records: pd.DataFrame, line: np.ndarray) -> np.ndarray:
+    """What the line expects, at least a small share of the bill: a line may fall below nothing."""
+    return np.maximum(_design(records) @ line, _LEAST_SHARE * records[contract.BILL].to_numpy())
 
 
 def _design(records: pd.DataFrame) -> np.ndarray:

@@ -21,7 +21,7 @@ class MeasuredMonth:
 
 
 def measured_before(store: MetricStore, month: str, served_by: int | None) -> list[MeasuredMonth]:
-    """The months before this one that the same version served, oldest first.
+    """The months before this one that the same version served without a break, oldest first.
 
     Another version means another reference, so the charts start anew. The first month of all was
     served by none and is compared with itself: it has no history and is nobody's.
@@ -30,14 +30,21 @@ def measured_before(store: MetricStore, month: str, served_by: int | None) -> li
         return []
     query = (
         sa.select(
-            dataset_drift.c.month, dataset_drift.c.drifted, drift_chart.c.chart, drift_chart.c.z
+            dataset_drift.c.month,
+            dataset_drift.c.served_by,
+            dataset_drift.c.drifted,
+            drift_chart.c.chart,
+            drift_chart.c.z,
         )
         .join(drift_chart, drift_chart.c.month == dataset_drift.c.month)
-        .where(dataset_drift.c.served_by == served_by, dataset_drift.c.month < month)
+        .where(dataset_drift.c.month < month)
         .order_by(dataset_drift.c.month)
     )
     found: dict[str, MeasuredMonth] = {}
     for row in store.select(query):
+        if row["served_by"] != served_by:
+            found.clear()
+            continue
         measured = MeasuredMonth(row["month"], row["drifted"])
         found.setdefault(row["month"], measured).effects[row["chart"]] = row["z"]
     return list(found.values())

@@ -132,6 +132,10 @@ class _History:
             return
         self.landed = [*self.landed, rows][-self.settings.window_months :]
         window = pd.concat(self.landed, ignore_index=True)
+        if min((rows[PART] == TEST).sum(), (rows[PART] == TRAIN).sum()) < 2 and not self.champions:
+            self.played.stopped.append(number)
+            self._nothing_measured()
+            return
         challenger = self._train(month, number, window)
         for policy, errors in self.played.errors.items():
             champion = self.champions.get(policy)

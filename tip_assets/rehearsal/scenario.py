@@ -21,6 +21,7 @@ _EVENT = re.compile(
     r"(?P<kind>prices|tips|mix|outage|dirty|poison)"
     r"(?::(?:lunch)?(?P<size>[+-]?\d+(?:\.\d+)?)%?)?@(?P<month>\d+)"
 )
+_ALL = 100  # percent
 _NEEDS_SIZE = ("prices", "tips", "mix", "dirty")
 
 
@@ -57,8 +58,8 @@ class Scenario:
 
     @property
     def first_change(self) -> int | None:
-        """The month of the first event; None if every month is quiet."""
-        return min((event.month for event in self.events), default=None)
+        """The month of the first change of the records; None if there is none."""
+        return min((e.month for e in self.events if e.lasts or e.kind == "poison"), default=None)
 
     def change(self, month: int, lunch_share: float) -> Change:
         """How a month's records differ from the first's; `lunch_share` is the usual one."""
@@ -95,9 +96,17 @@ class Scenario:
 
 def _event(words: str) -> Event:
     found = _EVENT.fullmatch(words)
-    if not found or (found["kind"] in _NEEDS_SIZE) != bool(found["size"]):
+    if not found or not _is_possible(found["kind"], found["size"], int(found["month"])):
         raise UnknownScenario(
             f"{words!r} is no scenario; known are quiet, prices:+20%@7, tips:-10%@5, "
             "mix:lunch+15@4, outage@6, dirty:10%@3, poison@8 (the number after @ is the month)"
         )
     return Event(found["kind"], int(found["month"]), float(found["size"] or 0))
+
+
+def _is_possible(kind: str, size: str | None, month: int) -> bool:
+    """Whether an event has a size if it needs one, and one that leaves bills, tips and rows."""
+    if month < 1 or (kind in _NEEDS_SIZE) != bool(size):
+        return False
+    percent = float(size or 0)
+    return 0 <= percent <= _ALL if kind == "dirty" else percent > -_ALL

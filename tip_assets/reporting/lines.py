@@ -12,7 +12,8 @@ from tip_assets.drift.rule import p_words
 def model_lines(registered: dict[str, Any]) -> Iterator[str]:
     """A month's model, its errors and its comparison, from the value of `registered_model`."""
     yield f"  model        version {registered['version']}"
-    yield f"  search       {registered['search']}"
+    if "search" in registered:  # months that an earlier release has trained lack it
+        yield f"  search       {registered['search']}"
     test = registered["test"]
     yield f"  test RMSE    {test['rmse']:.3f} USD on {test['rows']} held-out rows; beside it:"
     for rule, rmse in registered["baselines"].items():

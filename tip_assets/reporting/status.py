@@ -1,7 +1,7 @@
 """What needs a person now: the states that last until somebody acts.
 
 Belongs here: finding those states in the metric store, each with what to do. Does not belong here:
-a month's result, which people are told of once (`messages.py`).
+a month's result, which is a message (`messages.py`).
 """
 
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ def states(store: MetricStore, settings: Settings, now: datetime) -> list[State]
         *_held(store),
         *_stopped(store, settings.window_months),
         *_failed(store),
-        *_waiting(store),
+        *_waiting(store, now - timedelta(hours=settings.max_processing_hours)),
         *_silent(store, now - timedelta(days=settings.max_silent_days)),
         *_old_champion(store, settings.max_champion_age_months),
         *_undelivered(store),
@@ -89,8 +89,10 @@ def _failed(store: MetricStore) -> Iterator[State]:
             yield State("failed", month, row["failure"], f"tips run --month {month}")
 
 
-def _waiting(store: MetricStore) -> Iterator[State]:
+def _waiting(store: MetricStore, longest: datetime) -> Iterator[State]:
     for month, since in sorted(unprocessed(store.select).items()):
+        if since > longest:
+            continue
         why = f"files landed {since:%Y-%m-%d %H:%M} UTC and no run has finished on them"
         yield State("not processed", month, why, f"tips run --month {month}")
 

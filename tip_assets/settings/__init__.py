@@ -31,7 +31,6 @@ _S3_OPTIONS: dict[str, Any] = {
     },
 }
 _TOPIC = r"^(arn:[^:]+:sns:[^:]+:[^:]+:[^:]+)?$"
-_K_OF_N = r"^[1-9]\d* of [1-9]\d*$"
 
 
 class Settings(BaseSettings):

@@ -76,7 +76,7 @@ def measured(month: str, drifted: tuple[str, ...] = (), learned: str = "") -> di
         "charts": charts,
         "drifted_months": ["2023-12", month] if learned else [month] * bool(drifted),
         "drift_confirmed": bool(learned),
-        "new_months": {"verdict": learned} if learned else None,
+        "new_months": {"verdict": learned, "rows": 49} if learned else None,
     }
 
 
@@ -245,7 +245,7 @@ def test_drift_holds_until_a_challenger_has_learned_what_persists(
     assert f"drifted: {contract.BILL}" in result.description
     assert bool(store.history()) != passes  # a hold is recorded
     if learned:
-        assert result.description.endswith(f"since then: the challenger is {learned} there")
+        assert result.description.endswith(f"held out since then: {learned} (49)")
 
 
 @pytest.mark.parametrize(

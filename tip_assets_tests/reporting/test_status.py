@@ -68,6 +68,9 @@ def test_a_failed_run_is_shown_until_one_succeeds(store):
 def test_files_that_wait_and_a_silent_landing_are_shown(store):
     landed = {"month": "2024-06", "files": 1, "digest": "x", "at": NOW, "seen_at": NOW}
     store.upsert(tables.landing, [landed])
+    assert shown(store) == []  # it may be running
+    landed |= {"seen_at": NOW - timedelta(hours=25)}
+    store.upsert(tables.landing, [landed])
     assert shown(store) == [("not processed", "2024-06")]
     store.upsert(tables.landing, [landed | {"at": NOW - timedelta(days=40)}])
     assert shown(store) == [("not processed", "2024-06"), ("silent", "landing")]
