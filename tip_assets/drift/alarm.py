@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
+
 from tip_assets.drift.charts import Effect, effects
 from tip_assets.drift.datasets import Datasets
 from tip_assets.drift.smallest_change import smallest_changes
@@ -16,6 +18,8 @@ from tip_assets.drift.smallest_change import smallest_changes
 ONE_MONTH, TWO_OF_THREE = "one month", "two of three months"
 # Months before this one that the second part of the rule looks at.
 MONTHS_BEFORE = 2
+# Of the integrals in `quiet_months`.
+_SHIFTS, _STEPS, _LOG_MONTHS = 64, 2_000, (-9.0, 19.0)
 
 
 @dataclass(frozen=True)
@@ -48,19 +52,32 @@ def limit_for(charts: int, quiet_months_per_alarm: float, correlation: float) ->
     from scipy import optimize
 
     def excess(limit: float) -> float:
-        return charts * alarm_rate(limit, correlation) * quiet_months_per_alarm - 1
+        return quiet_months(limit, charts, correlation) - quiet_months_per_alarm
 
     return float(optimize.brentq(excess, 1, 10))
 
 
-def alarm_rate(limit: float, correlation: float) -> float:
-    """How likely one chart alarms in a month in which nothing has changed."""
+def quiet_months(limit: float, charts: int, correlation: float) -> float:
+    """Mean number of months until the first alarm when nothing has changed.
+
+    A reference that is high or low by chance shifts its chart for as long as it serves: `shift`.
+    Given the shifts months are independent, so the mean is E[1 / sum of the charts' rates], which
+    is the integral over t of E[exp(-t rate)] ** charts.
+    """
     from scipy import stats
 
-    pair = stats.multivariate_normal(cov=[[1, correlation], [correlation, 1]])
-    both_beyond = float(pair.cdf([1 - limit, 1 - limit]))
-    # Two sides, and either of the two months before.
-    return float(2 * stats.norm.sf(limit)) + 2 * MONTHS_BEFORE * both_beyond
+    shift, weight = np.polynomial.hermite_e.hermegauss(_SHIFTS)
+    moved, spread = np.sqrt(correlation) * shift, np.sqrt(1 - correlation)
+    rate = np.zeros(_SHIFTS)
+    for side in (1, -1):
+        beyond, again = (
+            stats.norm.sf((edge - side * moved) / spread) for edge in (limit, limit - 1)
+        )
+        rate += beyond + MONTHS_BEFORE * again**2
+    log_t = np.linspace(*_LOG_MONTHS, _STEPS)
+    t = np.exp(log_t)
+    survives = (weight / weight.sum()) @ np.exp(-np.outer(np.minimum(rate, 1), t))
+    return float(np.trapezoid(survives**charts * t, log_t))
 
 
 def judge_month(

@@ -158,8 +158,8 @@ def residuals(values: np.ndarray, covariates: np.ndarray) -> np.ndarray:
 
 
 def log_bill(records: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Logarithms of the bills, and the party sizes and meals that they are adjusted for."""
-    party = records[contract.PARTY].to_numpy(float)
+    """Logarithms of the bills, and what they are adjusted for: those of party sizes, and meals."""
+    party = np.log(records[contract.PARTY].to_numpy(float))
     lunch = (records[contract.MEAL] == contract.LUNCH).to_numpy(float)
     return np.log(records[contract.BILL].to_numpy(float)), np.column_stack([party, lunch])
 

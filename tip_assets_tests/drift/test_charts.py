@@ -12,7 +12,6 @@ from tip_assets import contract
 from tip_assets.drift.alarm import (
     ONE_MONTH,
     TWO_OF_THREE,
-    alarm_rate,
     judge,
     judge_month,
     limit_for,
@@ -94,11 +93,23 @@ def test_the_adjusted_effect_is_the_t_of_the_month_in_least_squares():
     assert mine == pytest.approx(line[3] / error)
 
 
-def test_a_limit_gives_the_wished_number_of_quiet_months():
-    for charts, months in ((12, 120), (12, 24), (30, 120)):
-        limit = limit_for(charts, months, correlation=0.2)
-        assert charts * alarm_rate(limit, 0.2) == pytest.approx(1 / months)
-    assert limit_for(12, 24, 0.2) < limit_for(12, 120, 0.2) < limit_for(30, 120, 0.2)
+@pytest.mark.parametrize("correlation", [0.03, 0.2])
+def test_a_limit_gives_the_wished_number_of_quiet_months(correlation):
+    """Played with normal deviates: many references, each with months until its first alarm."""
+    charts, wished, references = 12, 60, 1_000
+    limit = limit_for(charts, wished, correlation)
+    rng = np.random.default_rng(1)
+    shift = np.sqrt(correlation) * rng.normal(size=(references, 1, charts))
+    z = shift + np.sqrt(1 - correlation) * rng.normal(size=(references, 700, charts))
+    alarms = np.abs(z) > limit
+    for side in (1, -1):
+        beyond = side * z > limit - 1
+        for months in (1, 2):
+            alarms[:, months:] |= beyond[:, months:] & beyond[:, :-months]
+    first = alarms.any(axis=2)
+    assert first.any(axis=1).mean() > 0.99
+    assert (first.argmax(axis=1) + 1).mean() == pytest.approx(wished, rel=0.08)
+    assert limit < limit_for(charts, 120, correlation) < limit_for(30, 120, correlation)
 
 
 @pytest.mark.parametrize(
