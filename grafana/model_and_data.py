@@ -146,7 +146,7 @@ ORDER BY month DESC, drifted DESC, effect_size DESC"""
             "model.",
             by_column("drifted::int"),
             {"0": ("not drifted", "green"), "1": ("drifted", "red")},
-        ),
+        ).span(24),
         panels.table(
             "Control charts by month",
             "The effect of each month, and the smallest change that it would have shown.",

@@ -108,7 +108,7 @@ def _limited() -> list[Panel]:
     """Numbers that have a limit: red from it on."""
     return [
         panels.stat(
-            "Largest drift effect",
+            "Largest effect of drift",
             "Of all control charts, the largest effect of the newest measured month, in standard "
             "deviations.",
             promql(f"max(abs({data.CHART.name}))"), "short", limit=data.CHART_LIMIT,

@@ -21,6 +21,7 @@ WORDS = {*contract.COLUMNS} | {
 # Strings that are one of these words and mean something else.
 OTHER_MEANINGS = {
     ("tip_assets/ingestion/landing.py", "size"): "the size of a file, in fsspec's words",
+    ("tip_assets/rehearsal/scenario.py", "size"): "the size of an event",
     (
         "tip_assets/settings/__init__.py",
         "tip",

@@ -260,13 +260,14 @@ def test_history_shows_the_points_of_the_metric_store(visit, platform):
     visit.go_to("History")
     visit.page.wait_for_selector(".js-plotly-plot")
     store = MetricStore(url=platform.metric_store_url)
-    drift = store.select(sa.select(tables.drift).order_by(tables.drift.c.month))
+    charts = store.select(sa.select(tables.drift_chart).order_by(tables.drift_chart.c.month))
     (month,) = store.select(sa.select(tables.comparison))
     rows = store.select(sa.select(tables.ingestion).order_by(tables.ingestion.c.month))
     drawn = [points for plot in _plots(visit) for points in plot]
-    for column in {row["column"] for row in drift}:
-        sizes = [row["effect_size"] for row in drift if row["column"] == column]
-        assert any(points["y"] == pytest.approx(sizes) for points in drawn if len(points["y"]) == 2)
+    for chart in {row["chart"] for row in charts}:
+        effects = [row["z"] for row in charts if row["chart"] == chart]
+        same_size = [points["y"] for points in drawn if len(points["y"]) == len(effects)]
+        assert any(drawn_effects == pytest.approx(effects) for drawn_effects in same_size)
     assert any(points["y"] == pytest.approx([month["difference"]]) for points in drawn)
     assert any(points["y"] == [row["rows_kept"] for row in rows] for points in drawn)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from upath import UPath
 
-from tip_assets.ingestion.simulate import Change, land_generated, land_sample
+from tip_assets.ingestion.simulate import UNCHANGED, land_generated
 from tip_assets.settings import Settings
 from tip_assets.tracking.registry import CHAMPION
 from tip_assets_tests.support.processes import Point, finish, log_of, start
@@ -63,9 +63,9 @@ class Platform:
         self.storage, self.kept = folder / "storage", folder / "kept"
         self.looks = count(1)
         storage = UPath(self.storage)
-        land_sample(storage, "2024-01")
-        # Far more generous guests: a better challenger, and one column of seven drifts.
-        land_generated(storage, "2024-02", 500, 7, Change(generosity=1.6))
+        # A champion of few rows: with more of the same a challenger is better, and nothing drifts.
+        land_generated(storage, "2024-01", 45, 6, UNCHANGED)
+        land_generated(storage, "2024-02", 500, 106, UNCHANGED)
         assert finish(start(self.storage, run("2024-01"), **QUICK)) == 0, self.log()
         shutil.copytree(self.storage, self.kept)
         self.undisturbed = self.run()

@@ -181,7 +181,7 @@ def test_the_drifted_month_is_told_of_everywhere(place, grafana):
     assert names == {"DatasetDrift", "PromotionHeld"}
     assert last(grafana, PLATFORM_HEALTH, "Alerts firing") == len(firing.rows)
     assert last(grafana, PLATFORM_HEALTH, "Months unprocessed") == 1
-    effect, limit = shown(grafana, PLATFORM_HEALTH, "Largest drift effect")
+    effect, limit = shown(grafana, PLATFORM_HEALTH, "Largest effect of drift")
     assert effect.rows[0]["Value"] > limit.rows[0]["Value"] > 3
 
 

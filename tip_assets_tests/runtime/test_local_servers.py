@@ -7,6 +7,7 @@ import sys
 from tip_assets.runtime.local_servers import run_servers
 from tip_assets.runtime.supervisor import Server
 from tip_assets_tests.support.ports import free_port
+from tip_assets_tests.support.postgres import wait_for
 
 
 def test_when_a_server_ends_its_log_is_shown_and_nothing_is_left(tmp_path):
@@ -24,4 +25,4 @@ def test_when_a_server_ends_its_log_is_shown_and_nothing_is_left(tmp_path):
     assert f"Brief ended with code 3. The end of {tmp_path / 'logs' / 'ends.log'}:" in others
     assert others[-1] == "out of 100% paper"
     assert not goes_on.port_is_taken()
-    assert not ends.port_is_taken()
+    wait_for("the orphan ends", lambda: not ends.port_is_taken())
