@@ -50,10 +50,10 @@ def start(
         return subprocess.Popen(command, env=environment, stdout=log, stderr=log)
 
 
-def finish(process: subprocess.Popen[bytes]) -> int:
+def finish(process: subprocess.Popen[bytes], seconds: float = _ENDS_WITHIN_SECONDS) -> int:
     """Wait for a process; gives its exit code, negative for a signal."""
     try:
-        return process.wait(_ENDS_WITHIN_SECONDS)
+        return process.wait(seconds)
     except subprocess.TimeoutExpired:
         process.kill()
         raise
