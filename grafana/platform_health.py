@@ -24,8 +24,7 @@ from tip_assets.exporter import collector, data, limits, platform
 from tip_assets.exporter.page import Metric
 
 _RUNBOOK = Path(__file__).parents[1] / "docs" / "monitoring.md"
-# An alert is one, and one for each column that it is about.
-_FIRING = 'sum by (alertname, severity, cause, column) (ALERTS{alertstate="firing"})'
+_FIRING = 'sum by (alertname, severity, cause) (ALERTS{alertstate="firing"})'
 _SEVERITIES = {"page": ("page: today", "red"), "ticket": ("ticket: this week", "orange")}
 _STATUS = {
     "SUCCESS": ("success", "green"),
@@ -92,7 +91,7 @@ def _alerts() -> list[Panel]:
             {
                 "alertname": panels.column("Alert", to=(RUNBOOK_TITLE, RUNBOOK_URL)),
                 "severity": panels.column("Severity", words=_SEVERITIES),
-                "cause": "Cause", "column": "Column",
+                "cause": "Cause",
             },
             without=["Time", "Value"],
         ).span(12).no_value("no alert fires"),

@@ -73,6 +73,8 @@ FAULTS = {
         ("WHERE", "WHERE false AND", "finds nothing"),
         ("effect_size AS value", "drifted AS value", "neither time, text"),
         ("effect_size AS value", "'{}'::jsonb AS value", "no kind"),
+    ],
+    (MODEL_AND_DATA, "Effect by control chart"): [
         ('"options": "limit"', '"options": "limits"', "is none of"),
     ],
     (MODEL_AND_DATA, "Months"): [(", q.mlflow_run", "", "mlflow_run")],
