@@ -75,7 +75,7 @@ def drift_metrics(
 
 
 def charted(month: str, served_by: int | None, before: list[MeasuredMonth]) -> str:
-    """Which months the charts look at, in words; `before` were measured against this reference."""
+    """Describe which months the charts look at; `before` are those against this reference."""
     if served_by is None:
         return "no model served this month, so the charts look at it alone"
     if not before:

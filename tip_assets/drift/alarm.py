@@ -26,8 +26,8 @@ _SHIFTS, _STEPS, _LOG_MONTHS = 64, 2_000, (-9.0, 19.0)
 class ChartResult:
     """A month on one chart: its effect, the limit, and the part of the rule that alarms, if any.
 
-    `smallest_change` is the change that this month would have shown in four cases of five, in
-    words; None when no change of the kind is that large.
+    `smallest_change` describes the change that this month would have shown in four cases of five;
+    None when no change of the kind is that large.
     """
 
     chart: str
@@ -98,7 +98,7 @@ def judge_month(
 
 
 def verdict(charts: Sequence[ChartResult]) -> str:
-    """What the charts found, in words: for each drifted column the chart that shows it most."""
+    """Describe what the charts found: for each drifted column the chart that shows it most."""
     strongest: dict[str, ChartResult] = {}
     for chart in sorted((c for c in charts if c.alarm), key=lambda c: -abs(c.z)):
         strongest.setdefault(chart.column, chart)

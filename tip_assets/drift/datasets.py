@@ -53,8 +53,8 @@ def serving_datasets(
     Both are rows of producers: feedback must neither raise nor hide an alarm. No prediction is of a
     model that has seen the row.
     `trained_on` are the split rows of the model's months as they are today, `fingerprints` those of
-    the day of training, `name` the model's in words. A month that late files have changed since is
-    named in the note.
+    the day of training, `name` how the model is called. The note names months that late files have
+    changed since.
     """
     rows = pd.concat(trained_on, ignore_index=True)
     reference, current = reference_of(rows, model), current_of(month, model)

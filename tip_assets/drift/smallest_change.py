@@ -31,7 +31,7 @@ _STEPS = 14  # of a bisection: to a tenth of a percent
 def smallest_changes(
     reference: pd.DataFrame, current: pd.DataFrame, limit: float
 ) -> dict[str, str | None]:
-    """By chart, the smallest change that one month of this size shows with 80 % power, in words.
+    """Describe, by chart, the smallest change that one month of this size shows with 80 % power.
 
     A change shows when the expected effect is `limit` plus the normal quantile of the power. None
     where no change of the kind is that large.

@@ -61,7 +61,7 @@ drift_chart = sa.Table(
     sa.Column("limit", sa.Float, nullable=False),
     # The part of the rule that alarms; empty for a chart that does not.
     sa.Column("alarm", sa.String(20)),
-    # The change that the month would have shown, in words; empty when none is that large.
+    # Describes the change that the month would have shown; empty when none is that large.
     sa.Column("smallest_change", sa.String(120)),
 )
 dataset_drift = sa.Table(

@@ -1,6 +1,6 @@
-"""What happens in the months of a rehearsal, in words such as `prices:+20%@7`.
+"""What happens in the months of a rehearsal, written as `prices:+20%@7`.
 
-Belongs here: reading those words, and what a month is then like. Does not belong here: playing
+Belongs here: reading scenarios, and what a month is then like. Does not belong here: playing
 months (`play.py`).
 """
 

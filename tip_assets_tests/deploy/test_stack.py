@@ -26,6 +26,7 @@ from tip_assets.metric_store.tables import prediction_log
 from tip_assets.settings import Settings
 from tip_assets_tests.ingestion.test_feedback import NOW, predict, tell
 from tip_assets_tests.support.aws_calls import Recorder, assert_recorded
+from tip_assets_tests.support.dagster_queries import LAUNCH, RESOURCES, RUNS
 from tip_assets_tests.support.exporter import samples, scraped, value
 from tip_assets_tests.support.processes import call, environment_of
 from tip_assets_tests.support.restore_rehearsal import rehearse, rehearse_embedded
@@ -171,16 +172,6 @@ def test_months_launched_newest_first_end_as_if_run_one_after_the_other(stack, e
     same(visible_state(stack.settings), visible_state(embedded))
 
 
-LAUNCH = """mutation($month: String!) { launchRun(executionParams: {
-  selector: {repositoryLocationName: "tip_assets.definitions", repositoryName: "__repository__",
-             jobName: "monthly_retraining_job"},
-  executionMetadata: {tags: [{key: "dagster/partition", value: $month}]}})
-  { __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
-RUNS = """query($month: String!) { runsOrError(
-  filter: {tags: [{key: "dagster/partition", value: $month}]})
-  { ... on Runs { results { status startTime endTime } } } }"""
-
-
 def test_a_server_that_is_killed_starts_again_without_what_it_left(stack):
     before = stack.processes_of("mlflow")
     assert len(before) >= 2  # its child has the port
@@ -264,10 +255,6 @@ def test_no_secret_is_anywhere_but_in_its_own_files(stack):
         if secret.encode() in data
     ]
     assert leaks == []
-
-
-RESOURCES = """{ repositoriesOrError { ... on RepositoryConnection { nodes {
-  allTopLevelResourceDetails { name configuredValues { key value type } } } } } }"""
 
 
 def test_a_busy_port_and_a_missing_program_are_named(stack, monkeypatch, tmp_path):
