@@ -21,8 +21,8 @@ REGISTERED_MODEL = "waiter-tips"
 TRAINING_EXPERIMENT = "waiter-tips"
 DRIFT_EXPERIMENT = "waiter-tips-drift"
 
-# Listings are never remembered: others write to the bucket, too. A bucket that does not answer is an
-# error within a minute, after retries with back-off.
+# Listings are never remembered: others write to the bucket, too. A bucket that does not answer
+# gives an error within a minute, after retries with back-off.
 _S3_OPTIONS: dict[str, Any] = {
     "use_listings_cache": False,
     "config_kwargs": {
