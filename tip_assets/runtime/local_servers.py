@@ -143,16 +143,17 @@ def _watch(
                 return _report_end(
                     server.title, int(state["exitstatus"]), supervisor.log(server.name), say
                 )
-        if pending and pending[0].answers():
-            server = pending.pop(0)
+        answering = [server for server in pending if server.answers()]
+        for server in answering:
             say(f"  {server.title:<8} {server.address}")
-            if not pending:
-                say("Press Ctrl-C to stop.")
-        elif pending and time.monotonic() > deadline:
-            say(f"{pending[0].title} does not answer yet; see {supervisor.log(pending[0].name)}")
+            pending.remove(server)
+        if answering and not pending:
+            say("Press Ctrl-C to stop.")
+        if pending and time.monotonic() > deadline:
+            for server in pending:
+                say(f"{server.title} does not answer yet; see {supervisor.log(server.name)}")
             pending = []
-        else:
-            time.sleep(0.5)
+        time.sleep(0.5)
     return _report_end("Supervisor", process.returncode, supervisor.log("supervisord"), say)
 
 

@@ -18,6 +18,7 @@ from tip_assets import cli
 from tip_assets.cli import demo
 from tip_assets.ingestion.landing import landing_folder
 from tip_assets.ingestion.simulate import sample_bytes
+from tip_assets.runtime.local_servers import READY_WITHIN_SECONDS
 from tip_assets.settings import Settings, get_settings
 from tip_assets_tests.support.ports import free_port
 
@@ -59,6 +60,11 @@ def environment(tmp_path):
     }
 
 
+def ends_of_logs(folder: Path) -> str:
+    """The last lines of every log: why a server does not answer."""
+    return "\n".join(f"{log}:\n{log.read_text()[-2000:]}" for log in sorted(folder.glob("*.log")))
+
+
 @pytest.mark.services
 def test_up_starts_every_server_says_where_and_leaves_nothing_behind(environment, tmp_path):
     printed = tmp_path / "printed"
@@ -71,14 +77,14 @@ def test_up_starts_every_server_says_where_and_leaves_nothing_behind(environment
             start_new_session=True,
             preexec_fn=ignore_signals,
         )
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + READY_WITHIN_SECONDS + 10
         while "Ctrl-C" not in printed.read_text() and time.monotonic() < deadline:
             assert servers.poll() is None, printed.read_text()
             time.sleep(0.5)
         pages = {"DAGSTER": "/server_info", "MLFLOW": "/health", "APP": "/_stcore/health"}
         for name, page in pages.items():
             address = f"http://127.0.0.1:{environment[f'TIPS_{name}_PORT']}"
-            assert address in printed.read_text()
+            assert address in printed.read_text(), ends_of_logs(tmp_path / "storage" / "logs")
             assert urllib.request.urlopen(address + page, timeout=10).status == 200
         second = subprocess.run(
             [TIPS, "up"], env=environment, cwd=ROOT, capture_output=True, text=True, check=False
