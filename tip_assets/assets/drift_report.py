@@ -5,7 +5,7 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
-from tip_assets.drift.alarm import ChartResult, judge_month, verdict
+from tip_assets.drift.alarm import ChartResult, judge_month
 from tip_assets.drift.datasets import (
     Datasets,
     ServingModel,
@@ -32,7 +32,7 @@ from tip_assets.tracking.worker import FreshProcess
     kinds={"evidently"},
     owners=OWNERS,
     io_manager_key="report_folders",
-    code_version="2",
+    code_version="3",
 )
 def drift_report(
     context: dg.AssetExecutionContext,
@@ -46,13 +46,13 @@ def drift_report(
     """Evidently's reports on data drift, target drift, regression performance and data quality.
 
     The reference is what the model that served the month was trained on, the current side all rows
-    of the month. Large months are drawn from a stated sample; no number is read from a report. Each
-    says what the control charts found.
+    of the month. Large months are drawn from a stated sample; no number is read from a report. A
+    column is marked as drifted where its control charts alarm.
     """
     datasets = datasets_of(context, mlflow_tracking, splits, registered_model)
     before = measured_before(metric_store, registered_model)
     charts = charts_of(settings, datasets, before, with_smallest_changes=False)
-    reports = fresh_process.draw(datasets, verdict(charts), settings.max_report_rows, settings.seed)
+    reports = fresh_process.draw(datasets, charts, settings.max_report_rows, settings.seed)
     folder = report_folder(settings.storage_root, context.partition_key)
     drawn = min(settings.max_report_rows, len(datasets.current))
     return dg.MaterializeResult(

@@ -97,6 +97,11 @@ def judge_month(
     return judge(found, before, limit, changes)
 
 
+def drifted_columns(charts: Sequence[ChartResult]) -> set[str]:
+    """The columns on which a chart alarms."""
+    return {chart.column for chart in charts if chart.alarm}
+
+
 def verdict(charts: Sequence[ChartResult]) -> str:
     """Describe what the charts found: for each drifted column the chart that shows it most."""
     strongest: dict[str, ChartResult] = {}

@@ -1,18 +1,20 @@
 """The thin adapter around Evidently: four HTML reports of a month.
 
 Belongs here: everything that imports Evidently. Does not belong here: what decides; that is
-`charts.py` and `alarm.py`, and each report says what they found.
+`charts.py` and `alarm.py`, and a report marks the columns on which they alarm.
 """
 
 import html
 import json
 import os
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
 from tip_assets import contract
+from tip_assets.drift.alarm import ChartResult, drifted_columns, verdict
 from tip_assets.drift.charts import PREDICTION
 from tip_assets.drift.datasets import Datasets
 from tip_assets.drift.rule import score_test
@@ -23,7 +25,8 @@ REPORTS = {
     "regression_performance": "Regression performance",
     "data_quality": "Data quality",
 }
-_THRESHOLD = 0.05 / len(contract.COLUMNS)
+# Evidently marks a column whose p-value is below its threshold.
+_MARKED, _NOT_MARKED = 1.01, 0.0
 _NOTE_STYLE = 'style="font: 15px/1.5 sans-serif; margin: 1rem 1.6rem"'
 # Each begins with a fixed text: without one, looking through a report takes 0.15 s.
 _RANDOM_IDENTIFIERS = (
@@ -41,12 +44,14 @@ def import_evidently() -> None:
     import evidently.presets  # noqa: F401
 
 
-def draw_reports(datasets: Datasets, verdict: str, most_rows: int, seed: int) -> dict[str, str]:
+def draw_reports(
+    datasets: Datasets, charts: Sequence[ChartResult], most_rows: int, seed: int
+) -> dict[str, str]:
     """Draw the four reports as standalone HTML; the same datasets give the same bytes.
 
-    Each side is drawn from at most `most_rows` rows, sampled with the seed. A column's test is
-    named explicitly and its threshold is Bonferroni's: Evidently's own defaults flag a column in
-    27 % of months without drift. `verdict` says what the charts, which decide, have found.
+    Each side is drawn from at most `most_rows` rows, sampled with the seed. The columns that are
+    marked as drifted are those on which a chart alarms: Evidently's own defaults mark a column in
+    27 % of months without drift. The p-value of a column's test stands beside the mark.
     """
     import_evidently()
     import plotly.io
@@ -59,7 +64,7 @@ def draw_reports(datasets: Datasets, verdict: str, most_rows: int, seed: int) ->
         Dataset.from_pandas(_sample(frame, most_rows, seed), definition)
         for frame in (datasets.reference, datasets.current)
     )
-    note = _note(datasets, verdict, most_rows)
+    note = _note(datasets, verdict(charts), most_rows)
     return {
         name: _stable(
             Report(metrics)
@@ -67,37 +72,39 @@ def draw_reports(datasets: Datasets, verdict: str, most_rows: int, seed: int) ->
             .get_html_str(as_iframe=False)
             .replace("<body>", f"<body><p {_NOTE_STYLE}>{REPORTS[name]}. {note}</p>", 1)
         )
-        for name, metrics in _metrics().items()
+        for name, metrics in _metrics(drifted_columns(charts)).items()
     }
 
 
-def _note(datasets: Datasets, verdict: str, most_rows: int) -> str:
+def _note(datasets: Datasets, found: str, most_rows: int) -> str:
     """What is compared and what the charts found, as a line above the report."""
     most = max(len(datasets.reference), len(datasets.current))
     sample = f" Drawn from a sample of {most_rows} rows a side." if most > most_rows else ""
     decides = (
-        f" Control charts decide, on all rows: {verdict}. A test below marks a column at "
-        f"p < {_THRESHOLD:.4f}; it sees other changes and decides nothing."
+        f" Control charts decide, on all rows: {found}. A column is marked as drifted when one of "
+        "its charts alarms; the p-value beside it is that of another test and decides nothing."
     )
     return html.escape(f"{datasets.note[0].upper()}{datasets.note[1:]}.{sample}{decides}")
 
 
-def _metrics() -> dict[str, list[Any]]:
+def _metrics(drifted: set[str]) -> dict[str, list[Any]]:
     from evidently.metrics import ValueDrift
     from evidently.presets import DataDriftPreset, DataSummaryPreset, RegressionPreset
 
     tests = {column.name: score_test(column) for column in contract.FEATURES}
+    names = [*contract.COLUMNS, PREDICTION]
+    thresholds = {name: _MARKED if name in drifted else _NOT_MARKED for name in names}
     return {
         "data_drift": [
             DataDriftPreset(
                 columns=contract.FEATURE_NAMES,
                 per_column_method=tests,
-                per_column_threshold=dict.fromkeys(tests, _THRESHOLD),
+                per_column_threshold={name: thresholds[name] for name in tests},
                 drift_share=1 / len(tests),
             )
         ],
         "target_drift": [
-            ValueDrift(column=name, method="ks", threshold=_THRESHOLD)
+            ValueDrift(column=name, method="ks", threshold=thresholds[name])
             for name in (contract.LABEL.name, PREDICTION)
         ],
         "regression_performance": [RegressionPreset()],

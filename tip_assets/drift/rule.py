@@ -12,7 +12,7 @@ import pandas as pd
 
 from tip_assets import contract
 from tip_assets.drift import statistics
-from tip_assets.drift.alarm import ChartResult
+from tip_assets.drift.alarm import ChartResult, drifted_columns
 from tip_assets.drift.charts import PREDICTION
 from tip_assets.drift.value_counts import ValueCounts
 
@@ -70,14 +70,14 @@ def column_drifts(
     columns: dict[str, contract.Column | None] = dict(contract.COLUMNS)
     if PREDICTION in reference:
         columns[PREDICTION] = None
-    alarming = {chart.column for chart in charts if chart.alarm}
+    drifted = drifted_columns(charts)
     return [
         _column_drift(
             name,
             column,
             ValueCounts.of(reference[name]),
             ValueCounts.of(current[name]),
-            drifted=name in alarming,
+            drifted=name in drifted,
         )
         for name, column in columns.items()
     ]

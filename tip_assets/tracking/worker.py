@@ -12,6 +12,7 @@ registered version can be served from the registry alone.
 import multiprocessing
 import multiprocessing.util
 import os
+from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
@@ -20,6 +21,7 @@ import numpy as np
 import pandas as pd
 from pydantic import PrivateAttr
 
+from tip_assets.drift.alarm import ChartResult
 from tip_assets.drift.datasets import Datasets
 from tip_assets.drift.evidently_reports import draw_reports
 from tip_assets.modelling.search import Trial
@@ -106,9 +108,11 @@ class FreshProcess(dg.ConfigurableResource):
             for process in list(_warm.pop()._processes.values()):
                 process.kill()
 
-    def draw(self, datasets: Datasets, verdict: str, most_rows: int, seed: int) -> dict[str, str]:
+    def draw(
+        self, datasets: Datasets, charts: Sequence[ChartResult], most_rows: int, seed: int
+    ) -> dict[str, str]:
         """Draw the four reports."""
-        return _running().submit(draw_reports, datasets, verdict, most_rows, seed).result()
+        return _running().submit(draw_reports, datasets, charts, most_rows, seed).result()
 
     def trial_log(self, experiment_id: str, run_id: str, month: str) -> TrialLog:
         """Where the trials of a month's search are handed in, to be logged under its run."""

@@ -2,6 +2,7 @@
 
 import os
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from sklearn.model_selection import train_test_split
 
 from tip_assets import contract
 from tip_assets.drift import statistics
+from tip_assets.drift.alarm import ChartResult
 from tip_assets.drift.datasets import (
     Datasets,
     ServingModel,
@@ -234,11 +236,27 @@ def test_the_reference_is_what_the_serving_model_was_trained_on(rows):
 
 def test_four_reports_are_drawn_with_the_same_bytes_each_time(parts, monkeypatch):
     datasets = Datasets(*parts, note="no model served this month: 195 against 49")
-    reports = draw_reports(datasets, "drifted: tip", most_rows=20_000, seed=1)
+    tip = ChartResult("tip", "tip", 4.0, 3.5, "one month", None)
+    reports = draw_reports(datasets, [tip], most_rows=20_000, seed=1)
     assert list(reports) == list(REPORTS)
     assert all(re.search(r"<html.*</html>", html, re.DOTALL) for html in reports.values())
     assert all("No model served this month: 195 against 49." in html for html in reports.values())
-    assert all("on all rows: drifted: tip." in html for html in reports.values())
+    assert all("on all rows: drifted: tip (tip +4.0);" in html for html in reports.values())
     monkeypatch.setattr(plotly.io.templates, "default", "ggplot2")  # another library's style
-    assert draw_reports(datasets, "drifted: tip", most_rows=20_000, seed=1) == reports
-    assert draw_reports(datasets, "drifted: tip", most_rows=100, seed=1) != reports
+    assert draw_reports(datasets, [tip], most_rows=20_000, seed=1) == reports
+    assert draw_reports(datasets, [tip], most_rows=100, seed=1) != reports
+
+
+@pytest.mark.parametrize("drifted", [None, "size", "tip"])
+def test_reports_mark_the_columns_on_which_a_chart_alarms(parts, drifted):
+    quiet = [ChartResult(name, name, 0.1, 3.5, None, None) for name in ("size", "tip", "day")]
+    charts = [
+        replace(chart, alarm="one month") if chart.column == drifted else chart for chart in quiet
+    ]
+    reports = draw_reports(Datasets(*parts, note="a note"), charts, most_rows=20_000, seed=1)
+    marks = [
+        mark == "Detected" for mark in re.findall(r'"data_drift": "(\w+)', reports["data_drift"])
+    ]
+    assert sum(marks) == (drifted == "size")
+    assert ("Dataset Drift is detected" in reports["data_drift"]) == (drifted == "size")
+    assert ("Data drift detected" in reports["target_drift"]) == (drifted == "tip")
