@@ -47,17 +47,19 @@ def best_params(
     best = best_of(trials)
     context.log.info("best of %d trials: %s", len(trials), best)
     read, asked = len(recipe.months), settings.window_months
+    rows = int(((splits[PART] == TRAIN) & ~from_feedback(splits)).sum())
     return dg.MaterializeResult(
         value=search_result(recipe, trials),
         metadata={
-            "summary": search_words(best.rmse, len(trials)),
+            "summary": search_words(best.rmse, len(trials), recipe.search_rows, rows),
             "lowest_cross_validated_rmse_usd": best.rmse,
             "best_trial": best.number,
             "rounds": best.rounds,
             "parameters": dg.MetadataValue.json(best.parameters),
             "months_read": read,
             "window": f"{read} of at most {asked} months: {', '.join(recipe.months)}",
-            "training_rows": int(((splits[PART] == TRAIN) & ~from_feedback(splits)).sum()),
+            "training_rows": rows,
+            "rows_searched": min(rows, recipe.search_rows),
             "mlflow_run": mlflow_tracking.run_link(TRAINING_EXPERIMENT, run_id),
         },
     )

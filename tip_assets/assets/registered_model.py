@@ -89,7 +89,12 @@ def registered_model(
         "comparison": comparison.to_dict() if comparison else None,
         "feedback": feedback_words(report),
         "quality_faults": quality_faults(report.baselines, report.against),
-        "search": search_words(report.cross_validated_rmse, report.recipe["trials"]),
+        "search": search_words(
+            report.cross_validated_rmse,
+            report.recipe["trials"],
+            report.to_recipe().search_rows,
+            int(report.train["rows"]),
+        ),
         "flip": flip_words(report.flip),
         "train": report.train,
         "test": report.test,

@@ -9,12 +9,9 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from tip_assets.modelling.recipe import FOLDS, Recipe
+from tip_assets.modelling.recipe import Recipe, folds_for
 from tip_assets.modelling.search import Trial, folds_of
 from tip_assets.modelling.training import fit, predict_rows
-
-# Beyond so many rows, two folds: they cost one fit, and half of the rows make as good a model.
-_ROWS_FOR_HALVES = 100_000
 
 
 def out_of_fold(rows: pd.DataFrame, best: Trial, recipe: Recipe) -> np.ndarray:
@@ -24,7 +21,7 @@ def out_of_fold(rows: pd.DataFrame, best: Trial, recipe: Recipe) -> np.ndarray:
     Its own predictions of them are too good: beside those, every healthy model looks worse in
     service.
     """
-    recipe = replace(recipe, folds=2 if len(rows) > _ROWS_FOR_HALVES else FOLDS)
+    recipe = replace(recipe, folds=folds_for(len(rows)))
     predicted = np.empty(len(rows))
     for learned, held_out in folds_of(rows, recipe):
         booster = fit(rows.iloc[learned], best, recipe)

@@ -24,8 +24,12 @@ CODE = (
     "training",
 )
 # Inputs that a person chooses.
-OPTIONS = ("trials", "seed", "target", "search_space", "fixed_share", "confidence")
+OPTIONS = (
+    *("trials", "seed", "target", "search_space", "search_rows", "fixed_share", "confidence"),
+)
 FOLDS = 5
+# With so many rows half of them make as good a model, and two folds cost a fifth of five.
+ROWS_FOR_TWO_FOLDS = 10_000
 # Below this, a second thread costs more than it brings (measured: harmless on idle cores, 34 times
 # slower on busy ones at 244 rows).
 ROWS_FOR_THREADS = 50_000
@@ -38,7 +42,8 @@ THREADS = 2
 class Recipe:
     """The inputs of search and training; equal recipes give equal boosters, byte for byte.
 
-    `fixed_share` and `confidence` shape the report inside the booster.
+    `fixed_share` and `confidence` shape the report inside the booster. `search_rows` is the most
+    training rows that the search looks at; 0, as in recipes of earlier releases, means all.
     """
 
     data: dict[str, str]
@@ -53,12 +58,12 @@ class Recipe:
     contract: str
     code: str
     libraries: dict[str, str]
+    search_rows: int = 0
 
     @property
     def fingerprint(self) -> str:
         """Sixteen hexadecimal digits that change with any input."""
-        text = json.dumps(asdict(self), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
 
     @property
     def months(self) -> list[str]:
@@ -74,7 +79,10 @@ class Recipe:
         return _differences("", asdict(self), asdict(other))
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), sort_keys=True)
+        facts = asdict(self)
+        if not self.search_rows:  # the fingerprint of an earlier release's recipe stays what it was
+            del facts["search_rows"]
+        return json.dumps(facts, sort_keys=True)
 
     @staticmethod
     def from_json(text: str) -> "Recipe":
@@ -88,6 +96,7 @@ def recipe_for(
     seed: int,
     target: str,
     search_space: str,
+    search_rows: int,
     fixed_share: float,
     confidence: float,
 ) -> Recipe:
@@ -95,17 +104,23 @@ def recipe_for(
     return Recipe(
         data=monthly_fingerprints(window),
         trials=trials,
-        folds=FOLDS,
+        folds=folds_for(len(window)),
         seed=seed,
         threads=threads_for(len(window)),
         target=target,
         search_space=search_space,
+        search_rows=search_rows,
         fixed_share=fixed_share,
         confidence=confidence,
         contract=contract.VERSION,
         code=code_version(),
         libraries={name: version(name) for name in LIBRARIES},
     )
+
+
+def folds_for(rows: int) -> int:
+    """Number of folds of the cross-validation for a number of rows."""
+    return FOLDS if rows < ROWS_FOR_TWO_FOLDS else 2
 
 
 def threads_for(rows: int) -> int:

@@ -108,6 +108,12 @@ class Settings(ServerSettings):
         "depth_2",
         description="Trees of depth 2, of depth 1 to 4, or the space of the system this replaces.",
     )
+    search_rows: int = Field(
+        20_000,
+        ge=1_000,
+        description="The search looks at no more training rows than these, chosen by their content;"
+        " the final fit learns all.",
+    )
     fixed_share: float = Field(
         0.15, gt=0, lt=1, description="Share of the bill that the simplest rule tips."
     )
@@ -208,8 +214,8 @@ class Settings(ServerSettings):
     @property
     def recipe_options(self) -> dict[str, Any]:
         """What a model is made with, beside its rows (`modelling/recipe.py`)."""
-        names = {"trials", "seed", "target", "search_space", "fixed_share", "confidence"}
-        return self.model_dump(include=names)
+        names = {"trials", "seed", "target", "fixed_share", "confidence"}
+        return self.model_dump(include=names | {"search_space", "search_rows"})
 
     @property
     def comparison_options(self) -> dict[str, Any]:
