@@ -155,7 +155,7 @@ def describe(told: Told) -> str:
 
 def _tell_pieces(log: PredictionLog, file: Path, write: bool = True) -> Iterator[ToldTips]:
     for piece in read_pieces(UPath(file), [PREDICTION_ID, TIP]):
-        missing = [name for name in (PREDICTION_ID, TIP) if name not in piece.records]
+        missing = [name for name in (PREDICTION_ID, TIP) if name not in piece.columns]
         if missing:
             raise UnreadableFile(f"the file has no column {', '.join(missing)}")
         tips = piece.records[TIP]

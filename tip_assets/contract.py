@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 
@@ -128,6 +127,8 @@ FEATURE_NAMES = [column.name for column in FEATURES]
 COLUMNS = {column.name: column for column in (*FEATURES, LABEL)}
 NUMBERS = [column for column in COLUMNS.values() if isinstance(column, NumberColumn)]
 CATEGORIES = [column for column in COLUMNS.values() if isinstance(column, CategoryColumn)]
+# A category's place is its code.
+CATEGORY_TYPES = {column.name: pd.CategoricalDtype(column.categories) for column in CATEGORIES}
 SENSITIVE = [column for column in CATEGORIES if column.sensitive]
 
 
@@ -199,19 +200,24 @@ def check(records: pd.DataFrame, with_label: bool = True, decimal: str = ".") ->
 
 
 def decode(encoded: pd.DataFrame) -> pd.DataFrame:
-    """Turn codes back into categories; columns that are not categories stay as they are."""
-    decoded = encoded.copy()
+    """Turn codes into pandas' categories; columns that are not categories stay as they are."""
+    decoded = encoded.copy(deep=False)
     for column in CATEGORIES:
         if column.name in decoded:
-            names = np.array(column.categories, dtype=object)
-            decoded[column.name] = names[decoded[column.name].to_numpy(dtype=int)]
+            codes = decoded[column.name].to_numpy("int8")
+            decoded[column.name] = pd.Categorical.from_codes(
+                codes, dtype=CATEGORY_TYPES[column.name]
+            )
     return decoded
 
 
 def codes(records: pd.DataFrame) -> pd.DataFrame:
     """Turn the categories of valid records into their codes; other columns stay as they are."""
     return records.assign(
-        **{column.name: records[column.name].map(column.codes) for column in CATEGORIES}
+        **{
+            column.name: records[column.name].astype(CATEGORY_TYPES[column.name]).cat.codes
+            for column in CATEGORIES
+        }
     )
 
 
@@ -267,6 +273,11 @@ def _broken_values(clean: pd.DataFrame, with_label: bool) -> pd.DataFrame:
         reasons = cases["check"].replace("not_nullable", "is missing")
         # Records are few and columns fewer: keep only the first reason for a value.
         return _refusals(cases["index"], cases["column"], None, reasons)
+    return no_refusals()
+
+
+def no_refusals() -> pd.DataFrame:
+    """An empty table of refused values."""
     return _refusals([], [], [], [])
 
 

@@ -1,6 +1,7 @@
 """`splits`: which rows a model may learn from, and which only measure it."""
 
 import dagster as dg
+import numpy as np
 import pandas as pd
 
 from tip_assets.modelling.split import (
@@ -62,4 +63,5 @@ def splits(
 
 def split(rows: pd.DataFrame, month: str, most_feedback: float = MOST_FEEDBACK) -> pd.DataFrame:
     """Add the month and the part of each row."""
-    return rows.assign(**{MONTH: month, PART: part_of(rows, most_feedback)})
+    only_month = pd.Categorical.from_codes(np.zeros(len(rows), "int8"), [month])
+    return rows.assign(**{MONTH: only_month, PART: part_of(rows, most_feedback)})

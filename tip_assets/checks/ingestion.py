@@ -9,7 +9,9 @@ import dagster as dg
 import pandas as pd
 
 from tip_assets import contract
+from tip_assets.ingestion import valid_records
 from tip_assets.ingestion.landing import feedback_rows, is_feedback, rows_in
+from tip_assets.ingestion.table_files import as_piece
 from tip_assets.modelling.split import LEFT_OUT, PART, content_hash
 from tip_assets.partitions import months
 from tip_assets.runtime.storage import quarantine_file
@@ -19,7 +21,7 @@ from tip_assets.settings import Settings
 @dg.asset_check(asset="raw_tips", blocking=True, partitions_def=months)
 def rows_satisfy_the_contract(raw_tips: pd.DataFrame) -> dg.AssetCheckResult:
     """Every row that was kept satisfies the contract when it is read back."""
-    refused = contract.check(raw_tips[list(contract.COLUMNS)]).refused
+    refused = valid_records.check(as_piece(raw_tips[list(contract.COLUMNS)])).refused
     first = refused.head(1).to_dict("records")
     return dg.AssetCheckResult(
         passed=refused.empty,

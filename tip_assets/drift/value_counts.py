@@ -25,10 +25,20 @@ class ValueCounts:
 
     @staticmethod
     def of(column: pd.Series) -> "ValueCounts":
-        """Count a column of numbers or category names."""
+        """Count a column of numbers or category names; pandas' categories count as their names."""
+        if isinstance(column.dtype, pd.CategoricalDtype):
+            return ValueCounts._of_categories(column.cat)
         present = column.dropna()
         values, counts = np.unique(present.to_numpy(), return_counts=True)
         return ValueCounts(values, counts, len(column) - len(present))
+
+    @staticmethod
+    def _of_categories(column: Any) -> "ValueCounts":
+        codes, names = column.codes.to_numpy(), column.categories.to_numpy(dtype=object)
+        counts = np.bincount(codes[codes >= 0], minlength=len(names))
+        occurring = np.flatnonzero(counts)
+        order = occurring[np.argsort(names[occurring])]
+        return ValueCounts(names[order], counts[order], int((codes < 0).sum()))
 
     def merge(self, other: "ValueCounts") -> "ValueCounts":
         """The counts of both columns taken together."""

@@ -13,10 +13,12 @@ from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from upath import UPath
 
 from tip_assets import contract
+from tip_assets.ingestion import valid_records
 from tip_assets.ingestion.table_files import Piece, UnreadableFile, format_of, read_pieces
 
 SOURCE_FILE, SOURCE_ROW = "source_file", "source_row"
@@ -161,12 +163,12 @@ def read_month(storage: UPath, month: str) -> MonthOfLanding:
                 raise UnreadableFile(f"{name[:-3]} is there, too: its rows would count twice")
             for piece in read_pieces(path, list(contract.COLUMNS)):
                 refused = pd.DataFrame()
-                if len(piece.records):  # the first piece of a file has its columns only
-                    checked = contract.check(piece.records, decimal=piece.decimal)
+                if len(piece):  # the first piece of a file has its columns only
+                    checked = valid_records.check(piece)
                     refused = checked.refused
-                    rows.append(_with_source(checked.accepted, name))
+                    rows.append(_with_source(checked.accepted, name, names))
                 quarantine += _describe(name, piece, refused)
-                extra = [column for column in piece.records if column not in contract.COLUMNS]
+                extra = [column for column in piece.columns if column not in contract.COLUMNS]
                 if extra:
                     ignored[name] = extra
                 if piece.read_as:
@@ -184,8 +186,9 @@ def read_month(storage: UPath, month: str) -> MonthOfLanding:
     )
 
 
-def _with_source(accepted: pd.DataFrame, name: str) -> pd.DataFrame:
-    accepted.insert(0, SOURCE_FILE, name)
+def _with_source(accepted: pd.DataFrame, name: str, names: list[str]) -> pd.DataFrame:
+    place = np.full(len(accepted), names.index(name))
+    accepted.insert(0, SOURCE_FILE, pd.Categorical.from_codes(place, names))
     accepted.insert(1, SOURCE_ROW, accepted.index.astype("int64"))
     return accepted
 
@@ -194,8 +197,11 @@ def _describe(name: str, piece: Piece, refused: pd.DataFrame) -> list[dict[str, 
     entries = [
         _entry(name, row, None, None, BROKEN_LINE, line) for row, line in piece.broken_lines.items()
     ]
+    if not len(refused):
+        return entries
+    records = piece.records_where(np.isin(piece.rows, refused["position"]))
     for row, column, value, reason in refused.itertuples(index=False):
-        record = json.dumps(piece.records.loc[row].to_dict(), default=str)
+        record = json.dumps(records.loc[row].to_dict(), default=str)
         entries.append(_entry(name, row, column, value, reason, record))
     return entries
 

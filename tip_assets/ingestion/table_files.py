@@ -11,6 +11,7 @@ import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import BinaryIO, cast
 
 import numpy as np
@@ -41,17 +42,56 @@ class UnreadableFile(ValueError):
 
 @dataclass(frozen=True)
 class Piece:
-    """Some records of a file, indexed by row number, the first record of the file being row 1.
+    """Some records of a file as it holds them, and their row numbers, the first record being row 1.
 
     The first piece of a file has its columns and no records.
     `broken_lines` are lines among them that do not have the header's number of fields. `decimal` is
     the decimal mark of numbers that are text. `read_as` lists what was assumed to read the file.
     """
 
-    records: pd.DataFrame
+    batch: pa.RecordBatch
+    rows: np.ndarray
     broken_lines: dict[int, str] = field(default_factory=dict)
     decimal: str = "."
     read_as: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> list[str]:
+        return list(self.batch.schema.names)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @cached_property
+    def records(self) -> pd.DataFrame:
+        """All records, indexed by row number."""
+        return self.records_where(np.ones(len(self), dtype=bool))
+
+    def records_where(self, chosen: np.ndarray) -> pd.DataFrame:
+        """The records that a mask chooses, each value as it is among all of the piece's records."""
+        index = pd.Index(self.rows[chosen], dtype="int64")
+        if not self.batch.num_columns:  # Arrow counts no rows then
+            return pd.DataFrame(index=index)
+        # Columns as they stand in the file: pandas' metadata would make some of them the index.
+        records = self.batch.filter(pa.array(chosen)).to_pandas(ignore_metadata=True)
+        records.index = index
+        for place, column in enumerate(self.batch.columns):
+            # Among nulls, pandas holds whole numbers as floats and truth values as objects.
+            if column.null_count and pa.types.is_integer(column.type):
+                records.isetitem(place, records.iloc[:, place].astype(float))
+            elif column.null_count and pa.types.is_boolean(column.type):
+                records.isetitem(place, records.iloc[:, place].astype(object))
+        return records
+
+    def head(self) -> "Piece":
+        """The columns alone."""
+        return replace(self, batch=self.batch.slice(0, 0), rows=self.rows[:0], broken_lines={})
+
+
+def as_piece(records: pd.DataFrame) -> Piece:
+    """A table in memory as a piece; its records are numbered from 1."""
+    batch = pa.RecordBatch.from_pandas(records, preserve_index=False)
+    return Piece(batch, np.arange(1, len(records) + 1))
 
 
 def format_of(name: str) -> str:
@@ -71,9 +111,9 @@ def read_pieces(path: UPath, wanted: list[str]) -> Iterator[Piece]:
     try:
         pieces = _read_parquet(path) if format_of(path.name) == PARQUET else _read_csv(path, wanted)
         for piece in pieces:
-            records, renamed = _named(piece.records, wanted)
+            batch, renamed = _named(piece.batch, wanted)
             read_as = (*piece.read_as, *(["column names in another letter case"] * renamed))
-            yield replace(piece, records=records, read_as=read_as)
+            yield replace(piece, batch=batch, read_as=read_as)
     except (pa.ArrowException, OSError, EOFError, zlib.error) as error:
         if _is_of_the_storage(error):
             raise
@@ -92,14 +132,11 @@ def _is_of_the_storage(error: Exception) -> bool:
 def _read_parquet(path: UPath) -> Iterator[Piece]:
     with path.open("rb") as file:
         table = pa.parquet.ParquetFile(file)
-        # Columns as they stand in the file: pandas' metadata would make some of them the index.
-        yield Piece(table.schema_arrow.empty_table().to_pandas(ignore_metadata=True))
+        yield Piece(_no_records(table.schema_arrow), np.arange(0))
         rows = 0
         for batch in table.iter_batches(ROWS_A_PIECE):
-            records = batch.to_pandas(ignore_metadata=True)
-            records.index = pd.RangeIndex(rows + 1, rows + 1 + len(records))
-            rows += len(records)
-            yield Piece(records)
+            yield Piece(batch, np.arange(rows + 1, rows + 1 + batch.num_rows))
+            rows += batch.num_rows
 
 
 def _read_csv(path: UPath, wanted: list[str]) -> Iterator[Piece]:
@@ -135,23 +172,37 @@ def _read_csv(path: UPath, wanted: list[str]) -> Iterator[Piece]:
         )
         following = 1
         told: set[int] = set()
-        yield Piece(reader.schema.empty_table().to_pandas(), read_as=read_as)
+        yield Piece(_no_records(reader.schema), np.arange(0), read_as=read_as)
         for batch in reader:
             numbers = np.arange(following, following + batch.num_rows + len(broken))
             numbers = numbers[~np.isin(numbers, list(broken))][: batch.num_rows]
-            records = batch.to_pandas()
-            records.index = pd.Index(numbers)
             following = int(numbers[-1]) + 1 if len(numbers) else following
             new = {row: line for row, line in broken.items() if row not in told}
             told |= new.keys()
-            records = records.dropna(how="all")
-            if decimal is None and len(records):
-                decimal = _decimal_mark(records)
+            filled = _filled(batch)
+            piece = Piece(batch.filter(pa.array(filled)), numbers[filled], new)
+            if decimal is None and len(piece):
+                decimal = _decimal_mark(piece.records)
                 read_as += ("decimal commas",) * (decimal == ",")
-            yield Piece(records, new, decimal or ".", read_as)
+            yield replace(piece, decimal=decimal or ".", read_as=read_as)
         late = {row: line for row, line in broken.items() if row not in told}
         if late:
-            yield Piece(reader.schema.empty_table().to_pandas(), late)
+            yield Piece(_no_records(reader.schema), np.arange(0), late)
+
+
+def _no_records(schema: pa.Schema) -> pa.RecordBatch:
+    arrays = [pa.array([], column.type) for column in schema]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _filled(batch: pa.RecordBatch) -> np.ndarray:
+    """Which records have at least one value: the others are blank lines."""
+    filled = np.zeros(batch.num_rows, dtype=bool)
+    for column in batch.columns:
+        if not column.null_count:
+            return np.ones(batch.num_rows, dtype=bool)
+        filled |= column.is_valid().to_numpy(zero_copy_only=False)
+    return filled
 
 
 def _unzipped(file: BinaryIO) -> BinaryIO:
@@ -208,13 +259,13 @@ def _decimal_mark(records: pd.DataFrame) -> str:
     return "," if commas.sum() > points.sum() else "."
 
 
-def _named(records: pd.DataFrame, wanted: list[str]) -> tuple[pd.DataFrame, bool]:
+def _named(batch: pa.RecordBatch, wanted: list[str]) -> tuple[pa.RecordBatch, bool]:
     """Strip column names, and spell wanted ones as wanted; also whether that changed one.
 
     Leaves out nameless columns and pandas' nameless index: spreadsheets write row numbers there.
     """
     spelling = {name.casefold(): name for name in wanted}
-    given = [str(name).strip() for name in records.columns]
+    given = [name.strip() for name in batch.schema.names]
     names = [spelling.get(name.casefold(), name) for name in given]
     twice = sorted({name for name in names if name in wanted and names.count(name) > 1})
     if twice:
@@ -223,10 +274,10 @@ def _named(records: pd.DataFrame, wanted: list[str]) -> tuple[pd.DataFrame, bool
         raise UnreadableFile(
             f"the file has more than one column named {', '.join(twice)}{variants}"
         )
-    records = records.set_axis(names, axis="columns")
     nameless = ("Unnamed:", "__index_level_")
     kept = [i for i, name in enumerate(names) if name and not name.startswith(nameless)]
-    return records.iloc[:, kept], names != given
+    columns = [batch.column(i) for i in kept]
+    return pa.RecordBatch.from_arrays(columns, [names[i] for i in kept]), names != given
 
 
 def _in_words(error: Exception) -> str:

@@ -172,10 +172,13 @@ def _rounds(booster: xgb.Booster) -> tuple[int, int]:
 
 
 def _codes(values: pd.Series, column: dict[str, Any]) -> np.ndarray:
-    if pd.api.types.infer_dtype(values) != "string":
-        values = values.astype("string")
     # Each different text is looked up once: a file has millions of rows and a dozen spellings.
-    places, different = pd.factorize(values)
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        places, different = values.cat.codes.to_numpy(), values.cat.categories.astype(str)
+    else:
+        if pd.api.types.infer_dtype(values) != "string":
+            values = values.astype("string")
+        places, different = pd.factorize(values)
     categories = [column["spellings"].get(text.strip().casefold()) for text in different]
     codes = [column["codes"].get(category, np.nan) for category in categories]
     # A missing value has the place -1: the last one.

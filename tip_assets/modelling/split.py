@@ -13,6 +13,7 @@ from tip_assets import contract
 
 # Left out: feedback that neither trains nor measures a model.
 TRAIN, TEST, LEFT_OUT = "train", "test", "left_out"
+PARTS = pd.CategoricalDtype([TRAIN, TEST, LEFT_OUT])
 PART, MONTH = "part", "month"
 # A column of tables that hold feedback; tables without it hold rows of producers only.
 FROM_FEEDBACK = "from_feedback"
@@ -47,7 +48,7 @@ def from_feedback(rows: pd.DataFrame) -> np.ndarray:
     return rows[FROM_FEEDBACK].eq(True).to_numpy(bool)
 
 
-def part_of(rows: pd.DataFrame, most_feedback: float = MOST_FEEDBACK) -> np.ndarray:
+def part_of(rows: pd.DataFrame, most_feedback: float = MOST_FEEDBACK) -> pd.Categorical:
     """Return `train`, `test` or `left_out` for each encoded row of a month.
 
     A fifth of all possible contents is `test`. Feedback is never `test`: producers' rows alone
@@ -55,16 +56,18 @@ def part_of(rows: pd.DataFrame, most_feedback: float = MOST_FEEDBACK) -> np.ndar
     hashes first, and only within the producers' range of bills, party sizes and tip shares.
     """
     hashes, feedback = content_hash(rows), from_feedback(rows)
-    parts = np.where(hashes / np.float64(2**64) < TEST_SHARE, TEST, TRAIN)
+    tests = hashes / np.float64(2**64) < TEST_SHARE
+    codes = tests.astype("int8")  # places in PARTS
     if not feedback.any():
-        return parts
-    producers = int((~feedback & (parts == TRAIN)).sum())
+        return pd.Categorical.from_codes(codes, dtype=PARTS)
+    producers = int((~feedback & ~tests).sum())
     most = int(most_feedback * producers / (1 - most_feedback))
-    usable = np.flatnonzero(feedback & (parts == TRAIN) & _within_range(rows, ~feedback))
+    usable = np.flatnonzero(feedback & ~tests & _within_range(rows, ~feedback))
     chosen = usable[np.argsort(hashes[usable], kind="stable")][:most]
     unused = feedback.copy()
     unused[chosen] = False
-    return np.where(unused, LEFT_OUT, parts)
+    codes[unused] = 2
+    return pd.Categorical.from_codes(codes, dtype=PARTS)
 
 
 def _within_range(rows: pd.DataFrame, of: np.ndarray) -> np.ndarray:
@@ -91,7 +94,7 @@ def monthly_fingerprints(rows: pd.DataFrame) -> dict[str, str]:
     """The fingerprint of each month in a window of split rows."""
     return {
         str(month): fingerprint(group)
-        for month, group in rows.groupby(MONTH, sort=True)
+        for month, group in rows.groupby(MONTH, sort=True, observed=True)
         if len(group)
     }
 

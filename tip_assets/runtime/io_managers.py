@@ -96,7 +96,17 @@ class ParquetFiles(MonthlyFiles):
         loaded = super().load_partitions(context)
         if isinstance(loaded, pd.DataFrame):
             return loaded
-        return pd.concat([loaded[month] for month in sorted(loaded)], ignore_index=True)
+        return joined([loaded[month] for month in sorted(loaded)])
+
+
+def joined(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    """The rows of several tables in one; a column of categories stays one, with those of all."""
+    for name in tables[0].columns:
+        columns = [table[name] for table in tables if name in table]
+        if all(isinstance(column.dtype, pd.CategoricalDtype) for column in columns):
+            kinds = pd.api.types.union_categoricals(columns).dtype
+            tables = [table.assign(**{name: table[name].astype(kinds)}) for table in tables]
+    return pd.concat(tables, ignore_index=True)
 
 
 class JsonFiles(MonthlyFiles):

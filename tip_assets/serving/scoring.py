@@ -21,6 +21,7 @@ import pyarrow.parquet
 from upath import UPath
 
 from tip_assets import contract
+from tip_assets.ingestion import valid_records
 from tip_assets.ingestion.feedback import PREDICTION_ID
 from tip_assets.ingestion.landing import BROKEN_LINE
 from tip_assets.ingestion.table_files import Piece, UnreadableFile, read_pieces
@@ -71,10 +72,10 @@ def score_file(
     another contract.
     """
     for piece in _in_turn(read_pieces(path, contract.FEATURE_NAMES)):
-        missing = [name for name in contract.FEATURE_NAMES if name not in piece.records]
+        missing = [name for name in contract.FEATURE_NAMES if name not in piece.columns]
         if missing:
             raise UnreadableFile(f"the file has no column {', '.join(missing)}")
-        if len(piece.records) or piece.broken_lines:
+        if len(piece) or piece.broken_lines:
             yield _score(model, piece, coverage, id_prefix)
 
 
@@ -84,15 +85,15 @@ def _in_turn(pieces: Iterator[Piece]) -> Iterator[Piece]:
     piece = None
     for piece in pieces:
         ahead |= piece.broken_lines
-        last = piece.records.index.max() if len(piece.records) else 0
+        last = piece.rows[-1] if len(piece) else 0
         yield replace(piece, broken_lines={r: line for r, line in ahead.items() if r < last})
         ahead = {row: line for row, line in ahead.items() if row >= last}
     if piece is not None:
-        yield Piece(piece.records.head(0), ahead)
+        yield replace(piece.head(), broken_lines=ahead)
 
 
 def _score(model: LoadedModel, piece: Piece, coverage: float, id_prefix: str) -> ScoredPiece:
-    checked = contract.check(piece.records, with_label=False, decimal=piece.decimal)
+    checked = valid_records.check(piece, with_label=False)
     accepted = checked.accepted[contract.FEATURE_NAMES]
     predicted, low, high = (np.full(len(accepted), np.nan) for _ in range(3))
     unknown = np.full(len(accepted), "", dtype=object)
@@ -122,7 +123,8 @@ def _refused(piece: Piece, refused: pd.DataFrame) -> pd.DataFrame:
         words[row] = f"{words[row]}; {column} {reason}" if row in words else f"{column} {reason}"
     words |= dict.fromkeys(piece.broken_lines, BROKEN_LINE)
     rows = pd.Index(list(words), dtype=int)
-    table = piece.records[contract.FEATURE_NAMES].astype(object).reindex(rows)
+    records = piece.records_where(np.isin(piece.rows, rows))
+    table = records[contract.FEATURE_NAMES].astype(object).reindex(rows)
     table[REFUSED] = list(words.values())
     return table.sort_index()
 

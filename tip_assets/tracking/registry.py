@@ -155,6 +155,8 @@ def predict(model: Any, records: pd.DataFrame) -> np.ndarray:
     from tip_assets.modelling.served_model import CONTRACT_VERSION
 
     params = {CONTRACT_VERSION: contract.VERSION}
+    # MLflow's signature takes categories as text only.
+    records = records.astype(dict.fromkeys(records.select_dtypes("category"), object))
     return np.asarray(model.predict(records, params=params), dtype=float)
 
 
