@@ -6,6 +6,7 @@ model (`loaded_model.py`).
 """
 
 import csv
+import io
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from typing import Any, TextIO
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.parquet
 from upath import UPath
 
@@ -103,7 +105,7 @@ def _score(model: LoadedModel, piece: Piece, coverage: float, id_prefix: str) ->
         unknown = model.never_seen(accepted)
         low, high = (np.where(unknown == "", ends, np.nan) for ends in (low, high))
     accepted = accepted.assign(**{PREDICTED: predicted, LOW: low, HIGH: high})
-    accepted[NEVER_SEEN] = [words or None for words in unknown]
+    accepted[NEVER_SEEN] = pd.Series(unknown, accepted.index).replace("", None)
     if id_prefix:
         accepted[PREDICTION_ID] = [f"{id_prefix}{OF_FILE}{row}" for row in accepted.index]
     first = checked.refused.drop_duplicates("position")
@@ -137,10 +139,9 @@ class ScoredFileWriter:
     """
 
     def __init__(self, text: TextIO, parquet: Path | None = None, with_ids: bool = False) -> None:
-        self._columns = [name for name in _ORDER if with_ids or name != PREDICTION_ID]
-        self._csv = csv.writer(text, lineterminator="\n")
-        self._csv.writerow(self._columns)
-        self._schema = pa.schema([_field(name) for name in self._columns])
+        columns = [name for name in _ORDER if with_ids or name != PREDICTION_ID]
+        self._text, self._schema = text, pa.schema([_field(name) for name in columns])
+        self._text.write(",".join(columns) + "\n")
         self._parquet = pa.parquet.ParquetWriter(parquet, self._schema) if parquet else None
 
     def __enter__(self) -> "ScoredFileWriter":
@@ -157,23 +158,49 @@ class ScoredFileWriter:
 
     def write(self, piece: ScoredPiece) -> None:
         """Append a piece to the files, its rows in the file's order."""
-        refused = piece.refused.copy()
-        for name in contract.FEATURE_NAMES:
-            refused[name] = refused[name].map(_harmless)
         money = piece.accepted.round({PREDICTED: 2, LOW: 2, HIGH: 2})
-        self._csv.writerows(self._in_order(money, refused).itertuples(index=False, name=None))
+        lines = _lines(_table(money, self._schema))
+        if len(piece.refused):
+            lines = self._with_refused(lines, piece)
+        self._text.write(lines)
         if self._parquet:
-            typed = self._in_order(piece.accepted, _typed(piece.refused))
-            self._parquet.write_table(
-                pa.Table.from_pandas(typed, self._schema, preserve_index=False)
-            )
+            table = _table(piece.accepted, self._schema)
+            if len(piece.refused):
+                refused = _table(_typed(piece.refused), self._schema)
+                table = pa.concat_tables([table, refused]).sort_by(ROW)
+            self._parquet.write_table(table)
 
-    def _in_order(self, accepted: pd.DataFrame, refused: pd.DataFrame) -> pd.DataFrame:
-        """Accepted and refused rows in one table of objects, missing values as None."""
-        parts = [part.astype(object) for part in (accepted, refused) if len(part)]
-        table = pd.concat(parts).sort_index() if len(parts) > 1 else parts[0]
-        table = table.rename_axis(ROW).reset_index().reindex(columns=self._columns)
-        return table.astype(object).where(table.notna(), None)
+    def _with_refused(self, accepted: str, piece: ScoredPiece) -> str:
+        """The lines of accepted rows, and those of refused rows among them."""
+        by_row = dict(zip(piece.accepted.index, accepted.splitlines(keepends=True), strict=True))
+        cells = piece.refused.rename_axis(ROW).reset_index().reindex(columns=self._schema.names)
+        for name in contract.FEATURE_NAMES:
+            cells[name] = cells[name].map(_harmless)
+        cells = cells.astype(object).where(cells.notna(), None)
+        for line in cells.itertuples(index=False, name=None):
+            text = io.StringIO()
+            csv.writer(text, lineterminator="\n").writerow(line)
+            by_row[line[0]] = text.getvalue()
+        return "".join(by_row[row] for row in sorted(by_row))
+
+
+def _table(frame: pd.DataFrame, schema: pa.Schema) -> pa.Table:
+    """The columns of a frame and its index as Arrow's; a column that it lacks is null."""
+    columns = {ROW: frame.index.to_series(), **{name: frame[name] for name in frame}}
+    arrays = [
+        pa.array(columns[field.name], from_pandas=True).cast(field.type)
+        if field.name in columns
+        else pa.nulls(len(frame), field.type)
+        for field in schema
+    ]
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _lines(table: pa.Table) -> str:
+    """A table as lines of CSV without a header; no cell of accepted rows needs quotes."""
+    sink = io.BytesIO()
+    pa.csv.write_csv(table, sink, pa.csv.WriteOptions(include_header=False, quoting_style="none"))
+    return sink.getvalue().decode()
 
 
 def _harmless(cell: Any) -> str | None:
