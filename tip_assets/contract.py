@@ -73,8 +73,8 @@ class CategoryColumn:
 
     def reasons(self) -> list[pa.Check]:
         """The check of this column, worded as the reason for refusing a value."""
-        words = ", ".join(self.codes)
-        return [pa.Check.isin(self.categories, error=f"is not one of {words}")]
+        categories = ", ".join(self.codes)
+        return [pa.Check.isin(self.categories, error=f"is not one of {categories}")]
 
 
 Column = NumberColumn | CategoryColumn
@@ -178,17 +178,17 @@ def check(records: pd.DataFrame, with_label: bool = True, decimal: str = ".") ->
         return CheckedRecords(pd.DataFrame(columns=[c.name for c in columns]), refused)
 
     given = records[[column.name for column in columns]]
-    clean, words = given.copy(), []
+    clean, refusals = given.copy(), []
     for column in columns:
         if isinstance(column, CategoryColumn):
             clean[column.name] = _canonical(given[column.name], column)
         else:
             clean[column.name], not_numbers = _numbers(given[column.name], decimal)
-            words.append(_refusals(not_numbers, column.name, None, "is not a number"))
+            refusals.append(_refusals(not_numbers, column.name, None, "is not a number"))
 
     broken = _broken_values(clean, with_label)
     # A text that is no number became null above: the reason to tell is the first one.
-    refused = pd.concat([*words, broken]).drop_duplicates(["position", "column"])
+    refused = pd.concat([*refusals, broken]).drop_duplicates(["position", "column"])
     refused = refused.sort_values("position", kind="stable", ignore_index=True)
     refused["value"] = [
         _as_text(given.at[position, column])

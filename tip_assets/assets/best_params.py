@@ -39,7 +39,7 @@ def best_params(
     """
     month = context.partition_key
     recipe = recipe_for(splits, **settings.recipe_options)
-    # Before the search: an MLflow server that is away is told at once.
+    # Before the search, so that an MLflow server that is down fails the step at once.
     run_id = month_run(mlflow_tracking, month, recipe.fingerprint)
     log = fresh_process.trial_log(mlflow_tracking.experiment_id(TRAINING_EXPERIMENT), run_id, month)
     trials = search(splits[splits[PART] == TRAIN], recipe, made=log.add)
@@ -66,7 +66,7 @@ def best_params(
 
 
 def search_result(recipe: Recipe, trials: list[Trial]) -> dict[str, Any]:
-    """What the search found, as plain data."""
+    """Return the result of the search as plain data."""
     return {
         "fingerprint": recipe.fingerprint,
         "best": best_of(trials).to_dict(),

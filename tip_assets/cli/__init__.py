@@ -26,10 +26,10 @@ def main() -> None:
             "w", prefix="tips-error-", suffix=".log", delete=False, encoding="utf-8"
         ) as log:
             log.write(traceback.format_exc())
-        from tip_assets.runtime.services import trouble_in_words
+        from tip_assets.runtime.services import describe_error
 
         lines = [line for line in str(error).strip().splitlines() if line.strip()]
-        words = "; ".join(line.strip() for line in lines[:3]) or "no more is known"
-        words = trouble_in_words(error) or f"{type(error).__name__}: {words}"
-        typer.echo(f"error: {words}\nEverything is in {Path(log.name)}", err=True)
+        message = "; ".join(line.strip() for line in lines[:3]) or "no more is known"
+        message = describe_error(error) or f"{type(error).__name__}: {message}"
+        typer.echo(f"error: {message}\nEverything is in {Path(log.name)}", err=True)
         raise SystemExit(int(Exit.FAILED)) from error

@@ -43,8 +43,8 @@ class Progress(logging.Handler):
             name = event.asset_key.to_user_string()
             summary = event.materialization.metadata.get("summary")
             seconds = time.monotonic() - self.started.get(event.step_key, time.monotonic())
-            words = summary.value if summary else ""
-            self._line(f"[{self.done}/{self.assets}] {name:<17} {seconds:5.1f} s  {words}")
+            text = summary.value if summary else ""
+            self._line(f"[{self.done}/{self.assets}] {name:<17} {seconds:5.1f} s  {text}")
         elif event.event_type_value == "ASSET_CHECK_EVALUATION":
             check = event.event_specific_data
             if not check.passed:

@@ -47,8 +47,8 @@ def champion(as_json: AsJson = False) -> None:
     typer.echo(f"data        {', '.join(recipe.months)}")
     typer.echo(f"test RMSE   {metrics['test_rmse']:.3f} USD on {metrics['test_rows']:.0f} rows")
     for rule in sorted(name for name in metrics if name.startswith("test_rmse_")):
-        words = rule.removeprefix("test_rmse_").replace("_", " ")
-        typer.echo(f"  {words:<13} {metrics[rule]:.3f}")
+        label = rule.removeprefix("test_rmse_").replace("_", " ")
+        typer.echo(f"  {label:<13} {metrics[rule]:.3f}")
     typer.echo(f"recipe      {recipe.fingerprint}, seed {recipe.seed}")
     typer.echo(f"MLflow run  {version.run_id}")
     typer.echo(f"top run     {top}")
@@ -95,10 +95,10 @@ def rollback(
         require_platform(settings, settings.metric_store_url)
         store = MetricStore(url=settings.metric_store_url)
         before, after = roll_back(registry, store, to, reason, getpass.getuser())
-        not_told = publish_parameters(settings)
+        undelivered = publish_parameters(settings)
     typer.echo(f"Version {after.number} serves again; version {before.number} is `previous`.")
-    for trouble in not_told:
-        typer.echo(f"not told: {trouble}", err=True)
+    for problem in undelivered:
+        typer.echo(f"not told: {problem}", err=True)
 
 
 @app.command(rich_help_panel=MODELS)

@@ -174,8 +174,8 @@ def notifications(as_json: AsJson = False) -> None:
         typer.echo("Nobody has been told anything yet.")
     for row in sent:
         delivered = f"to {row['delivered_to']}" if row["delivered_at"] else "NOT DELIVERED"
-        trouble = f": {row['trouble']}" if row["trouble"] else ""
-        typer.echo(f"{row['at']:%Y-%m-%d %H:%M} UTC  {row['subject']}  ({delivered}{trouble})")
+        problem = f": {row['trouble']}" if row["trouble"] else ""
+        typer.echo(f"{row['at']:%Y-%m-%d %H:%M} UTC  {row['subject']}  ({delivered}{problem})")
         typer.echo("".join(f"    {line}\n" for line in row["text"].splitlines()))
 
 

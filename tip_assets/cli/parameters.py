@@ -14,15 +14,15 @@ from tip_assets.settings import get_settings
 def parameters(as_json: AsJson = False) -> None:
     """Show what is kept in the Parameter Store: settings, the model that serves, paths."""
     from tip_assets.runtime.published_parameters import NAMES
-    from tip_assets.settings.parameter_store import ParameterStore, ParameterTrouble
+    from tip_assets.settings.parameter_store import ParameterError, ParameterStore
 
     prefix = get_settings().parameter_prefix
     if not prefix:
         fail("no Parameter Store is used: TIPS_PARAMETER_PREFIX is empty")
     try:
         stored = ParameterStore(prefix).read(*NAMES)
-    except ParameterTrouble as trouble:
-        fail(str(trouble))
+    except ParameterError as error:
+        fail(str(error))
     if as_json:
         echo_json({name: vars(found) for name, found in stored.items()})
         return

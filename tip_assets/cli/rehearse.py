@@ -51,15 +51,15 @@ def rehearse(
     from tip_assets.rehearsal.results import play_all, results_of, table
     from tip_assets.rehearsal.scenario import QUIET, Scenario, UnknownScenario
 
-    words = scenario or [QUIET]
+    events = scenario or [QUIET]
     try:
-        what_happens = Scenario.parse(words)
+        what_happens = Scenario.parse(events)
         settings = _with(get_settings(), change or [])
     except (UnknownScenario, ValueError) as error:
         fail(str(error))
     pool, source = _pool(settings)
     rehearsal = Rehearsal(pool, what_happens, months, rows, settings, searches=search)
-    typer.echo(f"Drawn from {source}; scenario: {', '.join(words)}", err=True)
+    typer.echo(f"Drawn from {source}; scenario: {', '.join(events)}", err=True)
     processes = len(os.sched_getaffinity(0))
     with typer.progressbar(
         play_all(rehearsal, histories, seed, processes),
@@ -71,18 +71,18 @@ def rehearse(
     results = results_of(rehearsal, played)
     for name, value in table(rehearsal, results):
         typer.echo(f"  {name:<18} {value}")
-    output.write_text(page(rehearsal, ", ".join(words), played, results), "utf-8")
+    output.write_text(page(rehearsal, ", ".join(events), played, results), "utf-8")
     typer.echo(f"  page               {output}")
 
 
 def _with(settings: Settings, changes: list[str]) -> Settings:
     """The settings with some of them replaced. Raises ValueError for what is no setting."""
     values = {}
-    for words in changes:
-        name, equals, value = words.partition("=")
+    for change in changes:
+        name, equals, value = change.partition("=")
         field = name.strip().lower().removeprefix("tips_")
         if not equals or field not in Settings.model_fields:
-            raise ValueError(f"{words!r} is not a setting and its value, as TIPS_TRIALS=20")
+            raise ValueError(f"{change!r} is not a setting and its value, as TIPS_TRIALS=20")
         values[field] = value
     return Settings.model_validate(settings.model_dump() | values)
 

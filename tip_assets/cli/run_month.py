@@ -40,11 +40,11 @@ _LOOK_AGAIN_SECONDS = 0.5
 class Outcome:
     """How a run of a month ended.
 
-    `values` are the values of the assets that were made. `held` are blocking checks that failed,
-    by name, with their words; `failure` the words of a step that failed for another reason.
-    `champion` is the version that serves after the run; `interrupted` says that a person or the
-    limit of time ended it. `not_told` are notifications that could not be delivered and parameters
-    that could not be written, in words.
+    `values` are the values of the assets that were made. `held` maps failed blocking checks to
+    their descriptions; `failure` is the message of a step that failed for another reason.
+    `champion` is the version that serves after the run. `interrupted`: a person or the time limit
+    ended it. `undelivered` describes notifications that were not delivered and parameters that were
+    not written.
     """
 
     month: str
@@ -55,7 +55,7 @@ class Outcome:
     failure: str | None
     champion: int | None
     interrupted: bool
-    not_told: list[str]
+    undelivered: list[str]
     log: Path
 
     @property
@@ -75,7 +75,7 @@ class Outcome:
             "champion": self.champion,
             "failure": self.failure,
             "held": self.held,
-            "not_told": self.not_told,
+            "not_told": self.undelivered,
             "summaries": self.summaries,
             **{name: self.values[name] for name in shown if name in self.values},
         }
@@ -141,7 +141,7 @@ def _execute(
             close_dead_runs(instance)
             run_id = str(uuid.uuid4())
             result = _play(settings, instance, shown, run_id, month, job_name, config, tags)
-            not_told = report_missed_runs(instance, settings)
+            undelivered = report_missed_runs(instance, settings)
             facts = run_facts(instance, run_id)
             decided = facts.made.keys() & {"registered_model", "production_model"}
             return Outcome(
@@ -153,7 +153,7 @@ def _execute(
                 failure=facts.failure if result else facts.failure or "interrupted",
                 champion=_champion(settings) if decided else None,
                 interrupted=result is None or facts.interrupted or facts.timed_out,
-                not_told=not_told,
+                undelivered=undelivered,
                 log=log,
             )
 
@@ -209,11 +209,11 @@ def _play(
     return result
 
 
-def _close(instance: Any, run_id: str, words: str) -> None:
+def _close(instance: Any, run_id: str, message: str) -> None:
     """Close a run that was interrupted where Dagster does not look: between two steps."""
     run = instance.get_run_by_id(run_id)
     if run is not None and not run.is_finished:
-        instance.report_run_failed(run, words)
+        instance.report_run_failed(run, message)
 
 
 @dataclass

@@ -23,10 +23,10 @@ def up() -> None:
     """Start the app, the Dagster UI with its daemon and the MLflow UI, and print the addresses."""
     from tip_assets.runtime.local_servers import servers
     from tip_assets.runtime.local_servers import up as start
-    from tip_assets.runtime.signals import end_when_asked
+    from tip_assets.runtime.signals import end_on_signal
     from tip_assets.runtime.supervisor import Missing
 
-    end_when_asked()
+    end_on_signal()
     settings = get_settings()
     for server in servers(settings):
         _fail_if_busy(server)
@@ -56,9 +56,9 @@ def start_app() -> None:
 def exporter() -> None:
     """Serve the platform's numbers to Prometheus, read from the metric store at each scrape."""
     from tip_assets.exporter.server import start
-    from tip_assets.runtime.signals import end_when_asked
+    from tip_assets.runtime.signals import end_on_signal
 
-    end_when_asked()
+    end_on_signal()
     settings = get_settings()
     require_platform(settings, settings.metric_reader or settings.metric_store_url)
     try:

@@ -41,8 +41,8 @@ def _facts(outcome: "Outcome", settings: Settings) -> Iterator[str]:
     if outcome.failure:
         yield f"  error        {outcome.failure}"
         yield f"  full log     {outcome.log}"
-    for trouble in outcome.not_told:
-        yield f"  not told     {trouble}"
+    for problem in outcome.undelivered:
+        yield f"  not told     {problem}"
     if "raw_tips" in outcome.summaries:
         yield f"  rows         {outcome.summaries['raw_tips']}"
         refused = outcome.summaries["raw_tips"]
@@ -51,8 +51,8 @@ def _facts(outcome: "Outcome", settings: Settings) -> Iterator[str]:
     registered = outcome.values.get("registered_model")
     if registered:
         yield from model_lines(registered)
-    for check, words in outcome.held.items():
-        yield f"  held by      {check}: {words}"
+    for check, description in outcome.held.items():
+        yield f"  held by      {check}: {description}"
     decided = outcome.values.get("production_model")
     if decided:
         yield f"  verdict      {decided['action']}: {decided['reason']}"

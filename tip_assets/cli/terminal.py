@@ -47,9 +47,9 @@ Reason = Annotated[str, typer.Option(help="Why; kept in the champion's history."
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
 
-def fail(words: str) -> NoReturn:
+def fail(message: str) -> NoReturn:
     """End with exit code 1 and a sentence."""
-    typer.echo(f"error: {words}", err=True)
+    typer.echo(f"error: {message}", err=True)
     raise typer.Exit(Exit.FAILED)
 
 
@@ -107,8 +107,8 @@ def announce_new_platform(settings: Settings) -> None:
     if any((settings.state_folder / made).exists() for made in _MADE_FIRST):
         return
     chosen = "storage" in settings.model_fields_set
-    words = " (TIPS_STORAGE)" if chosen else ": set TIPS_STORAGE to use an existing one"
-    typer.echo(f"New platform in {root}{words}", err=True)
+    message = " (TIPS_STORAGE)" if chosen else ": set TIPS_STORAGE to use an existing one"
+    typer.echo(f"New platform in {root}{message}", err=True)
 
 
 @contextmanager

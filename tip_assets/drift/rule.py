@@ -90,7 +90,7 @@ def dataset_drift(drifts: Sequence[ColumnDrift]) -> DatasetDrift:
     return DatasetDrift(len(counted), drifted, drifted / len(counted), drifted=drifted > 0)
 
 
-def p_words(p: float) -> str:
+def format_p_value(p: float) -> str:
     """A p-value for people: four digits, or that it is smaller."""
     return "<0.0001" if p < 0.0001 else f"{p:.4f}"
 

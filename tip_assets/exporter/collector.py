@@ -83,12 +83,12 @@ class MetricStoreCollector(Collector):
         try:
             return self._question().result(self._within)
         except TookTooLong:
-            trouble = f"has not answered for {self._within:g} seconds"
+            problem = f"has not answered for {self._within:g} seconds"
         except (SQLAlchemyError, OSError, NewerSchema) as error:
-            trouble = str(error).partition("\n")[0]
+            problem = str(error).partition("\n")[0]
         with self._lock:
             self._errors += 1
-        _log.warning("the metric store cannot be read: %s", trouble)
+        _log.warning("the metric store cannot be read: %s", problem)
         return None
 
     def _question(self) -> Future[Page]:

@@ -12,8 +12,8 @@ _OF_COLUMN = ("dataset", "column")
 _SIDES = "dataset: reference (what the serving model was trained on) or current (the month)."
 
 
-def _column(name: str, words: str) -> Metric:
-    return Metric(f"tips_column_{name}", f"{words} By {_SIDES}", _OF_COLUMN)
+def _column(name: str, text: str) -> Metric:
+    return Metric(f"tips_column_{name}", f"{text} By {_SIDES}", _OF_COLUMN)
 
 
 # By the statistic's name in the metric store; percentages are exported as shares.

@@ -10,8 +10,8 @@ _DAY, _HOUR = 24 * 60 * 60, 60 * 60
 _LOOKS_MISSED = 20
 
 
-def _limit(name: str, words: str, setting: str) -> Metric:
-    return Metric(f"tips_{name}", f"{words} Setting TIPS_{setting.upper()}.")
+def _limit(name: str, text: str, setting: str) -> Metric:
+    return Metric(f"tips_{name}", f"{text} Setting TIPS_{setting.upper()}.")
 
 
 QUARANTINED = _limit(

@@ -18,8 +18,8 @@ _WHOSE = (
 )
 
 
-def _error(name: str, words: str) -> Metric:
-    return Metric(f"tips_model_{name}", f"{words} {_WHOSE}", _OF_MODEL)
+def _error(name: str, text: str) -> Metric:
+    return Metric(f"tips_model_{name}", f"{text} {_WHOSE}", _OF_MODEL)
 
 
 # By the column's name in the metric store.
@@ -121,8 +121,8 @@ _TOLD = (
 )
 
 
-def _realised(name: str, words: str) -> Metric:
-    return Metric(f"tips_realised_{name}", words, ("period",))
+def _realised(name: str, text: str) -> Metric:
+    return Metric(f"tips_realised_{name}", text, ("period",))
 
 
 REALISED = {

@@ -28,8 +28,8 @@ _SAME_TIP_USD = 0.005
 
 
 @dataclass(frozen=True)
-class ToldTips:
-    """What became of tips that were told: how many were new, how many known just so.
+class FeedbackResult:
+    """What became of tips that were submitted: how many were new, how many known just so.
 
     `refused` has a row for each that was refused: `row` (its index), `id`, `value` and `reason`.
     `predictions` are the logged predictions of the new tips, with the tip as `actual`.
@@ -41,13 +41,13 @@ class ToldTips:
     predictions: Sequence[Row] = ()
 
 
-def tell_tips(
+def submit_feedback(
     log: PredictionLog,
-    told: pd.DataFrame,
+    submitted: pd.DataFrame,
     at: datetime,
     decimal: str = ".",
     write: bool = True,
-) -> ToldTips:
+) -> FeedbackResult:
     """Check tips against the log and the contract, and write those that are right.
 
     `told` has the columns `prediction_id` and the contract's label, and a unique index; `decimal`
@@ -55,47 +55,47 @@ def tell_tips(
     `write` the tips are only checked. Raises ValueError when a column is missing.
     """
     for column in (PREDICTION_ID, TIP):
-        if column not in told:
+        if column not in submitted:
             raise ValueError(f"the column {column} is missing")
-    ids = told[PREDICTION_ID].astype("string").str.strip().fillna("").astype(object)
+    ids = submitted[PREDICTION_ID].astype("string").str.strip().fillna("").astype(object)
     # Some databases cannot even be asked for others.
     logged = log.find(sorted(key for key in set(ids) if key and key.isprintable()))
     reasons = {row: _unknown(key) for row, key in ids.items() if key not in logged}
-    tips, broken = _checked(told[TIP].drop(index=list(reasons)), ids, logged, decimal)
+    tips, broken = _checked(submitted[TIP].drop(index=list(reasons)), ids, logged, decimal)
     reasons |= broken
     reasons |= _contradictions(tips, ids)
     new: dict[str, float] = {}
     for row, tip in tips.drop(index=[row for row in tips.index if row in reasons]).items():
         prediction = logged[ids[row]]
-        if _is_told(prediction, tip):
+        if _is_same_tip(prediction, tip):
             continue
         if prediction["landing_file"]:
             reasons[row] = "another tip of this prediction has been handed over and stays"
         else:
             new[ids[row]] = tip
     if write:
-        log.tell_tips(new, at)
+        log.record_tips(new, at)
     refuse = ids.index.isin(list(reasons))
     refused = pd.DataFrame(
-        [(row, ids[row], str(told.at[row, TIP]), reasons[row]) for row in ids.index[refuse]],
+        [(row, ids[row], str(submitted.at[row, TIP]), reasons[row]) for row in ids.index[refuse]],
         columns=["row", "id", "value", "reason"],
     )
-    return ToldTips(
+    return FeedbackResult(
         new=len(new),
-        known=len(told) - len(reasons) - len(new),
+        known=len(submitted) - len(reasons) - len(new),
         refused=refused,
         predictions=[{**logged[key], "actual": tip} for key, tip in new.items()],
     )
 
 
-def land_tips(log: PredictionLog, storage: UPath, told_before: datetime, now: datetime) -> int:
+def land_tips(log: PredictionLog, storage: UPath, submitted_before: datetime, now: datetime) -> int:
     """Hand over the tips of every month of which one was told before a time; gives their number.
 
     Completes what an earlier call was kept from. Each call makes one file for a month at most, of
     the contract's columns, in the month in which the prediction was made (UTC).
     """
     for month, (_, first, _) in log.waiting().items():
-        if first <= told_before:
+        if first <= submitted_before:
             stamp = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
             name = FEEDBACK_FILES.replace("*", stamp)
             log.name_for_landing(month, name)
@@ -143,6 +143,6 @@ def _unknown(key: str) -> str:
     return "no prediction in the log has this id" if key else "the id is missing"
 
 
-def _is_told(prediction: Row, tip: float) -> bool:
+def _is_same_tip(prediction: Row, tip: float) -> bool:
     actual = prediction["actual"]
     return actual is not None and abs(actual - tip) < _SAME_TIP_USD

@@ -23,6 +23,6 @@ def hold(store: MetricStore, made: dict[str, Any], reason: str) -> str | None:
     return store.hold(made["month"], made["version"], champion, reason)
 
 
-def words(found: str, released: str | None) -> str:
+def describe(found: str, released: str | None) -> str:
     """What a check found, and who let it pass."""
     return f"{found}; {released}" if released else found

@@ -78,7 +78,7 @@ class PredictionLog:
             query = query.where(log.c.actual_at.is_(None))
         return [_in_utc(row) for row in self.store.select(query)]
 
-    def tell_tips(self, tips: Mapping[str, float], at: datetime) -> None:
+    def record_tips(self, tips: Mapping[str, float], at: datetime) -> None:
         """Write the tips that were given, by id; one that is on its way to the landing stays."""
         if tips:
             statement = (

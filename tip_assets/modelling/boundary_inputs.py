@@ -76,13 +76,13 @@ def implausible(predictions: Mapping[str, Mapping[str, Any]]) -> list[str]:
         if facts["not_finite"]:
             faults.append(
                 f"{facts['not_finite']} of {facts['rows']} {rows} rows get no number, the first is "
-                f"{_words(facts['first_not_finite'])}"
+                f"{_describe(facts['first_not_finite'])}"
             )
         for extreme in (facts["lowest"], facts["highest"]):
             if extreme and not contract.LABEL.minimum <= extreme["usd"] <= contract.LABEL.maximum:
                 faults.append(
-                    f"{extreme['usd']:.2f} USD for the {rows} row {_words(extreme['record'])} is "
-                    f"not from {contract.LABEL.minimum:g} to {contract.LABEL.maximum:g} USD"
+                    f"{extreme['usd']:.2f} USD for the {rows} row {_describe(extreme['record'])} "
+                    f"is not from {contract.LABEL.minimum:g} to {contract.LABEL.maximum:g} USD"
                 )
     return list(dict.fromkeys(faults))
 
@@ -115,5 +115,5 @@ def _record(records: pd.DataFrame, place: int) -> dict[str, Any]:
     }
 
 
-def _words(record: Mapping[str, Any]) -> str:
+def _describe(record: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in record.items())

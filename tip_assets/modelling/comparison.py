@@ -62,14 +62,14 @@ class Comparison:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        words = {"verdict": self.verdict, "power_words": self.power_words}
-        return asdict(self) | {"difference": self.difference} | words
+        texts = {"verdict": self.verdict, "power_words": self.power_words}
+        return asdict(self) | {"difference": self.difference} | texts
 
 
 def compare(
     actual: np.ndarray,
     predicted: np.ndarray,
-    rival: np.ndarray,
+    baseline: np.ndarray,
     *,
     confidence: float,
     seed: int,
@@ -82,28 +82,29 @@ def compare(
     0.14 dollars); on the same rows what they have in common cancels. The interval holds every ratio
     of the RMSEs that the test does not reject.
     """
-    squares, rival_squares = (predicted - actual) ** 2, (rival - actual) ** 2
-    rival_rmse = float(np.sqrt(rival_squares.mean()))
+    squares, baseline_squares = (predicted - actual) ** 2, (baseline - actual) ** 2
+    baseline_rmse = float(np.sqrt(baseline_squares.mean()))
     low, high = np.quantile(
-        _subset_ratios(squares, rival_squares, seed), [(1 - confidence) / 2, (1 + confidence) / 2]
+        _subset_ratios(squares, baseline_squares, seed),
+        [(1 - confidence) / 2, (1 + confidence) / 2],
     )
     return Comparison(
         rmse=float(np.sqrt(squares.mean())),
-        rival_rmse=rival_rmse,
-        low=float(low - 1) * rival_rmse,
-        high=float(high - 1) * rival_rmse,
+        rival_rmse=baseline_rmse,
+        low=float(low - 1) * baseline_rmse,
+        high=float(high - 1) * baseline_rmse,
         rows=len(actual),
         confidence=confidence,
         min_improvement=min_improvement,
         margin=margin,
-        power=_power(rival - actual, rival, confidence, min_improvement),
+        power=_power(baseline - actual, baseline, confidence, min_improvement),
     )
 
 
-def _subset_ratios(squares: np.ndarray, rival_squares: np.ndarray, seed: int) -> np.ndarray:
+def _subset_ratios(squares: np.ndarray, baseline_squares: np.ndarray, seed: int) -> np.ndarray:
     """Ratios of the RMSEs over random halves of the rows; their quantiles invert the test.
 
-    A model whose RMSE is `r` times its rival's has differences `squares - r**2 * rival_squares`
+    A model whose RMSE is `r` times its rival's has differences `squares - r**2 * baseline_squares`
     that are as often above zero as below. The sign-flip test rejects `r` when flipping the signs
     of a random half of them seldom gives a sum as far from zero. The sum falls by a flip exactly
     when the ratio over the flipped half exceeds `r`, so the ratios' quantiles are the interval
@@ -113,7 +114,7 @@ def _subset_ratios(squares: np.ndarray, rival_squares: np.ndarray, seed: int) ->
     halves = np.random.default_rng(seed).integers(
         2, size=(_SUBSETS, min(len(squares), _BLOCKS)), dtype=bool
     )
-    sums = [np.bincount(block, weights=values) for values in (squares, rival_squares)]
+    sums = [np.bincount(block, weights=values) for values in (squares, baseline_squares)]
     # Not a matrix product: its last bits depend on the number of threads.
     mine, other = np.einsum("sb,kb->ks", halves.astype(float), np.stack(sums))
     return np.sqrt(mine / np.maximum(other, np.finfo(float).tiny))

@@ -43,7 +43,7 @@ def flip_metrics(facts: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
     }
 
 
-def flip_words(facts: Mapping[str, Mapping[str, Any]]) -> str:
+def describe_flip(facts: Mapping[str, Mapping[str, Any]]) -> str:
     """The changes in words; empty for a model that was trained before they were measured."""
     return "; ".join(
         f"only {column} changed: {of_column['mean_usd']:.3f} USD on average, at most "

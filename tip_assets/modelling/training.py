@@ -131,19 +131,19 @@ def train_booster(
     return bytes(booster.save_raw("ubj"))
 
 
-def feedback_words(report: TrainingReport) -> str:
+def describe_feedback(report: TrainingReport) -> str:
     """Say how much of the window's feedback a booster has learned, and why; empty without any."""
     facts = report.feedback
     if not facts:
         return ""
-    words = f"{facts['learned']:,} of {facts['rows']:,} feedback rows learned"
+    text = f"{facts['learned']:,} of {facts['rows']:,} feedback rows learned"
     if not facts["learned"] and (facts["change"] or facts["error"]):
-        words += (
+        text += (
             f": they would change predictions by {facts['change']:.1%} on average (at most "
             f"{MOST_CHANGE_BY_FEEDBACK:.0%} is allowed) and the test RMSE by "
             f"{facts['error']:+.1%} (at most {MOST_ERROR_BY_FEEDBACK:+.0%})"
         )
-    return words
+    return text
 
 
 def load_booster(ubj: bytes) -> Any:

@@ -26,7 +26,7 @@ class Estimate:
     low: float
     high: float
 
-    def words(self, form: str, unit: str = "") -> str:
+    def describe(self, form: str, unit: str = "") -> str:
         mean, low, high = (format(value, form) for value in (self.mean, self.low, self.high))
         return f"{mean}{unit} ({low} to {high})"
 
@@ -88,17 +88,18 @@ def table(rehearsal: Rehearsal, results: Results) -> list[tuple[str, str]]:
         )
     ]
     if results.false_alarms:
-        rows.append(("false alarms", results.false_alarms.words(".2f", " a year")))
+        rows.append(("false alarms", results.false_alarms.describe(".2f", " a year")))
     if results.seen is not None:
         rows.append(("change seen", f"in {results.seen:.0%} of histories"))
     if results.months_until_seen:
-        rows.append(("months until seen", results.months_until_seen.words(".1f")))
+        rows.append(("months until seen", results.months_until_seen.describe(".1f")))
     right = "" if results.right is None else f", {results.right:.0%} of them to a better model"
-    rows.append(("promotions", results.promotions.words(".1f", " a year") + right))
+    rows.append(("promotions", results.promotions.describe(".1f", " a year") + right))
     if results.stopped.mean:
-        rows.append(("months stopped", results.stopped.words(".1f", " a history")))
+        rows.append(("months stopped", results.stopped.describe(".1f", " a history")))
     rows += [
-        (f"error, {policy}", error.words(".3f", " USD")) for policy, error in results.errors.items()
+        (f"error, {policy}", error.describe(".3f", " USD"))
+        for policy, error in results.errors.items()
     ]
     search = "searched each month" if rehearsal.searches else "fixed, not searched"
     return [*rows, ("parameters", search)]

@@ -52,9 +52,9 @@ class Scenario:
     events: tuple[Event, ...] = ()
 
     @staticmethod
-    def parse(words: Sequence[str]) -> "Scenario":
+    def parse(text: Sequence[str]) -> "Scenario":
         """Read scenarios such as `prices:+20%@7`. Raises UnknownScenario."""
-        return Scenario(tuple(_event(word) for word in words if word != QUIET))
+        return Scenario(tuple(_event(word) for word in text if word != QUIET))
 
     @property
     def first_change(self) -> int | None:
@@ -94,11 +94,11 @@ class Scenario:
         return records.assign(**{label.name: tips.clip(upper=label.maximum)})
 
 
-def _event(words: str) -> Event:
-    found = _EVENT.fullmatch(words)
+def _event(text: str) -> Event:
+    found = _EVENT.fullmatch(text)
     if not found or not _is_possible(found["kind"], found["size"], int(found["month"])):
         raise UnknownScenario(
-            f"{words!r} is no scenario; known are quiet, prices:+20%@7, tips:-10%@5, "
+            f"{text!r} is no scenario; known are quiet, prices:+20%@7, tips:-10%@5, "
             "mix:lunch+15@4, outage@6, dirty:10%@3, poison@8 (the number after @ is the month)"
         )
     return Event(found["kind"], int(found["month"]), float(found["size"] or 0))

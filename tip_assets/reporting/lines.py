@@ -6,7 +6,7 @@ Belongs here: text for a person. Does not belong here: deciding or computing any
 from collections.abc import Iterator
 from typing import Any
 
-from tip_assets.drift.rule import p_words
+from tip_assets.drift.rule import format_p_value
 
 
 def model_lines(registered: dict[str, Any]) -> Iterator[str]:
@@ -31,8 +31,8 @@ def model_lines(registered: dict[str, Any]) -> Iterator[str]:
             f"{comparison['rival_rmse']:.3f} USD, difference {comparison['low']:+.3f} to "
             f"{comparison['high']:+.3f}"
         )
-        if words := comparison.get("power_words"):
-            yield f"               {words}"
+        if text := comparison.get("power_words"):
+            yield f"               {text}"
 
 
 def drift_lines(drift: dict[str, Any]) -> Iterator[str]:
@@ -48,5 +48,5 @@ def drift_lines(drift: dict[str, Any]) -> Iterator[str]:
             f"  {chart['smallest_change'] or 'no change of this kind'}"
             f"{'  DRIFTED' if chart['alarm'] else ''}"
         )
-    scores = (f"{c['column']} {c['test']} {p_words(c['score'])}" for c in drift["columns"])
+    scores = (f"{c['column']} {c['test']} {format_p_value(c['score'])}" for c in drift["columns"])
     yield f"               p-values that decide nothing: {', '.join(scores)}"

@@ -30,7 +30,9 @@ def training_message(
     else:
         incumbent = registered["incumbent"]
         action = "held"
-        verdict = "held: " + "; ".join(f"{check}: {words}" for check, words in held.items())
+        verdict = "held: " + "; ".join(
+            f"{check}: {description}" for check, description in held.items()
+        )
         champion = f"version {incumbent['version']}" if incumbent else "none yet"
     lines = [
         f"Month {month}",
@@ -102,14 +104,14 @@ def what_to_do(month: str, found: CheckFound) -> str:
     return "Nobody can release a broken model: docs/checks.md says what to look at."
 
 
-def failure_message(month: str, words: str, after: str | None) -> Message:
+def failure_message(month: str, description: str, after: str | None) -> Message:
     """A run that failed; `after` is the month's last success, so that a relapse is told again."""
     return Message(
-        cause=f"failure {month} {_digest(words)} after {after or 'the start'}",
+        cause=f"failure {month} {_digest(description)} after {after or 'the start'}",
         kind="failure",
         month=month,
         subject=f"Waiter tip prediction {month}: the run failed",
-        text=f"{words}\nWhat was done stays. Run the month again when the cause is mended: "
+        text=f"{description}\nWhat was done stays. Run the month again when the cause is mended: "
         f"`tips run --month {month}`.",
     )
 

@@ -59,9 +59,9 @@ class Notifications(dg.ConfigurableResource):
         for message in messages:
             self._record(message)
         for row in self._undelivered():
-            trouble = self._deliver(row)
-            if trouble:  # the others would go the same way, each after its own time-out
-                return [trouble]
+            problem = self._deliver(row)
+            if problem:  # the others would go the same way, each after its own time-out
+                return [problem]
         return []
 
     def sent(self) -> list[Row]:
@@ -86,9 +86,9 @@ class Notifications(dg.ConfigurableResource):
         try:
             place = self._publish(row) if self.topic_arn else self._append(row)
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not fail a month
-            words = f"{self.topic_arn or self.outbox}: {type(error).__name__}: {error}"
-            self._mark(row["cause"], {"trouble": words, "claimed_by": None})
-            return f"{row['subject']}: {words}"
+            problem = f"{self.topic_arn or self.outbox}: {type(error).__name__}: {error}"
+            self._mark(row["cause"], {"trouble": problem, "claimed_by": None})
+            return f"{row['subject']}: {problem}"
         delivered = {"delivered_at": datetime.now(UTC), "delivered_to": place, "trouble": None}
         self._mark(row["cause"], delivered)
         return None

@@ -15,7 +15,7 @@ import dagster as dg
 from dagster._core.storage.dagster_run import FINISHED_STATUSES  # not exported
 
 from tip_assets.ingestion.landing import LANDED
-from tip_assets.metric_store.holds import RELEASABLE, TRAINING_WINDOW_IS_WHOLE, words
+from tip_assets.metric_store.holds import RELEASABLE, TRAINING_WINDOW_IS_WHOLE, describe
 from tip_assets.metric_store.store import MetricStore
 from tip_assets.partitions import months
 from tip_assets.reporting.messages import (
@@ -75,12 +75,12 @@ def report_run(instance: dg.DagsterInstance, run_id: str, settings: Settings) ->
         messages = _messages(month, facts, settings)
         if facts.failure and not facts.interrupted:
             messages = [*messages, failure_message(month, facts.failure, before)]
-    not_told = notifications(settings).send(*messages)
+    undelivered = notifications(settings).send(*messages)
     if "production_model" in facts.made:
-        not_told = [*not_told, *publish_parameters(settings)]
+        undelivered = [*undelivered, *publish_parameters(settings)]
     # Last: a run that has no outcome yet is reported again.
     store.record_run(outcome, facts.made)
-    return not_told
+    return undelivered
 
 
 def report_missed_runs(instance: dg.DagsterInstance, settings: Settings) -> list[str]:
@@ -98,7 +98,7 @@ def report_missed_runs(instance: dg.DagsterInstance, settings: Settings) -> list
         if run.run_id not in reported and _month(run)
     ]
     return [
-        words for run_id in reversed(missed) for words in report_run(instance, run_id, settings)
+        problem for run_id in reversed(missed) for problem in report_run(instance, run_id, settings)
     ]
 
 
@@ -132,7 +132,7 @@ def _released_checks(
         return []
     return [
         {name: check[name] for name in ("check", "asset", "blocking")}
-        | {"passed": True, "words": words(check["words"], decided["reason"])}
+        | {"passed": True, "words": describe(check["words"], decided["reason"])}
         for check in store.checks(month)
         if check["check"] in RELEASABLE and not check["passed"]
     ]

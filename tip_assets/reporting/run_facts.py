@@ -15,7 +15,7 @@ from dagster._core.events import RunFailureReason  # not exported, and the only 
 from tip_assets.ingestion.landing import LANDED
 from tip_assets.metric_store.holds import TRAINING_WINDOW_IS_WHOLE
 from tip_assets.runtime.instance import TRAINING_JOB, is_ours
-from tip_assets.runtime.services import trouble_in_words
+from tip_assets.runtime.services import describe_error
 
 PARTITION_TAG = "dagster/partition"
 INTERRUPTED = "interrupted; what was done stays, run it again"
@@ -164,9 +164,9 @@ def _step_failure(event: Any) -> str | None:
     error = failure.error
     if error is None:
         return f"{event.step_key}: {event.message}"
-    trouble = trouble_in_words(error)
-    if trouble:
-        return f"{event.step_key}: {trouble}"
+    problem = describe_error(error)
+    if problem:
+        return f"{event.step_key}: {problem}"
     # The worker process adds its traceback to an error as the cause.
     while error.cause is not None and error.cause.cls_name != "_RemoteTraceback":
         error = error.cause
@@ -185,5 +185,5 @@ def _run_failure(event: Any) -> str | None:
     if data is not None and data.failure_reason == RunFailureReason.STEP_FAILURE:
         return None
     if data is not None and data.error is not None:
-        return trouble_in_words(data.error) or str(data.error.message.strip().splitlines()[0])
+        return describe_error(data.error) or str(data.error.message.strip().splitlines()[0])
     return event.message or "the run was canceled"

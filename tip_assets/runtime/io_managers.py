@@ -24,8 +24,8 @@ UNSTAMPED = "1.0"
 class OtherContract(dg.Failure):
     """A table of another major version of the contract; the message says what to do."""
 
-    def __init__(self, words: str) -> None:
-        super().__init__(words, allow_retries=False)
+    def __init__(self, message: str) -> None:
+        super().__init__(message, allow_retries=False)
 
     def __str__(self) -> str:
         return str(self.description)

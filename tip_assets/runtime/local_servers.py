@@ -129,8 +129,8 @@ def _watch(
 ) -> int:
     """Print each address when its server answers; returns the exit code of the first that ends."""
 
-    def say(words: str) -> None:
-        terminal.write(f"{words}\n")
+    def say(text: str) -> None:
+        terminal.write(f"{text}\n")
         terminal.flush()
 
     say(f"Starting {' and '.join(s.title for s in chosen)}; output goes to {supervisor.logs}")

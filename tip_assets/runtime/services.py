@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from dagster._utils.error import SerializableErrorInfo  # what Dagster's events carry
 
-from tip_assets.settings.parameter_store import ParameterTrouble
+from tip_assets.settings.parameter_store import ParameterError
 
 _S3 = {
     "EndpointConnectionError",
@@ -20,35 +20,35 @@ _S3 = {
 _POSTGRES = {"OperationalError", "InterfaceError", "AdminShutdown"}
 
 
-def trouble_in_words(error: BaseException | SerializableErrorInfo) -> str | None:
+def describe_error(error: BaseException | SerializableErrorInfo) -> str | None:
     """The service that is away, and the first line of how that showed; None for other errors.
 
     Postgres' own words are the innermost; those of other services lose their address on the way in.
     """
-    if isinstance(error, ParameterTrouble):  # says it already, and is caused like one of S3
+    if isinstance(error, ParameterError):  # says it already, and is caused like one of S3
         return str(error)
-    chain = list(_kinds_and_words(error))
-    everything = " ".join(words for _, words in chain)
-    found = [(_service(kind, words, everything), words) for kind, words in chain]
-    named = [(name, words) for name, words in found if name]
+    chain = list(_kinds_and_messages(error))
+    everything = " ".join(message for _, message in chain)
+    found = [(_service(kind, message, everything), message) for kind, message in chain]
+    named = [(name, message) for name, message in found if name]
     if not named:
         return None
-    name, words = named[-1] if named[0][0] == "Postgres" else named[0]
-    return f"{name} does not answer: {_first_line(words)}"
+    name, message = named[-1] if named[0][0] == "Postgres" else named[0]
+    return f"{name} does not answer: {_first_line(message)}"
 
 
-def _service(kind: str, words: str, everything: str) -> str | None:
+def _service(kind: str, message: str, everything: str) -> str | None:
     """The service that an error is about."""
     if kind in _POSTGRES and "psycopg2" in everything:
         return "Postgres"
-    if kind == "MlflowException" and "API request to" in words:
+    if kind == "MlflowException" and "API request to" in message:
         return "MLflow"
-    if kind in _S3 or "Could not connect to the endpoint URL" in words:
+    if kind in _S3 or "Could not connect to the endpoint URL" in message:
         return "the S3 storage"
     return None
 
 
-def _kinds_and_words(error: BaseException | SerializableErrorInfo) -> Iterator[tuple[str, str]]:
+def _kinds_and_messages(error: BaseException | SerializableErrorInfo) -> Iterator[tuple[str, str]]:
     """Class and message of an error and of what caused it, outermost first."""
     current: BaseException | SerializableErrorInfo | None = error
     while current is not None:
@@ -60,6 +60,6 @@ def _kinds_and_words(error: BaseException | SerializableErrorInfo) -> Iterator[t
             current = current.__cause__ or current.__context__
 
 
-def _first_line(words: str) -> str:
-    lines = [line.strip() for line in words.splitlines() if line.strip()]
+def _first_line(message: str) -> str:
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
     return lines[0] if lines else "no more is known"

@@ -9,7 +9,7 @@ import sys
 from types import FrameType
 
 
-def end_when_asked() -> None:
+def end_on_signal() -> None:
     """Handle SIGINT, SIGTERM and SIGHUP in this process, even if it was started ignoring them.
 
     Some shells start background processes with SIGINT and SIGTERM ignored, and Python keeps that.

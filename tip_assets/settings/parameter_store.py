@@ -18,7 +18,7 @@ from typing import Any
 PREFIX = r"^((/[\w.-]+)+)?$"
 
 
-class ParameterTrouble(RuntimeError):
+class ParameterError(RuntimeError):
     """The store does not answer, denies it or holds what cannot be used; the message says why."""
 
 
@@ -41,7 +41,7 @@ class ParameterStore:
     prefix: str
 
     def read(self, *names: str) -> dict[str, Parameter]:
-        """Those of at most ten parameters that are there, by name. Raises ParameterTrouble."""
+        """Those of at most ten parameters that are there, by name. Raises ParameterError."""
         answer = self._ask(
             "read", "get_parameters", Names=[self._full(n) for n in names], WithDecryption=True
         )
@@ -53,7 +53,7 @@ class ParameterStore:
         }
 
     def write(self, values: Mapping[str, str]) -> None:
-        """Write parameters whose value is another than the stored one. Raises ParameterTrouble."""
+        """Write parameters whose value is another than the stored one. Raises ParameterError."""
         stored = self.read(*values)
         for name, value in values.items():
             if name not in stored or stored[name].value != value:
@@ -69,10 +69,10 @@ class ParameterStore:
         try:
             answer: dict[str, Any] = getattr(self._client, operation)(**arguments)
         except (BotoCoreError, ClientError, ValueError) as error:
-            words = " ".join(str(error).split())
-            raise ParameterTrouble(
+            message = " ".join(str(error).split())
+            raise ParameterError(
                 f"the parameters under {self.prefix} (TIPS_PARAMETER_PREFIX) cannot be {done}: "
-                f"{words}"
+                f"{message}"
             ) from error
         return answer
 

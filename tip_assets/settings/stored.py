@@ -13,7 +13,7 @@ from typing import Any
 from pydantic.fields import FieldInfo
 from pydantic_settings import PydanticBaseSettingsSource
 
-from tip_assets.settings.parameter_store import PREFIX, ParameterStore, ParameterTrouble
+from tip_assets.settings.parameter_store import PREFIX, ParameterError, ParameterStore
 
 TRACKING_SERVER_PORT = 5000
 
@@ -45,7 +45,7 @@ STORED: dict[str, tuple[str, Callable[[str], str]]] = {
 class StoredSettings(PydanticBaseSettingsSource):
     """Reads what is missing with one request; without a prefix, or when nothing is, with none.
 
-    A parameter that is not there leaves the default. Raises ParameterTrouble.
+    A parameter that is not there leaves the default. Raises ParameterError.
     """
 
     def __call__(self) -> dict[str, Any]:
@@ -73,7 +73,7 @@ class StoredSettings(PydanticBaseSettingsSource):
             return read(text), key, False
         except ValueError as error:
             prefix = self.current_state["parameter_prefix"]
-            raise ParameterTrouble(
+            raise ParameterError(
                 f"the parameter {prefix}/{parameter} cannot be read, {error}: {text[:100]!r}"
             ) from error
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tip_assets import contract
-from tip_assets.modelling.flip import flip_metrics, flip_words
+from tip_assets.modelling.flip import describe_flip, flip_metrics
 from tip_assets.modelling.recipe import LIBRARIES, Recipe, lock_version
 from tip_assets.modelling.training import TrainingReport
 from tip_assets.settings import DRIFT_EXPERIMENT, TRAINING_EXPERIMENT
@@ -205,7 +205,7 @@ def version_tags(report: TrainingReport) -> dict[str, str]:
         "tips.seed": str(recipe.seed),
         "tips.threads": str(recipe.threads),
         contract.VERSION_TAG: recipe.contract,
-        "tips.flip": flip_words(report.flip),
+        "tips.flip": describe_flip(report.flip),
         RECIPE: recipe.to_json(),
     }
 

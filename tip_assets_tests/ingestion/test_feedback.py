@@ -8,7 +8,7 @@ from upath import UPath
 
 from tip_assets import contract
 from tip_assets.ingestion import feedback
-from tip_assets.ingestion.feedback import PREDICTION_ID, TIP, land_tips, tell_tips
+from tip_assets.ingestion.feedback import PREDICTION_ID, TIP, land_tips, submit_feedback
 from tip_assets.ingestion.landing import landing_digests, landing_files, read_month
 from tip_assets.metric_store.prediction_log import PredictionLog
 from tip_assets.metric_store.store import MetricStore
@@ -51,7 +51,7 @@ def predict(log, *ids, at=NOW, predicted=3.0, interval=(2.0, 5.0)):
 
 def tell(log, **tips):
     told = pd.DataFrame({PREDICTION_ID: list(tips), TIP: list(tips.values())})
-    return tell_tips(log, told, NOW)
+    return submit_feedback(log, told, NOW)
 
 
 def test_tips_land_once_and_are_read_like_every_file(log, storage):
@@ -126,15 +126,15 @@ def test_each_tip_that_is_refused_is_refused_by_row_and_reason(log):
     told = pd.DataFrame(
         [row[:2] for row in rows], columns=[PREDICTION_ID, TIP], index=range(1, len(rows) + 1)
     )
-    result = tell_tips(log, told, NOW)
+    result = submit_feedback(log, told, NOW)
     assert (result.new, result.known) == (1, 0)
     expected = {place: row[2] for place, row in enumerate(rows, 1) if row[2]}
     assert dict(zip(result.refused["row"], result.refused["reason"], strict=True)) == expected
     assert result.refused["row"].dtype == "int64"
-    again = tell_tips(log, told, NOW)
+    again = submit_feedback(log, told, NOW)
     assert (again.new, again.known) == (0, 1)
     with pytest.raises(ValueError, match="the column tip is missing"):
-        tell_tips(log, told.drop(columns=TIP), NOW)
+        submit_feedback(log, told.drop(columns=TIP), NOW)
 
 
 def test_errors_and_coverage_are_realised_month_by_month(log):
