@@ -106,7 +106,7 @@ def test_tips_are_collected_before_they_land_and_may_be_corrected_till_then(log,
     assert land_tips(log, storage, NOW, NOW) == 1
     refused = tell(log, a=4).refused
     assert refused["reason"].tolist() == [
-        "another tip of this prediction has been handed over and stays"
+        "another tip of this prediction has already landed and stays"
     ]
     assert read_month(storage, "2024-05").rows[TIP].tolist() == [2.5]
 
@@ -119,8 +119,8 @@ def test_each_tip_that_is_refused_is_refused_by_row_and_reason(log):
         (None, 2, "the id is missing"),
         ("b", -1, "tip must be at least 0 USD"),
         ("c", "two", "tip is not a number"),
-        ("d", 2, "the file tells different tips for this id"),
-        ("d", 3, "the file tells different tips for this id"),
+        ("d", 2, "the file has different tips for this id"),
+        ("d", 3, "the file has different tips for this id"),
         ("a\0", 3, "no prediction in the log has this id"),
     ]
     told = pd.DataFrame(
