@@ -46,7 +46,7 @@ def best_params(
     log.finish()
     best = best_of(trials)
     context.log.info("best of %d trials: %s", len(trials), best)
-    read, asked = len(recipe.months), settings.window_months
+    read, most = len(recipe.months), settings.window_months
     rows = int(((splits[PART] == TRAIN) & ~from_feedback(splits)).sum())
     return dg.MaterializeResult(
         value=search_result(recipe, trials),
@@ -57,7 +57,7 @@ def best_params(
             "rounds": best.rounds,
             "parameters": dg.MetadataValue.json(best.parameters),
             "months_read": read,
-            "window": f"{read} of at most {asked} months: {', '.join(recipe.months)}",
+            "window": f"{read} of at most {most} months: {', '.join(recipe.months)}",
             "training_rows": rows,
             "rows_searched": min(rows, recipe.search_rows),
             "mlflow_run": mlflow_tracking.run_link(TRAINING_EXPERIMENT, run_id),

@@ -54,11 +54,11 @@ def landing_sensor(
         *_requests(context.instance, known, changed, decided),
         *_deferred(context.instance, settings, metric_store, set(known) - set(changed)),
     ]
-    asked = {month: digest for month, digest in before.items() if month in known} | changed
+    requested = {month: digest for month, digest in before.items() if month in known} | changed
     return dg.SensorResult(
         run_requests=requests,
-        skip_reason=None if requests else _why_nothing(known, still, asked),
-        cursor=json.dumps({"seen": known, "asked": asked}),
+        skip_reason=None if requests else _why_nothing(known, still, requested),
+        cursor=json.dumps({"seen": known, "asked": requested}),
         asset_events=[_landed(month, digest) for month, digest in changed.items()],
     )
 
@@ -92,11 +92,11 @@ def _requests(
         yield _whole_month(newest, f"{newest} {known[newest]} after {late}")
 
 
-def _why_nothing(known: dict[str, str], still: dict[str, str], asked: dict[str, str]) -> str:
+def _why_nothing(known: dict[str, str], still: dict[str, str], requested: dict[str, str]) -> str:
     moving = sorted(known.keys() - still.keys())
     if moving:
         return f"files are still landing for {', '.join(moving)}"
-    waiting = sorted(month for month in known if asked.get(month) != known[month])
+    waiting = sorted(month for month in known if requested.get(month) != known[month])
     return f"waiting for {', '.join(waiting)}" if waiting else "every month has been requested"
 
 

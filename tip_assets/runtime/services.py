@@ -1,8 +1,4 @@
-"""Saying which service is away when a library only says how it noticed.
-
-Belongs here: recognizing the errors of Postgres, S3 and MLflow, and naming the service. Does not
-belong here: retrying (`automation/jobs.py`) or connecting.
-"""
+"""Describe errors of unavailable services by naming the service: Postgres, S3, MLflow."""
 
 from collections.abc import Iterator
 
@@ -21,11 +17,12 @@ _POSTGRES = {"OperationalError", "InterfaceError", "AdminShutdown"}
 
 
 def describe_error(error: BaseException | SerializableErrorInfo) -> str | None:
-    """The service that is away, and the first line of how that showed; None for other errors.
+    """Return the unavailable service and the first line of its error; None for other errors.
 
-    Postgres' own words are the innermost; those of other services lose their address on the way in.
+    Uses the innermost message for Postgres. For other services only the outer messages have the
+    address.
     """
-    if isinstance(error, ParameterError):  # says it already, and is caused like one of S3
+    if isinstance(error, ParameterError):  # is described already; its cause looks like one of S3
         return str(error)
     chain = list(_kinds_and_messages(error))
     everything = " ".join(message for _, message in chain)
@@ -38,7 +35,7 @@ def describe_error(error: BaseException | SerializableErrorInfo) -> str | None:
 
 
 def _service(kind: str, message: str, everything: str) -> str | None:
-    """The service that an error is about."""
+    """Return the service that an error is about."""
     if kind in _POSTGRES and "psycopg2" in everything:
         return "Postgres"
     if kind == "MlflowException" and "API request to" in message:
@@ -49,7 +46,7 @@ def _service(kind: str, message: str, everything: str) -> str | None:
 
 
 def _kinds_and_messages(error: BaseException | SerializableErrorInfo) -> Iterator[tuple[str, str]]:
-    """Class and message of an error and of what caused it, outermost first."""
+    """Yield class and message of an error and its causes, outermost first."""
     current: BaseException | SerializableErrorInfo | None = error
     while current is not None:
         if isinstance(current, SerializableErrorInfo):
@@ -62,4 +59,4 @@ def _kinds_and_messages(error: BaseException | SerializableErrorInfo) -> Iterato
 
 def _first_line(message: str) -> str:
     lines = [line.strip() for line in message.splitlines() if line.strip()]
-    return lines[0] if lines else "no more is known"
+    return lines[0] if lines else "no details"
