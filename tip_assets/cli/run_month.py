@@ -1,7 +1,4 @@
-"""Running a month in this process, as the command line does.
-
-Belongs here: executing Dagster's jobs and telling how they ended. Does not belong here: printing.
-"""
+"""Run a month's Dagster jobs in this process, for the command line."""
 
 import atexit
 import gc
@@ -30,8 +27,8 @@ from tip_assets.runtime.instance import (
 from tip_assets.runtime.run_logging import noise_to
 from tip_assets.settings import Settings
 
-# Dagster runs an interrupted step again, after up to twenty seconds, unless it is interrupted while
-# it waits.
+# Dagster retries an interrupted step after up to twenty seconds, unless it is interrupted while it
+# waits.
 _INTERRUPTED_AGAIN_SECONDS = 5
 _LOOK_AGAIN_SECONDS = 0.5
 
@@ -65,7 +62,7 @@ class Outcome:
         return bool(self.held) or decided.get("action") == "held"
 
     def to_dict(self) -> dict[str, Any]:
-        """The outcome as plain data, without what the trials and reports hold in full."""
+        """Return the outcome as plain data, without the full trials and reports."""
         shown = ("registered_model", "drift_metrics", "production_model")
         ending = "failed" if self.failure else "held" if self.is_held else "done"
         return {
@@ -83,10 +80,10 @@ class Outcome:
 
 @contextmanager
 def in_order(settings: Settings, month: str) -> Iterator[list[str]]:
-    """Gives the months to run, oldest first: those that go before a month, and the month itself.
+    """Yield the months to run, oldest first: pending earlier months, and the month itself.
 
-    Earlier months that have landed go first if they were never run or were deferred. No other
-    command runs a month while the block does.
+    Earlier months that have landed are run first if they were never run or were deferred. No other
+    command runs a month during the block.
     """
     with _one_command(settings):
         with noise_to(log_file(settings, month)):
@@ -116,7 +113,7 @@ def release(
 
 
 def log_file(settings: Settings, month: str) -> Path:
-    """Where libraries' output of a month's runs goes."""
+    """Return the log file for libraries' output of a month's runs."""
     return settings.state_folder / "logs" / f"{month}.log"
 
 
@@ -160,13 +157,13 @@ def _execute(
 
 @contextmanager
 def _one_command(settings: Settings) -> Iterator[None]:
-    """Let no other command run a month on this machine while the block does; waits for one that is.
+    """Lock this machine against other commands that run a month; waits for a running one.
 
-    The lock ends with the process that holds it. Runs of the daemon do not take it: a month that
-    meets one is deferred by its check.
+    The lock is released when its process ends. The daemon's runs do not take it: the check of the
+    run order defers a month that conflicts with one.
     """
     prepare_instance(settings)
-    # A singleton can be locked again by the process that holds it.
+    # A singleton lock is reentrant in its process.
     lock = FileLock(settings.dagster_folder / ".command.lock", is_singleton=True)
     try:
         held = lock.acquire(blocking=False)
@@ -187,7 +184,7 @@ def _play(
     config: dict[str, Any],
     tags: dict[str, str],
 ) -> Any:
-    """Execute a job of the month; gives its result, None when it was interrupted between steps."""
+    """Execute a job of the month; returns None when it was interrupted between steps."""
     from tip_assets.definitions import defs
     from tip_assets.reporting.run_facts import ENDED_BECAUSE_TAG
 
@@ -210,7 +207,7 @@ def _play(
 
 
 def _close(instance: Any, run_id: str, message: str) -> None:
-    """Close a run that was interrupted where Dagster does not look: between two steps."""
+    """Close a run that was interrupted between two steps, which Dagster does not detect."""
     run = instance.get_run_by_id(run_id)
     if run is not None and not run.is_finished:
         instance.report_run_failed(run, message)
@@ -227,10 +224,9 @@ class _Limit:
 
 @contextmanager
 def _at_most(minutes: float) -> Iterator[_Limit]:
-    """Interrupt what runs longer: the daemon, which ends its own runs, does not know this process.
+    """Interrupt the block after a time limit: the daemon only ends its own runs.
 
-    Like a person would, and again when that was not heard: no library may take it for an error of
-    its own.
+    Sends SIGINT, repeatedly, because a library may swallow the first one.
     """
     limit = _Limit(minutes)
 
@@ -249,9 +245,9 @@ def _at_most(minutes: float) -> Iterator[_Limit]:
 
 
 def _collect_less_garbage() -> None:
-    """Importing the libraries makes millions of objects that stay.
+    """Collect garbage less often: imports create millions of permanent objects.
 
-    Looking through them again and again costs 1 s of a month, and once more at exit another.
+    Visiting them again and again costs 1 s per month, and another second at exit.
     """
     gc.set_threshold(200_000, 50, 50)
     atexit.register(gc.freeze)
@@ -266,7 +262,7 @@ def _champion(settings: Settings) -> int | None:
 
 
 def _write_errors(result: Any) -> None:
-    """Into the log of the month, in full: the summary tells the first in a line."""
+    """Write full errors to the month's log; the summary has the first one in one line."""
     for event in result.get_step_failure_events():
         error = event.step_failure_data.error
         if error is not None:

@@ -1,8 +1,4 @@
-"""What many histories say together: false alarms, delays, promotions and errors, with intervals.
-
-Belongs here: those numbers and their table. Does not belong here: playing (`play.py`) or plots
-(`page.py`).
-"""
+"""Results over many histories, with intervals: false alarms, delays, promotions, errors."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -20,7 +16,7 @@ _PERCENT = 100
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over histories with the interval that resampled histories give (95 %)."""
+    """A mean over histories with its 95 % bootstrap interval."""
 
     mean: float
     low: float
@@ -33,11 +29,11 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Results:
-    """The numbers of a rehearsal; None where there is nothing to measure.
+    """The results of a rehearsal; None if there is nothing to measure.
 
-    `false_alarms` are per year of months before the first event. `months_until_seen` counts from
-    the first event, over the histories that saw it (`seen`, a share). `promotions` are per year
-    after the first model. `errors` are each policy's RMSE in dollars on the months it served.
+    `false_alarms` are per year, before the first event. `months_until_seen` counts from the first
+    event, over the share of histories that detected it (`seen`). `promotions` are per year after
+    the first model. `errors` are each policy's RMSE in dollars on the months it served.
     """
 
     histories: int
@@ -51,15 +47,15 @@ class Results:
 
 
 def play_all(rehearsal: Rehearsal, histories: int, seed: int, processes: int) -> Iterator[Played]:
-    """Play histories on so many cores, each as it is done and in the order of their seeds."""
+    """Simulate histories in parallel; yields them in the order of their seeds."""
     seeds = [seed * 1_000_003 + number for number in range(histories)]
-    # A forked process would wait for ever for the threads of xgboost that it does not have.
+    # A forked process would deadlock: it lacks the threads of xgboost.
     with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
         yield from pool.map(partial(play, rehearsal), seeds)
 
 
 def results_of(rehearsal: Rehearsal, played: Sequence[Played]) -> Results:
-    """Gather the numbers of histories of one rehearsal."""
+    """Compute the results of a rehearsal's histories."""
     first = rehearsal.scenario.first_change
     quiet = (first or rehearsal.months + 1) - 1
     delays = [d for history in played if (d := _delay(history, first)) is not None]
@@ -80,7 +76,7 @@ def results_of(rehearsal: Rehearsal, played: Sequence[Played]) -> Results:
 
 
 def table(rehearsal: Rehearsal, results: Results) -> list[tuple[str, str]]:
-    """The rows of the answer: what, and how much."""
+    """Return the result as rows of label and value."""
     rows = [
         (
             "played",
@@ -106,7 +102,7 @@ def table(rehearsal: Rehearsal, results: Results) -> list[tuple[str, str]]:
 
 
 def _delay(history: Played, first: int | None) -> int | None:
-    """Months from the first event to its alarm; 1 is the month itself."""
+    """Return the months from the first event to its alarm; 1 is the event's month."""
     if first is None:
         return None
     return next((month - first + 1 for month in history.alarms if month >= first), None)

@@ -76,7 +76,9 @@ class Settings(ServerSettings):
         "", description="Task definition of a run's ECS task; its container is called `run`."
     )
     ecs_subnets: str = Field("", description="Subnets of a run's ECS task, separated by commas.")
-    ecs_security_groups: str = Field("", description="Its security groups, separated by commas.")
+    ecs_security_groups: str = Field(
+        "", description="Security groups of a run's ECS task, separated by commas."
+    )
     postgres_admin: str = Field(
         "",
         description="URL of a Postgres user who may create databases and users, for `tips "
