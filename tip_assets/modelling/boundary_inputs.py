@@ -14,7 +14,7 @@ SAME_WITHIN_USD = 1e-6
 
 
 def boundary_inputs() -> pd.DataFrame:
-    """Return encoded rows at the corners of the contract: all combinations of categories and bounds.
+    """Return encoded rows at the contract's corners: all combinations of categories and bounds.
 
     Training data may have no such records. Between the corners, a tree predicts what it predicts
     at one of them, apart from the term of the bill that its target adds.

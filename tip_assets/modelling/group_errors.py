@@ -16,7 +16,7 @@ from tip_assets.modelling.intervals import POWER
 
 RESAMPLES = 5_000  # enough for ten draws beyond the outermost percentile of a dozen groups
 LEAST_ROWS = 5  # in smaller groups, a single table decides
-# Larger groups are drawn with this many rows, and the interval is narrowed by the root of the ratio.
+# Larger groups are drawn with this many rows; the interval is narrowed by the root of the ratio.
 MOST_DRAWN = 5_000
 _DRAWN_AT_ONCE = 1_000_000  # bounds the memory to about 30 MB
 # With many rows chance explains almost nothing, but no power of the bill is exactly right: smaller
