@@ -115,7 +115,7 @@ def test_a_prediction_is_the_models_own_and_the_form_keeps_its_state(visit, plat
     record = {"total_bill": 31.5, "sex": "Female", "smoker": "No", "time": "Lunch", "size": 1}
     model = ModelRegistry(mlflow_tracking(platform).client)
     (expected,) = model.predict(1, pd.DataFrame([record | {"day": "Mon"}]))
-    bill = visit.page.get_by_role("spinbutton", name="Total bill")
+    bill = visit.page.get_by_role("textbox", name="Total bill")
     for _ in range(2):
         bill.fill("31.5")
         visit.page.get_by_role("button", name="Predict the tip").click()

@@ -52,12 +52,31 @@ def test_the_form_answers_with_the_models_own_number_again_and_again(storage):
         assert numbers(test)["18 % would be"] == f"${0.18 * bill:.2f}"
         strange = bill > 51  # the sample's dearest is 50.81
         assert ("90 % of the tips on bills like this one are from" in words(test)) != strange
-        assert ("The model has never seen bills above " in words(test)) == strange
+        assert ("The training data has no bills above " in words(test)) == strange
         assert "Answered by version 1, trained for January 2024" in words(test)
-        assert test.number_input(key="bill_total_bill").value == bill
+        assert test.text_input(key="bill_total_bill").value == f"{bill:.2f}"
         assert test.selectbox(key="bill_day").value == "Sun"
     assert test.selectbox(key="bill_day").options[:2] == ["Monday", "Tuesday"]
     assert len(test.selectbox(key="bill_day").options) == 7
+
+
+def test_the_form_starts_at_values_that_occur_in_training(storage):
+    test = page("predict")
+    test.text_input(key="bill_total_bill").set_value("24,50")
+    test.button[0].click().run()
+    assert numbers(test)["15 % would be"] == "$3.67"
+    assert "90 % of the tips on bills like this one are from" in words(test)
+    assert "The training data has no" not in words(test)
+
+
+def test_a_double_click_logs_one_prediction_and_another_bill_a_second(storage):
+    test = fill(page("predict"), 24.5)
+    test.button[0].click().run()
+    assert predictions().writer.finish(20)
+    assert len(predictions().log.newest(10)) == 1
+    fill(test, 30.0)
+    assert predictions().writer.finish(20)
+    assert len(predictions().log.newest(10)) == 2
 
 
 @pytest.mark.parametrize(

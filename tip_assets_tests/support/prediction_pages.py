@@ -85,7 +85,7 @@ def page(name: str) -> AppTest:
 
 
 def fill(test: AppTest, bill: float | None, size: int = 2) -> AppTest:
-    test.number_input(key="bill_total_bill").set_value(bill)
+    test.text_input(key="bill_total_bill").set_value("" if bill is None else f"{bill:.2f}")
     test.number_input(key="bill_size").set_value(size)
     for name in ("sex", "smoker", "time"):
         test.radio(key=f"bill_{name}").set_value(RECORD[name])
