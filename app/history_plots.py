@@ -10,9 +10,9 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from app.history import Error, History
+from app.labels import change_words, chart_label
 from app.plot_months import (
     AIR_DAYS,
-    chart_label,
     day_of,
     days_after,
     interval,
@@ -229,7 +229,7 @@ def _chart_traces(rows: list[Row]) -> list[go.Scatter]:
             (
                 f"<b>drifted</b> ({row['alarm']})" if row["alarm"] else "not drifted",
                 row["limit"],
-                row["smallest_change"] or "no change of this kind",
+                change_words(row["smallest_change"] or "no change of this kind"),
             )
             for row in rows
         ],

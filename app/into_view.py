@@ -25,6 +25,6 @@ export default function ({ parentElement, data }) {
 
 
 def come_into_view(name: str, answer_id: str, words: str) -> None:
-    """Scroll to the top of this column unless it is in sight already; `words` are for screen readers."""
+    """Scroll to the top of this column unless it is in sight; `words` are for screen readers."""
     mount = st.components.v2.component("come_into_view", html=_HTML, js=_SCRIPT)
     mount(data={"name": name, "id": answer_id, "words": words}, key=f"into_view_{name}")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import plotly.graph_objects as go
 
-from app.plot_months import column_label
+from app.labels import column_label
 from app.style import GOOD, MUTED, dollars, figure, percent
 from tip_assets import contract
 from tip_assets.assets.plots import ACCENT, ALARM, FAINT

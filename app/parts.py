@@ -93,4 +93,5 @@ def download_report(page: str, month: str, report: str) -> None:
 
 def show_report(page: str, month: str, report: str) -> None:
     """A report in its frame; a report is as untrusted as the cells it was drawn from."""
-    st.iframe(sandboxed(page, f"{REPORTS[report]}, {month}"))
+    title = f"{REPORTS[report]}, {month}"
+    st.iframe(sandboxed(page, title), alt=title)

@@ -11,7 +11,6 @@ from typing import Any
 import plotly.graph_objects as go
 
 from app.style import MUTED, WASH
-from tip_assets import contract
 from tip_assets.metric_store.store import Row
 
 AIR_DAYS = 16  # before the first month and after the last
@@ -69,22 +68,6 @@ def interval(points: Sequence[tuple[Any, Any, Any]], colour: str) -> dict[str, A
         "thickness": 1.4,
         "width": 3 if len(points) < 25 else 0,
     }
-
-
-def column_label(column: str) -> str:
-    """A column as the contract calls it."""
-    known = contract.COLUMNS.get(column)
-    return known.label if known else column.capitalize()
-
-
-def chart_label(chart: str) -> str:
-    """The name of a control chart with the labels of its columns."""
-    words = [
-        contract.COLUMNS[word].label.lower() if word in contract.COLUMNS else word
-        for word in chart.split()
-    ]
-    label = " ".join(words)
-    return label[0].upper() + label[1:]
 
 
 def day_of(month: str) -> date:

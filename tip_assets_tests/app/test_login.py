@@ -4,7 +4,7 @@ import pytest
 
 from app.login import may_enter
 from tip_assets.settings import Settings
-from tip_assets_tests.support.app import DESKTOP, Visit, chromium, running_app
+from tip_assets_tests.support.app import DESKTOP, Visit, running_app
 from tip_assets_tests.support.ports import free_port
 
 PERSON = {"email": "Ada@Example.org", "email_verified": True}
@@ -49,12 +49,6 @@ def test_a_person_enters_by_a_verified_address(person, users, enters):
 def test_a_provider_without_the_claim_needs_the_setting(person, enters):
     assert may_enter(person, "ada@example.org", accept_unverified=True) is enters
     assert Settings().app_accept_unverified_email is False
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

@@ -25,6 +25,11 @@ ROOT = Path(__file__).parents[2]
 CHROMIUM = "/usr/bin/chromium"
 READY_WITHIN_SECONDS = 60
 DESKTOP, PHONE = (1440, 900), (390, 844)
+# What a check says may quote a cell of a file: it must be shown, and mean nothing.
+HOSTILE = (
+    "<img src=x onerror=alert(1)> [here](http://example.org) ![p](/p.png) $x^2$ :red[hot] "
+    "www.example.org a@example.org `code`"
+)
 _QUIET = (
     "--no-sandbox",
     "--disable-gpu",
