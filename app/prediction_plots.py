@@ -12,7 +12,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from app.form import value_in_words
-from app.style import FONT, GOOD, MUTED, SECOND, WASH, dollars, figure, percent
+from app.style import FONT, GOOD, MUTED, PAPER, SECOND, WASH, dollars, figure, percent
 from tip_assets.assets.plots import ACCENT, INK
 from tip_assets.contract import BILL, COLUMNS
 from tip_assets.serving.loaded_model import Answer, Parts
@@ -134,7 +134,7 @@ def interval_figure(answer: Answer, bill: float) -> go.Figure:
             mode="markers",
             marker_size=16,
             marker_color=ACCENT,
-            marker_line={"color": "#ffffff", "width": 2},
+            marker_line={"color": PAPER, "width": 2},
             hovertemplate=f"predicted tip {dollars(answer.prediction)}<extra></extra>",
         )
     )

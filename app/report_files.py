@@ -70,8 +70,8 @@ _FRAME = """<!doctype html>
 <meta http-equiv="Content-Security-Policy" content="{policy}">
 <style>
   body {{ margin: 0; overflow: hidden; }}
-  iframe {{ border: 0; display: block; width: 100%; min-width: 900px; height: 900px;
-            transform-origin: 0 0; }}
+  iframe {{ border: 0; background: #ffffff; display: block; transform-origin: 0 0;
+            width: 100%; min-width: 900px; height: 900px; }}
 </style>
 <iframe title="{title}" sandbox="allow-scripts" srcdoc="{report}"></iframe>
 <script>

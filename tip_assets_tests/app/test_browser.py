@@ -122,8 +122,8 @@ def report_frame(visit: Visit) -> Frame:
 
 
 def test_each_report_is_visible_in_its_frame_and_downloadable(visit, platform):
+    visit.go_to("Reports")
     for name, title in REPORTS.items():
-        visit.go_to("Reports")
         with visit.page.expect_popup() as tab:
             visit.page.get_by_role("link", name=title).click()
         report = Visit(tab.value)

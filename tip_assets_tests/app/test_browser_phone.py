@@ -1,11 +1,18 @@
-"""The app on a phone, and the one page that changes something: releasing a held month."""
+"""The app on a phone, in light and dark, and the page that releases a held month."""
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 
 from tip_assets.metric_store.store import MetricStore
-from tip_assets_tests.support.app import PHONE, Visit
+from tip_assets_tests.support.app import DESKTOP, PHONE, Visit
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(900)]
+
+ADDRESSES = ["", "score", "feedback", "reports?month=2024-02", "history", "model"]
+ADDRESSES.append("report?month=2024-02&report=data_drift")
+# Streamlit's own navigation puts its list items into a `div` in a `ul`.
+OF_STREAMLIT = {"list", "listitem"}
+WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
 
 
 @pytest.fixture
@@ -48,6 +55,25 @@ def test_a_report_fits_the_screen_of_a_phone(phone, address):
     assert box["x"] >= 0
     assert box["x"] + box["width"] <= PHONE[0]
     assert outer.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.parametrize(
+    ("scheme", "size", "paper"),
+    [("light", DESKTOP, "rgb(255, 255, 255)"), ("dark", PHONE, "rgb(15, 20, 25)")],
+)
+def test_every_page_follows_the_systems_scheme_and_meets_wcag(
+    browser, address, scheme, size, paper
+):
+    page = browser.new_page(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme)
+    visit, axe = Visit(page), Axe()
+    for path in ADDRESSES:
+        visit.open(f"{address}/{path}")
+        shown = page.get_by_test_id("stApp").evaluate("e => getComputedStyle(e).backgroundColor")
+        assert shown == paper
+        found = axe.run(page, options=WCAG).response["violations"]
+        faults = {fault["id"]: fault["nodes"][0]["html"] for fault in found}
+        assert {name: html for name, html in faults.items() if name not in OF_STREAMLIT} == {}
+    page.close()
 
 
 def test_a_held_month_is_released_from_its_page_with_a_reason(phone, address, platform):

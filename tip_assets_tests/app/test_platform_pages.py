@@ -112,6 +112,8 @@ def test_sixty_months_are_all_in_the_history(settings):
     fill(store, 60)
     shown = opened("history")
     assert "No month has been run yet" not in words_on(shown)
+    assert len(shown.dataframe[0].value) == 24
+    shown.segmented_control[0].set_value("all").run()
     (decisions,) = shown.dataframe
     assert len(decisions.value) == 60
     history = history_of(store, 0.95)
