@@ -151,7 +151,7 @@ def realised_plot(points: Sequence[Realised], changes: Sequence[Row]) -> go.Figu
             marker_size=7,
             customdata=[(row["tips"], row["predictions"], dollars(row["rmse"])) for row in rows],
             hovertemplate="<b>%{x|%B %Y}</b><br>mean absolute error $%{y:.2f}"
-            "<br>RMSE %{customdata[2]}<br>%{customdata[0]:,} tips told of "
+            "<br>RMSE %{customdata[2]}<br>%{customdata[0]:,} tips known of "
             "%{customdata[1]:,} predictions<extra></extra>",
         )
     )

@@ -93,7 +93,7 @@ def show_quality(history: History, level: str) -> None:
                 "RMSE of challenger minus champion by month",
             )
         else:
-            st.caption("No challenger has met a champion yet: that takes a second month.")
+            st.caption("No challenger has been compared yet: that takes a second month.")
 
 
 def show_rows(history: History) -> None:
@@ -107,7 +107,7 @@ def show_rows(history: History) -> None:
 def show_realised(history: History) -> None:
     st.subheader("Predictions against the tips that were given")
     if not history.realised:
-        st.caption("No tip has been told yet: that is done on the page Feedback.")
+        st.caption("No tip has been entered yet. Enter tips on the Feedback page.")
         return
     left, right = st.columns(2, gap="large")
     with left:

@@ -109,8 +109,8 @@ def show_columns() -> None:
     with st.expander("What the file must hold"):
         st.dataframe(pd.DataFrame(columns), hide_index=True, width="stretch")
         st.markdown(
-            "Columns may stand in any order, and others are passed over. Weekdays may be written "
-            "in full, categories in capitals or not."
+            "Columns may be in any order; others are ignored. Weekdays may be written in full, and "
+            "letter case does not matter."
         )
 
 
@@ -135,9 +135,9 @@ upload = st.file_uploader(
 log = False
 if settings.prediction_log:
     log = st.checkbox(
-        "Give each prediction an id and keep it, so that the tips can be told later",
+        "Give each prediction an id and keep it, so that you can enter its tip later",
         value=True,
-        help=f"The answer then has a column {PREDICTION_ID}; give it back on the page Feedback.",
+        help=f"The result then has a column {PREDICTION_ID}. Add tips and upload it on Feedback.",
     )
 if st.button("Score the file", type="primary", disabled=upload is None):
     score(upload, log)

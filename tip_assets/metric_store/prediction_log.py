@@ -90,6 +90,14 @@ class PredictionLog:
             with self.store.engine.begin() as connection:
                 connection.execute(statement, rows)
 
+    def withdraw_tips(self, at: datetime) -> int:
+        """Remove the tips that were written at this moment, unless they land; gives their number."""
+        statement = (
+            sa.update(log).where(log.c.actual_at == at, _OPEN).values(actual=None, actual_at=None)
+        )
+        with self.store.engine.begin() as connection:
+            return int(connection.execute(statement).rowcount)
+
     def waiting(self) -> dict[str, tuple[int, datetime, datetime]]:
         """By month, how many tips wait to be named for the landing; times of the first and last."""
         query = (

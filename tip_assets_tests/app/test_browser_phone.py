@@ -84,6 +84,7 @@ def test_a_held_month_is_released_from_its_page_with_a_reason(phone, address, pl
     phone.page.get_by_role("textbox", name="Reason for the release").fill("a new menu")
     button.click()
     phone.page.wait_for_selector("text=By a person: a new menu.", timeout=120_000)
+    phone.settle()
     last = MetricStore(url=platform.metric_store_url).history()[-1]
     assert (last["action"], last["champion_after"], last["challenger"]) == ("released", 2, 2)
     assert last["person"]

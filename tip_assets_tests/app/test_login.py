@@ -98,7 +98,7 @@ def test_a_configured_login_lets_in_who_may_enter_and_nobody_else(tmp_path, brow
         assert ada.text().endswith("Log in")
 
         mallory = _logged_in(browser, port, "mallory")
-        mallory.page.wait_for_selector("text=not one of those who may use this app")
+        mallory.page.wait_for_selector("text=you may not use this app")
         assert mallory.page.get_by_test_id("stSidebarNavLink").count() == 0
 
 
@@ -107,7 +107,7 @@ def test_a_login_that_is_asked_for_and_not_configured_lets_nobody_in(tmp_path, b
     with running_app(tmp_path / "storage", TIPS_APP_USERS="@example.org") as address:
         visit = _visit(browser)
         visit.open(f"{address}/history")
-        assert "Nobody is let in" in visit.text()
+        assert "Nobody can enter" in visit.text()
         assert visit.page.get_by_test_id("stSidebarNavLink").count() == 0
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 import app
@@ -215,6 +216,20 @@ def test_a_model_that_no_reason_lets_through_is_not_offered(settings):
     check(store, "2024-03", "dataset_has_not_drifted", "drift_metrics")
     check(store, "2024-03", "predictions_are_plausible", "registered_model")
     assert not month_of(store, "2024-03").can_be_released
+
+
+def test_every_page_says_what_needs_a_person(settings):
+    store = MetricStore(url=settings.metric_store_url)
+    quiet = AppTest.from_file(str(APP / "main.py"), default_timeout=60).run()
+    assert not quiet.exception
+    assert not [e for e in quiet.expander if "person" in e.label]
+    decide(store, "2024-03", "held", 3)
+    st.cache_data.clear()
+    shown = AppTest.from_file(str(APP / "main.py"), default_timeout=60).run()
+    assert not shown.exception
+    (needed,) = [e for e in shown.expander if "person" in e.label]
+    assert needed.label == "1 thing needs a person"
+    assert "tips release" in needed.caption[0].value
 
 
 def test_a_month_that_was_stopped_before_training_says_so(settings):

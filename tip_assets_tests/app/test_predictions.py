@@ -140,26 +140,32 @@ def test_a_tip_is_told_on_the_page_and_lands_once(storage):
     key = fill(shown, 24.5).code[0].value
     test = page("feedback")
     test.selectbox[0].set_value(key)
-    test.number_input[0].set_value(250.0)
+    test.text_input[0].set_value("250")
     test.button[0].click().run()
     assert "1 refused" in words(test)
     assert "tip must be at most 100 USD" in test.dataframe[0].value["reason"][0]
     test.selectbox[0].set_value(key)
-    test.number_input[0].set_value(4.0)
+    test.text_input[0].set_value("4,00")
     test.button[0].click().run()
-    assert "1 tip noted." in words(test)
+    assert "1 tip saved." in words(test)
+    _button(test, "Undo").click().run()
+    assert predictions().log.waiting() == {}
+    test.selectbox[0].set_value(key)
+    test.text_input[0].set_value("4,00")
+    test.button[0].click().run()
+    assert test.dataframe[0].value["Bill"].tolist() == [24.5]
     assert landing_files(get_settings().storage_root, MONTH) == []
-    _button(test, "Hand over now").click().run()
+    _button(test, "Land now").click().run()
     assert not test.exception
     assert "1 tip, on average 16.3% of the bill" in words(test)
     assert landing_files(get_settings().storage_root, MONTH) == []
     # Corrected meanwhile: what would be handed over is not what was previewed.
     feedback.tell_one(predictions().log, key, 5.0)
-    _button(test, "Hand over 1 tip").click().run()
+    _button(test, "Land 1 tip").click().run()
     assert landing_files(get_settings().storage_root, MONTH) == []
     feedback.tell_one(predictions().log, key, 4.0)
-    _button(test, "Hand over now").click().run()
-    _button(test, "Hand over 1 tip").click().run()
+    _button(test, "Land now").click().run()
+    _button(test, "Land 1 tip").click().run()
     assert not test.exception
     landed = read_month(get_settings().storage_root, MONTH)
     assert landed.rows[[*contract.COLUMNS]].to_dict("records") == [RECORD | {TIP: 4.0}]
@@ -192,8 +198,8 @@ def test_the_answer_to_a_file_is_given_back_with_tips(storage, sample, tmp_path)
     assert not test.exception
     assert "99 tips, on average" in words(test)
     assert predictions().log.waiting() == {}
-    _button(test, "Note 99 tips").click().run()
-    assert "99 tips noted" in words(test)
+    _button(test, "Save 99 tips").click().run()
+    assert "99 tips saved" in words(test)
     assert landing_files(get_settings().storage_root, MONTH) == []
     result = tell_file(predictions().log, told)
     assert (result.new, result.known) == (0, 99)
