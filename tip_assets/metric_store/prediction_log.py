@@ -91,7 +91,7 @@ class PredictionLog:
                 connection.execute(statement, rows)
 
     def withdraw_tips(self, at: datetime) -> int:
-        """Remove the tips that were written at this moment, unless they land; gives their number."""
+        """Remove the tips written at this moment, unless they are landing; gives their number."""
         statement = (
             sa.update(log).where(log.c.actual_at == at, _OPEN).values(actual=None, actual_at=None)
         )
