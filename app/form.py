@@ -9,7 +9,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tip_assets.contract import COLUMNS, FEATURES, CategoryColumn, NumberColumn
+import pandas as pd
+
+from tip_assets.contract import COLUMNS, FEATURES, CategoryColumn, NumberColumn, check
 
 _FEW = 2  # categories that are shown side by side
 _PEOPLE = 2  # at the commonest table
@@ -98,3 +100,21 @@ def speaks_for_itself(column: NumberColumn | CategoryColumn) -> bool:
 
 def is_money(column: NumberColumn) -> bool:
     return column.unit == "USD"
+
+
+def refusals(record: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Why a record breaks the contract: column, reason and value of each broken value."""
+    refused = check(pd.DataFrame([dict(record)]), with_label=False).refused
+    return [
+        (row["column"], row["reason"], "" if row["value"] is None else str(row["value"]))
+        for _, row in refused.iterrows()
+    ]
+
+
+def refusals_in_words(reasons: Sequence[tuple[str, str, str]]) -> str:
+    """Why a record is refused, in sentences."""
+    words = [
+        f"{COLUMNS[column].label} {reason}" + (f", not {value}." if value else ".")
+        for column, reason, value in reasons
+    ]
+    return " ".join(words)

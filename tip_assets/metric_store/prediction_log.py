@@ -163,6 +163,12 @@ class PredictionLog:
         with self.store.engine.begin() as connection:
             return int(connection.execute(statement).rowcount)
 
+    def forget_file(self, prefix: str) -> None:
+        """Delete the predictions of a file that nobody got: ids that begin with this prefix."""
+        statement = sa.delete(log).where(log.c.id.startswith(f"{prefix}{OF_FILE}", autoescape=True))
+        with self.store.engine.begin() as connection:
+            connection.execute(statement)
+
     def realised(self) -> list[Realised]:
         """How predictions turned out, for each month with a tip that was told, oldest first."""
         return self._realised()

@@ -42,11 +42,13 @@ class ScoredPiece:
     `accepted` has the contract's features as the model was asked, prediction and interval in
     dollars, and the prediction's id if asked for. A row that is unlike the training data has no
     interval and says in `never_seen` why. `refused` has the cells as they stand in the
-    file, and the reason. `reasons` counts the refused rows by column and first reason.
+    file, and the reason. `others` has the file's other columns of every row. `reasons` counts the
+    refused rows by column and first reason.
     """
 
     accepted: pd.DataFrame
     refused: pd.DataFrame
+    others: pd.DataFrame
     reasons: Counter[tuple[str, str]]
 
     @property
@@ -110,7 +112,9 @@ def _score(model: LoadedModel, piece: Piece, coverage: float, id_prefix: str) ->
     reasons = Counter(zip(first["column"], first["reason"], strict=True))
     if piece.broken_lines:
         reasons["line", BROKEN_LINE] = len(piece.broken_lines)
-    return ScoredPiece(accepted, _refused(piece, checked.refused), reasons)
+    others = [name for name in piece.records.columns.unique() if name not in _ORDER]
+    others = piece.records.loc[:, ~piece.records.columns.duplicated()][others]
+    return ScoredPiece(accepted, _refused(piece, checked.refused), others, reasons)
 
 
 def _refused(piece: Piece, refused: pd.DataFrame) -> pd.DataFrame:
@@ -132,16 +136,26 @@ def _refused(piece: Piece, refused: pd.DataFrame) -> pd.DataFrame:
 class ScoredFileWriter:
     """Writes scored pieces as CSV and, if a path is given, as Parquet.
 
-    In CSV money is in cents, and cells of refused rows that a spreadsheet would run as a formula
-    begin with an apostrophe. In Parquet numbers are numbers: a cell that is none is null there.
+    The file's other columns stand after the contract's, as text. In CSV money is in cents, and
+    cells that a spreadsheet would run as a formula begin with an apostrophe, but for those of valid
+    features. In Parquet numbers are numbers: a cell that is none is null there.
     """
 
     def __init__(self, text: TextIO, parquet: Path | None = None, with_ids: bool = False) -> None:
         self._columns = [name for name in _ORDER if with_ids or name != PREDICTION_ID]
         self._csv = csv.writer(text, lineterminator="\n")
-        self._csv.writerow(self._columns)
+        self._path, self._parquet = parquet, None
+        self._begun = False
+
+    def _begin(self, others: list[str]) -> None:
+        """Write the header; the first piece tells which other columns the file has."""
+        self._begun = True
+        place = 1 + len(contract.FEATURE_NAMES)
+        self._columns[place:place] = others
+        self._csv.writerow(map(_harmless, self._columns))
         self._schema = pa.schema([_field(name) for name in self._columns])
-        self._parquet = pa.parquet.ParquetWriter(parquet, self._schema) if parquet else None
+        if self._path:
+            self._parquet = pa.parquet.ParquetWriter(self._path, self._schema)
 
     def __enter__(self) -> "ScoredFileWriter":
         return self
@@ -152,26 +166,35 @@ class ScoredFileWriter:
         error: BaseException | None,
         at: TracebackType | None,
     ) -> None:
+        if not self._begun:
+            self._begin([])
         if self._parquet:
             self._parquet.close()
 
     def write(self, piece: ScoredPiece) -> None:
         """Append a piece to the files, its rows in the file's order."""
+        if not self._begun:
+            self._begin(list(piece.others))
+        others = piece.others.map(_text)
         refused = piece.refused.copy()
         for name in contract.FEATURE_NAMES:
             refused[name] = refused[name].map(_harmless)
         money = piece.accepted.round({PREDICTED: 2, LOW: 2, HIGH: 2})
-        self._csv.writerows(self._in_order(money, refused).itertuples(index=False, name=None))
+        table = self._in_order(money, refused, others.map(_harmless))
+        self._csv.writerows(table.itertuples(index=False, name=None))
         if self._parquet:
-            typed = self._in_order(piece.accepted, _typed(piece.refused))
+            typed = self._in_order(piece.accepted, _typed(piece.refused), others)
             self._parquet.write_table(
                 pa.Table.from_pandas(typed, self._schema, preserve_index=False)
             )
 
-    def _in_order(self, accepted: pd.DataFrame, refused: pd.DataFrame) -> pd.DataFrame:
+    def _in_order(
+        self, accepted: pd.DataFrame, refused: pd.DataFrame, others: pd.DataFrame
+    ) -> pd.DataFrame:
         """Accepted and refused rows in one table of objects, missing values as None."""
         parts = [part.astype(object) for part in (accepted, refused) if len(part)]
         table = pd.concat(parts).sort_index() if len(parts) > 1 else parts[0]
+        table = table.join(others)
         table = table.rename_axis(ROW).reset_index().reindex(columns=self._columns)
         return table.astype(object).where(table.notna(), None)
 
@@ -217,7 +240,7 @@ def _typed(refused: pd.DataFrame) -> pd.DataFrame:
 
 
 def _field(name: str) -> pa.Field:
-    column = contract.COLUMNS.get(name)
+    column = contract.COLUMNS[name] if name in contract.FEATURE_NAMES else None
     if name == ROW:
         return pa.field(name, pa.int64())
     number = name in (PREDICTED, LOW, HIGH) or isinstance(column, contract.NumberColumn)

@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from app import feedback, sources
 from app.feedback import tell_file
 from app.predictions import Refused, predictions
+from app.scoring_jobs import scoring_jobs
 from tip_assets import contract
 from tip_assets.ingestion.feedback import PREDICTION_ID, TIP
 from tip_assets.ingestion.landing import landing_files, read_month
@@ -26,6 +27,7 @@ from tip_assets_tests.support.prediction_pages import (
     page,
     pages_on,
     register_two_versions,
+    score,
     words,
 )
 
@@ -179,12 +181,9 @@ def test_the_answer_to_a_file_is_given_back_with_tips(storage, sample, tmp_path)
     test = page("score")
     bills = sample.drop(columns=TIP).astype(object)
     bills.loc[3, "day"] = "=Someday"
-    test.file_uploader[0].set_value(("bills.csv", bills.to_csv(index=False).encode(), "text/csv"))
-    test.run()
-    test.button[0].click().run()
-    assert not test.exception
+    score(test, "bills.csv", bills.to_csv(index=False).encode())
     assert numbers(test) == {"Rows": "244", "Predicted": "243", "Refused": "1"}
-    answer = pd.read_csv(test.session_state["score_answer"].csv)
+    answer = pd.read_csv(scoring_jobs().find(test.session_state["score_job"]).result.csv)
     assert answer.loc[3, "day"] == "'=Someday"
     expected = sources.registry().predict(1, sample.drop(index=3))
     assert answer[PREDICTED].dropna().tolist() == pytest.approx(expected.round(2).tolist())
@@ -222,12 +221,7 @@ def test_the_answer_to_a_file_is_given_back_with_tips(storage, sample, tmp_path)
     ],
 )
 def test_a_bad_file_gets_a_sentence(storage, name, content, reason):
-    test = page("score")
-    test.file_uploader[0].set_value((name, content, "text/csv"))
-    test.run()
-    test.button[0].click().run()
-    assert not test.exception
-    assert reason in words(test)
+    assert reason in words(score(page("score"), name, content))
 
 
 def test_prometheus_reads_what_was_answered(storage, tmp_path):

@@ -18,6 +18,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
 
 from app import predictions, sources
+from app.scoring_jobs import scoring_jobs
 from tip_assets.settings import get_settings
 from tip_assets_tests.support.ports import free_port
 
@@ -51,6 +52,7 @@ def forget_the_app() -> None:
     for made in predictions._made.values():
         made.stop()
     predictions._made.clear()
+    scoring_jobs.cache_clear()
 
 
 @contextmanager
