@@ -16,7 +16,7 @@ from app.uploads import keep_upload
 from tip_assets import contract
 from tip_assets.ingestion.feedback import PREDICTION_ID
 from tip_assets.ingestion.table_files import FORMATS, UnreadableFile
-from tip_assets.serving.scoring import HIGH, LOW, PREDICTED, ROW
+from tip_assets.serving.scoring import HIGH, LOW, NEVER_SEEN, PREDICTED, ROW
 from tip_assets.settings import get_settings
 
 # The job of this session, for a person who comes back from another page; in the address, too.
@@ -85,9 +85,9 @@ def show_answer(found: ScoredFile, name: str) -> None:
             st.metric("Predicted", count(found.predicted))
             st.metric("Refused", count(found.refused))
         st.caption(
-            f"Answered by version {found.version} in {found.seconds:.1f} seconds. Each prediction "
-            f"stands beside the interval that holds {percent(get_settings().interval_coverage)} of "
-            "the tips on bills like it, or what of the bill the model has never seen."
+            f"Answered by version {found.version} in {found.seconds:.1f} seconds. An interval "
+            f"holds {percent(get_settings().interval_coverage)} of the tips on such bills. Rows "
+            f"unlike the training data have none; the column {NEVER_SEEN} says why."
         )
         with st.container(horizontal=True):
             for path in (found.csv, found.parquet):
