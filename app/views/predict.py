@@ -6,6 +6,7 @@ from typing import Any
 import streamlit as st
 
 from app import form
+from app.bill_curve import bill_curve, curve_figure
 from app.into_view import come_into_view
 from app.parts import nothing_yet, plot
 from app.prediction_plots import USUAL_SHARES, interval_figure, parts_figure
@@ -92,6 +93,7 @@ def show_answer(found: Predicted, record: dict[str, Any]) -> None:
         plot(parts_figure(answer.parts, record), "parts", "What the prediction is made of")
     else:
         st.caption("This version cannot say what moved the prediction.")
+    show_curve(found, record)
     come_into_view("answer", found.at.isoformat(), f"Predicted tip: {tip}. {words}")
     version = answer.version
     st.caption(
@@ -101,6 +103,18 @@ def show_answer(found: Predicted, record: dict[str, Any]) -> None:
     if found.id:
         st.caption("Use this id on the Feedback page to enter the tip that was given:")
         st.code(found.id, language=None)
+
+
+def show_curve(found: Predicted, record: dict[str, Any]) -> None:
+    """The tip for other bills, by the same version; a folded plot is not computed."""
+    model, answer = predictions().serving().model, found.answer
+    if model is None or model.version.number != answer.version.number:
+        return
+    if st.toggle("Show how the tip changes with the bill", key="curve"):
+        curve = bill_curve(model, record, get_settings().interval_coverage)
+        words = "Predicted tip and interval by bill, everything else on the form unchanged"
+        plot(curve_figure(curve, record[contract.BILL], answer.prediction), "curve_plot", words)
+        st.caption(f"{words}; bills of the training data only.")
 
 
 def _interval_in_words(found: Predicted) -> str:

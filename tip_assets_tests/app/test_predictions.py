@@ -9,13 +9,14 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from app import feedback, sources
+from app.bill_curve import bill_curve
 from app.feedback import tell_file
 from app.predictions import Refused, predictions
 from app.scoring_jobs import scoring_jobs
 from tip_assets import contract
 from tip_assets.ingestion.feedback import PREDICTION_ID, TIP
 from tip_assets.ingestion.landing import landing_files, read_month
-from tip_assets.serving.scoring import PREDICTED
+from tip_assets.serving.scoring import LOW, PREDICTED
 from tip_assets.settings import get_settings
 from tip_assets.tracking.registry import CHAMPION
 from tip_assets_tests.support.app import forget_the_app
@@ -69,6 +70,22 @@ def test_the_form_starts_at_values_that_occur_in_training(storage):
     assert numbers(test)["15 % would be"] == "$3.67"
     assert "90 % of the tips on bills like this one are from" in words(test)
     assert "The training data has no" not in words(test)
+
+
+def test_the_curve_is_the_models_own_along_the_bills_of_its_training(storage):
+    test = fill(page("predict"), 24.5)
+    test.toggle[0].set_value(True).run()
+    assert not test.exception
+    assert "everything else on the form unchanged" in words(test)
+    model = predictions().serving().model
+    curve = bill_curve(model, RECORD, 0.9)
+    low, high = model.seen()["total_bill"]
+    assert (curve["total_bill"].min(), curve["total_bill"].max()) == (low, high)
+    for point in curve.iloc[::20].to_dict("records"):
+        answer = model.answer(RECORD | {"total_bill": point["total_bill"]}, 0.9)
+        assert point[PREDICTED] == pytest.approx(answer.prediction)
+        assert point[LOW] == pytest.approx(answer.interval.low)
+    assert bill_curve(model, RECORD | {"day": "Mon"}, 0.9)[LOW].isna().all()
 
 
 def test_a_double_click_logs_one_prediction_and_another_bill_a_second(storage):
