@@ -206,9 +206,7 @@ def show_rollback(versions: list[Registered]) -> None:
     with right:
         to = f" --to {chosen}" if chosen else ""
         st.code(f"tips rollback{to} --reason '...'", language=None)
-    st.caption(
-        "Run it where the platform runs. It takes effect at once and is kept in the history."
-    )
+    st.caption("Run it where the platform runs. It takes effect at once; the history keeps it.")
 
 
 def _status(version: Registered) -> str:
