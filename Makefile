@@ -6,7 +6,7 @@ SAMPLE_MONTH := $(or $(TIPS_FIRST_MONTH),2024-01)
 PACKAGE := tip_assets app tip_assets_tests benchmarks deploy grafana
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help run up app containers containers-down stack stack-down stack-status stack-backup stack-restore rehearse-restore demo test test-fast lint format dashboards docs bench bench-scale audit setup setup-stack setup-dev lock clean
+.PHONY: help run up app containers containers-down stack stack-down stack-status stack-backup stack-restore rehearse-restore demo test test-fast lint format dashboards docs pictures bench bench-scale audit setup setup-stack setup-dev lock clean
 
 help:  ## Show these lines
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -77,6 +77,10 @@ dashboards: setup-dev  ## Write Grafana's dashboards, after an edit of their cod
 
 docs: setup-dev  ## Write docs/settings.md, after a setting has changed
 	@python docs/make_settings.py
+
+pictures: setup-dev  ## Draw the pictures of the app in docs/, from a demo of its own
+	@folder=$$(mktemp -d) && TIPS_STORAGE=$$folder/demo tips demo && \
+		python docs/make_pictures.py $$folder/demo && rm -r $$folder
 
 bench: setup-dev  ## Measure a month against the same calls in a plain script, app and exporter
 	@python -m benchmarks.month

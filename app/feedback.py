@@ -31,13 +31,15 @@ _COLUMNS = ["row", "id", "value", "reason"]
 class Told:
     """What became of the tips that were told: how many were new, known just so, and refused.
 
-    `first_refused` are the first of them, as `ToldTips` has them.
+    `first_refused` are the first of them, as `ToldTips` has them; `at` is when the new ones were
+    written, by which they can be withdrawn.
     """
 
     new: int
     known: int
     refused: int
     first_refused: pd.DataFrame
+    at: datetime
 
 
 @dataclass(frozen=True)
@@ -87,12 +89,12 @@ def preview_file(log: PredictionLog, file: Path) -> tuple[Told, list[Preview]]:
     pieces: list[ToldTips] = []
 
     def rows() -> Iterator[Row]:
-        for piece in _tell_pieces(log, file, write=False):
+        for piece in _tell_pieces(log, file, datetime.now(UTC), write=False):
             pieces.append(replace(piece, predictions=()))
             yield from piece.predictions
 
     found = previews(rows())
-    return _together(pieces), found
+    return _together(pieces, datetime.now(UTC)), found
 
 
 def preview_in_words(preview: Preview) -> str:
@@ -115,10 +117,10 @@ def prediction_in_words(row: Row) -> str:
     return f"{row['at']:%Y-%m-%d %H:%M}: {record_in_words(row['inputs'])}; predicted {predicted}"
 
 
-def tell_one(log: PredictionLog, key: str, tip: float) -> Told:
+def tell_one(log: PredictionLog, key: str, tip: float | str) -> Told:
     """Tell the tip of one prediction."""
-    told = pd.DataFrame({PREDICTION_ID: [key], TIP: [tip]}, index=[1])
-    return _together([tell_tips(log, told, datetime.now(UTC))])
+    told, at = pd.DataFrame({PREDICTION_ID: [key], TIP: [tip]}, index=[1]), datetime.now(UTC)
+    return _together([tell_tips(log, told, at)], at)
 
 
 def tell_file(log: PredictionLog, file: Path) -> Told:
@@ -127,7 +129,8 @@ def tell_file(log: PredictionLog, file: Path) -> Told:
     So the answer to a scored file can be given back with the tips that are known. Raises
     UnreadableFile, also when one of the two columns is missing.
     """
-    return _together(_tell_pieces(log, file))
+    at = datetime.now(UTC)
+    return _together(_tell_pieces(log, file, at), at)
 
 
 def on_its_way(log: PredictionLog, minutes: float) -> list[OnItsWay]:
@@ -145,15 +148,17 @@ def tips(count: int) -> str:
 
 def describe(told: Told) -> str:
     """What became of the tips that were told."""
-    words = [f"{tips(told.new)} noted"]
+    words = [f"{tips(told.new)} saved"]
     if told.known:
-        words.append(f"{told.known:,} known already")
+        words.append(f"{told.known:,} already known")
     if told.refused:
         words.append(f"{told.refused:,} refused")
     return ", ".join(words) + "."
 
 
-def _tell_pieces(log: PredictionLog, file: Path, write: bool = True) -> Iterator[ToldTips]:
+def _tell_pieces(
+    log: PredictionLog, file: Path, at: datetime, write: bool = True
+) -> Iterator[ToldTips]:
     for piece in read_pieces(UPath(file), [PREDICTION_ID, TIP]):
         missing = [name for name in (PREDICTION_ID, TIP) if name not in piece.columns]
         if missing:
@@ -161,13 +166,13 @@ def _tell_pieces(log: PredictionLog, file: Path, write: bool = True) -> Iterator
         tips = piece.records[TIP]
         given = piece.records[tips.notna() & (tips.astype("string").str.strip() != "")]
         if len(given):
-            yield tell_tips(log, given, datetime.now(UTC), piece.decimal, write)
+            yield tell_tips(log, given, at, piece.decimal, write)
         if piece.broken_lines:
             lines = [(row, "", line, BROKEN_LINE) for row, line in piece.broken_lines.items()]
             yield ToldTips(0, 0, pd.DataFrame(lines, columns=_COLUMNS))
 
 
-def _together(pieces: Iterable[ToldTips]) -> Told:
+def _together(pieces: Iterable[ToldTips], at: datetime) -> Told:
     """Of those that were refused only the first are kept: a session has them till it ends."""
     new = known = refused = 0
     first = pd.DataFrame(columns=_COLUMNS)
@@ -178,4 +183,4 @@ def _together(pieces: Iterable[ToldTips]) -> Told:
             shown = piece.refused.head(left)
             first = pd.concat([first, shown], ignore_index=True) if len(first) else shown
         refused += len(piece.refused)
-    return Told(new, known, refused, first)
+    return Told(new, known, refused, first, at)

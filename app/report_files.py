@@ -28,6 +28,12 @@ def months_with_reports(storage: UPath) -> list[str]:
     return sorted((f.name for f in root.iterdir() if _MONTH.fullmatch(f.name)), reverse=True)
 
 
+def reports_of(storage: UPath, month: str) -> list[str]:
+    """The reports that a month has, in the order of `REPORTS`."""
+    folder = report_folder(storage, month)
+    return [report for report in REPORTS if (folder / f"{report}.html").exists()]
+
+
 def read_report(storage: UPath, month: str, report: str) -> str | None:
     """A report as HTML; None if the month does not have it. Raises KeyError for an unknown one."""
     if report not in REPORTS or not _MONTH.fullmatch(month):
@@ -58,20 +64,31 @@ _TELLS_ITS_HEIGHT = """<script>
   addEventListener("load", () => { tell(); setTimeout(tell, 1000); });
   new ResizeObserver(tell).observe(document.body);
 </script>"""
-# Reports are made for desks: on a phone the frame is wider than the screen and can be moved.
+# Reports are made for desks: on a phone one is drawn smaller, so that nothing of it is cut off.
 _FRAME = """<!doctype html>
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="{policy}">
 <style>
-  body {{ margin: 0; overflow-x: auto; overflow-y: hidden; }}
-  iframe {{ border: 0; display: block; width: 100%; min-width: 900px; height: 900px; }}
+  body {{ margin: 0; overflow: hidden; }}
+  iframe {{ border: 0; background: #ffffff; display: block; transform-origin: 0 0;
+            width: 100%; min-width: 900px; height: 900px; }}
 </style>
 <iframe title="{title}" sandbox="allow-scripts" srcdoc="{report}"></iframe>
 <script>
   const frame = document.querySelector("iframe");
+  let height = 900;
+  const fit = () => {{
+    const scale = Math.min(1, innerWidth / 900);
+    frame.style.height = height + "px";
+    frame.style.transform = `scale(${{scale}})`;
+    document.body.style.height = height * scale + "px";
+  }};
   addEventListener("message", (event) => {{
-    const height = Math.ceil(Number(event.data)) + 40;
-    if (event.source === frame.contentWindow && height > 200 && height < 20000)
-      frame.style.height = height + "px";
+    const told = Math.ceil(Number(event.data)) + 40;
+    if (event.source !== frame.contentWindow || !(told > 200 && told < 20000)) return;
+    height = told;
+    fit();
   }});
+  addEventListener("resize", fit);
+  fit();
 </script>"""
