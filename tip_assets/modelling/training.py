@@ -19,7 +19,7 @@ from tip_assets.modelling.intervals import HELD_OUT, held_out_errors
 from tip_assets.modelling.recipe import Recipe
 from tip_assets.modelling.search import Trial, booster_parameters, set_attributes, training_matrix
 from tip_assets.modelling.seen import seen
-from tip_assets.modelling.split import PART, TEST, TRAIN, from_feedback
+from tip_assets.modelling.split import PART, TEST, TRAIN, from_feedback, sample_by_content
 
 # A booster that has learned from feedback is used when its predictions differ by at most the first
 # from those of the same booster without it (mean relative change over the producers' rows), and its
@@ -29,6 +29,7 @@ from tip_assets.modelling.split import PART, TEST, TRAIN, from_feedback
 MOST_CHANGE_BY_FEEDBACK = 0.04
 MOST_ERROR_BY_FEEDBACK = 0.01
 _CENT = 0.01
+_FLIPPED_ROWS = 100_000  # at most: each is predicted four times
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,10 @@ def train_booster(
         **_against_baselines(booster, producers, test, recipe),
         importances=_importances(booster),
         feedback=feedback,
-        flip=flip(window[~from_feedback(window)], lambda rows: predict_rows(booster, rows)),
+        flip=flip(
+            sample_by_content(window[~from_feedback(window)], _FLIPPED_ROWS),
+            lambda rows: predict_rows(booster, rows),
+        ),
     )
     errors = held_out_errors(
         tips_of(test), predict_rows(booster, test), test[contract.BILL].to_numpy(float)
