@@ -28,7 +28,7 @@ resource "aws_lb" "platform" {
     enabled = true
   }
 
-  depends_on = [aws_s3_bucket_policy.access_logs]
+  depends_on = [aws_internet_gateway.platform, aws_s3_bucket_policy.access_logs]
 }
 
 resource "aws_lb_target_group" "site" {

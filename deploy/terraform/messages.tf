@@ -3,12 +3,16 @@
 locals {
   parameter_prefix = "/${var.name}"
 
+  # Known before the topic is made: services.tf says why.
+  topic_name = "${var.name}-messages"
+  topic_arn  = "arn:aws:sns:${var.region}:${var.account_id}:${local.topic_name}"
+
   # Written by the platform itself, when they change.
   told_by_platform = ["artifact_paths", "logged_model"]
 }
 
 resource "aws_sns_topic" "messages" {
-  name              = "${var.name}-messages"
+  name              = local.topic_name
   display_name      = var.name
   kms_master_key_id = aws_kms_key.platform.key_id
 }

@@ -126,6 +126,12 @@ variable "backup_days" {
   }
 }
 
+variable "database_changes_now" {
+  description = "Whether to change the database's machine or major version during this apply, with an outage of minutes. Otherwise a machine waits for the maintenance window and another major version is refused."
+  type        = bool
+  default     = false
+}
+
 variable "password_version" {
   description = "Count it up to give every tool a new database password (docs/aws.md)."
   type        = number

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from tip_assets_tests.support import terraform_costs as costs
-from tip_assets_tests.support.terraform import BOOTSTRAP, FOLDER, SIZES, evaluated, texts
+from tip_assets_tests.support.terraform import BOOTSTRAP, FOLDER, SIZES, broken, evaluated, texts
+from tip_assets_tests.support.terraform_command import Terraform, copied
 
 CHECKOV = Path(__file__).parents[2] / ".venv" / "checkov" / "bin" / "checkov"
 FOLDERS = [FOLDER, BOOTSTRAP]
@@ -30,6 +31,46 @@ def test_every_resource_can_be_evaluated(sizes):
     for task in found.of("aws_ecs_task_definition"):
         assert task["cpu"] >= 256
         assert task["memory"] >= 512
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("folder", [".", "bootstrap"])
+def test_terraform_finds_it_valid(tmp_path, folder):
+    """Skipped where there is no Terraform or no provider; it says so."""
+    terraform = Terraform(copied(tmp_path / "terraform") / folder)
+    terraform.init("-backend=false")
+    terraform.run("fmt", "-check", "-diff")
+    terraform.run("validate")
+
+
+def unknown_to_a_plan(folder: Path) -> list[str]:
+    """The attributes of resources that a `triggers` refers to, itself or through locals."""
+    text = "\n".join(file.read_text("utf-8") for file in sorted(folder.glob("*.tf")))
+    blocks = "".join(re.findall(r"^locals \{\n(.*?)^\}", text, re.M | re.S))
+    known = dict(re.findall(r"^  (\w+) += (.*?)(?=^  [a-z#]|\Z)", blocks, re.M | re.S))
+    reached = re.findall(r"^ +triggers += (.*)", text, re.M)
+    assert reached, "no `triggers`: this rule can go"
+    for expression in reached:  # which grows meanwhile
+        inner = {known.pop(name, "") for name in re.findall(r"\blocal\.(\w+)", expression)}
+        reached += sorted(inner)
+    return re.findall(r"\b(?:data\.)?aws_\w+\.[\w\[\]\".]+", "\n".join(reached))
+
+
+def test_what_redeploys_a_service_is_known_to_a_plan():
+    """A deployment failed half way: the plan did not know an ARN that a trigger was made of."""
+    assert unknown_to_a_plan(FOLDER) == []
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [
+        ("run = local.run_definition", 'run = aws_ecs_task_definition.task["run"].arn'),
+        ("= local.topic_arn", "= aws_sns_topic.messages.arn"),
+    ],
+)
+def test_a_trigger_that_a_plan_does_not_know_is_seen(tmp_path, good, bad):
+    found = unknown_to_a_plan(broken(tmp_path, "services.tf", good, bad))
+    assert found == [bad.partition("= ")[2]]
 
 
 def test_nothing_runs_until_there_are_databases(tmp_path):
