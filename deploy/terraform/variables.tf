@@ -185,16 +185,26 @@ variable "visitors" {
 }
 
 variable "identity_provider" {
-  description = "OpenID Connect provider that says who somebody is. Whom it lets in, comes in."
+  description = "OpenID Connect provider that says who somebody is, and who may use which of three clients."
   type = object({
     issuer                 = string
     authorization_endpoint = string
     token_endpoint         = string
     user_info_endpoint     = string
-    client_id              = string
-    # Name of a secret in Secrets Manager that holds the client's secret and nothing else.
-    client_secret_name = string
+    # Ids of the clients app, dagster and mlflow: the provider decides who may use which. Whoever may use
+    # Dagster may run any command with the rights of a month.
+    clients = map(string)
+    # The secret of the client app is the secret client_secrets/app in Secrets Manager, and so on.
+    client_secrets = string
   })
+
+  validation {
+    condition = (
+      toset(keys(var.identity_provider.clients)) == toset(["app", "dagster", "mlflow"]) &&
+      length(distinct(values(var.identity_provider.clients))) == 3
+    )
+    error_message = "A client of its own for each of app, dagster, mlflow."
+  }
 
   validation {
     condition = alltrue([

@@ -150,3 +150,12 @@ def test_no_statement_about_users_is_in_the_log_of_the_database():
     (group,) = evaluated().of("aws_db_parameter_group")
     (statements,) = [p["value"] for p in group["parameter"] if p["name"] == "log_statement"]
     assert statements == "none"
+
+
+def test_every_page_has_a_client_and_a_session_of_its_own():
+    """Whoever may use the app alone would otherwise run commands through Dagster's pages."""
+    rules = evaluated().of("aws_lb_listener_rule")
+    logins = [rule["action"][0]["authenticate_oidc"] for rule in rules]
+    assert len(logins) == 3
+    for own in ("client_id", "session_cookie_name"):
+        assert len({login[own] for login in logins}) == 3, own

@@ -91,8 +91,9 @@ def _lines(found: Evaluated, use: int) -> Iterator[Line]:
             + zones * PRICES["public address"]
         ),
     )
-    # And the administrator's, the identity provider's client's, the key of the state.
-    secrets = len(found.of("aws_secretsmanager_secret")) + 2
+    # And the administrator's, the identity provider's clients', the key of the state.
+    clients = len(found.of("aws_lb_listener_rule"))
+    secrets = len(found.of("aws_secretsmanager_secret")) + 1 + clients
     alarms = len(found.of("aws_cloudwatch_metric_alarm"))
     yield Line(
         f"{secrets} secrets, 2 keys, {alarms} alarms, a private zone",

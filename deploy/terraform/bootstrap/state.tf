@@ -1,4 +1,4 @@
-# The bucket of the state, which holds one secret: that of the identity provider's client.
+# The bucket of the state, which holds the secrets of the identity provider's clients.
 
 resource "aws_kms_key" "state" {
   description             = "Terraform's state of ${var.name}"
