@@ -146,6 +146,18 @@ data "aws_iam_policy_document" "key" {
     }
   }
 
+  # Events of stopped tasks; see the topic's policy (messages.tf).
+  statement {
+    sid       = "Events"
+    actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
+    resources = ["*"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["events.amazonaws.com"]
+    }
+  }
+
   # Alarms that are published to an encrypted topic.
   statement {
     sid       = "Alarms"

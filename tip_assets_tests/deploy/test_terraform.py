@@ -83,9 +83,23 @@ def test_nothing_runs_until_there_are_databases(tmp_path):
 
 def test_the_docs_say_what_the_configuration_costs():
     words = (FOLDER.parents[1] / "docs" / "aws.md").read_text("utf-8")
-    assert costs.prices() in words
     for sizes in SIZES:
         assert costs.table(sizes) in words
+
+
+def test_the_docs_name_whatever_refuses_to_be_destroyed():
+    guarded = re.compile(
+        r'^resource "(\w+)" "(\w+)" \{\n(?:(?!^\}$).)*?prevent_destroy = true', re.M | re.S
+    )
+    names = {
+        ".".join(found)
+        for folder in FOLDERS
+        for file in folder.glob("*.tf")
+        for found in guarded.findall(file.read_text("utf-8"))
+    }
+    words = (FOLDER.parents[1] / "docs" / "aws.md").read_text("utf-8").partition("**Destroy.**")[2]
+    assert set(re.findall(r"`(aws_\w+\.\w+)`", words)) == names
+    assert {"aws_kms_key.platform", "aws_kms_key.state"} < names
 
 
 @pytest.fixture(scope="module")

@@ -128,12 +128,6 @@ def table(sizes: str) -> str:
     return "\n".join([f"| {sizes.partition('.')[0]} | USD a month |", "|---|---|", *rows, total])
 
 
-def prices() -> str:
-    """The prices as docs/aws.md has them."""
-    rows = [f"| {name} | {price:g} |" for name, price in PRICES.items()]
-    return "\n".join(["| list price, us-east-1 | USD |", "|---|---|", *rows])
-
-
 if __name__ == "__main__":
-    for text in (prices(), *map(table, SIZES)):
+    for text in map(table, SIZES):
         print(f"{text}\n")  # noqa: T201
