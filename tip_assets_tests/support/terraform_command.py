@@ -1,8 +1,8 @@
 """Terraform's own command, run on a copy of `deploy/terraform`.
 
 Belongs here: finding Terraform with its provider, and running it. The user's own configuration says
-where the provider comes from: a registry, a mirror, `TF_CLI_ARGS_init`. Does not belong here: what must
-be true afterwards.
+where the provider comes from: a registry, a mirror, `TF_CLI_ARGS_init`. Does not belong here: what
+must be true afterwards.
 """
 
 import os
