@@ -6,7 +6,7 @@ locals {
     source      = ["aws.ecs"]
     detail-type = ["ECS Task State Change"]
     detail = {
-      clusterArn = [aws_ecs_cluster.platform.arn]
+      clusterArn = [local.cluster]
       lastStatus = ["STOPPED"]
       "$or" = [
         { stopCode = ["TaskFailedToStart"] },

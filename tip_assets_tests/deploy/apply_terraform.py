@@ -1,9 +1,9 @@
 """The commands of docs/aws.md bring the platform up in an AWS account, change it and destroy it.
 
 The account is moto's, mended (`support/aws_account.py`): it runs nothing and checks few values. It
-finds what a plan cannot, such as an apply that contradicts its plan. Each test goes on where the one
-before it ended. `make terraform-test` names this file; pytest does not collect it by itself, since it
-takes ten minutes and needs Terraform with its provider.
+finds what a plan cannot, such as an apply that contradicts its plan. Each test goes on where the
+one before it ended. `make terraform-test` names this file; pytest does not collect it by itself,
+since it takes ten minutes and needs Terraform with its provider.
 """
 
 import json
@@ -56,6 +56,13 @@ class Account:
         plan = self.main.run("plan", "-input=false", *options)
         told(plan)
         assert "No changes." in plan, plan
+
+    def empty(self, bucket: str) -> None:
+        """Delete every object of a bucket without versions."""
+        s3 = self.aws.client("s3")
+        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+            for file in page.get("Contents", []):
+                s3.delete_object(Bucket=bucket, Key=file["Key"])
 
 
 def told(text: str) -> str:
@@ -167,5 +174,9 @@ def test_what_keeps_data_refuses_to_be_destroyed_until_its_guard_is_removed(acco
         guard = r"((?:prevent_destroy|deletion_protection)\s*=) true"
         file.write_text(re.sub(guard, r"\1 false", file.read_text()))
     account.apply(*chosen)
-    told(account.main.run("destroy", "-auto-approve", "-input=false", *chosen))
-    assert account.main.run("state", "list").strip() == ""
+    destroy = ("destroy", "-auto-approve", "-input=false", *chosen)
+    assert "BucketNotEmpty" in account.main.refusal(*destroy)
+    assert account.main.run("state", "list").split() == ["aws_s3_bucket.access_logs"]
+    account.empty("tip-platform-111122223333-eu-central-1-access-logs")
+    told(account.main.run(*destroy))
+    assert account.main.run("state", "list") == ""
