@@ -3,7 +3,7 @@
 The account is moto's, mended (`support/aws_account.py`): it runs nothing and checks few values. It
 finds what a plan cannot, such as an apply that contradicts its plan. Each test goes on where the
 one before it ended. `make terraform-test` names this file; pytest does not collect it by itself,
-since it takes ten minutes and needs Terraform with its provider.
+since it takes a quarter of an hour and needs Terraform with its provider.
 """
 
 import json
@@ -28,14 +28,14 @@ SECRETS = "tip-platform/identity-client"
 class Account:
     """An empty account, and both folders of Terraform's that are applied to it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, terraform: Path) -> None:
         self.aws = AwsServer(folder, "tip_assets_tests.support.aws_account")
         self.aws.wait()
         # What moto cannot answer is told at once, not after 25 attempts.
         account = {"AWS_EC2_METADATA_DISABLED": "true", "AWS_MAX_ATTEMPTS": "2"}
         account |= self.aws.environment()
-        self.main = Terraform(copied(folder / "terraform"), account)
-        self.bootstrap = Terraform(self.main.folder / "bootstrap", account)
+        self.main = Terraform(terraform, account)
+        self.bootstrap = Terraform(terraform / "bootstrap", account)
         zones = self.aws.client("route53")
         zone = zones.create_hosted_zone(Name="example.org", CallerReference="1")["HostedZone"]
         self.zone = zone["Id"].rpartition("/")[2]
@@ -74,7 +74,10 @@ def told(text: str) -> str:
 
 @pytest.fixture(scope="module")
 def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
-    account = Account(tmp_path_factory.mktemp("account"))
+    folder = tmp_path_factory.mktemp("account")
+    terraform = copied(folder / "terraform")
+    Terraform(terraform / "bootstrap").init()
+    account = Account(folder, terraform)
     yield account
     account.aws.stop()
 
@@ -98,7 +101,6 @@ def image_tag(described: dict[str, Any]) -> str:
 
 def test_bootstrap_keeps_its_own_state_in_the_bucket_that_it_makes(account):
     terraform, chosen = account.bootstrap, f"-var-file={YOURS}"
-    terraform.init()
     told(terraform.run("apply", "-auto-approve", "-input=false", chosen))
     state = json.loads(terraform.run("output", "-json", "state"))
     lines = "".join(f'{name} = "{value}"\n' for name, value in state.items())
@@ -175,7 +177,7 @@ def test_what_keeps_data_refuses_to_be_destroyed_until_its_guard_is_removed(acco
         file.write_text(re.sub(guard, r"\1 false", file.read_text()))
     account.apply(*chosen)
     destroy = ("destroy", "-auto-approve", "-input=false", *chosen)
-    assert "BucketNotEmpty" in account.main.refusal(*destroy)
+    assert "BucketNotEmpty" in told(account.main.refusal(*destroy))
     assert account.main.run("state", "list").split() == ["aws_s3_bucket.access_logs"]
     account.empty("tip-platform-111122223333-eu-central-1-access-logs")
     told(account.main.run(*destroy))
