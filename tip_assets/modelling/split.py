@@ -62,6 +62,12 @@ def from_feedback(rows: pd.DataFrame) -> np.ndarray:
     return rows[FROM_FEEDBACK].eq(True).to_numpy(bool)
 
 
+def of_producers(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows that do not come from feedback; the table itself when there is none."""
+    feedback = from_feedback(rows)
+    return rows[~feedback] if feedback.any() else rows
+
+
 def part_of(rows: pd.DataFrame, most_feedback: float = MOST_FEEDBACK) -> pd.Categorical:
     """Return `train`, `test` or `left_out` for each encoded row of a month.
 
