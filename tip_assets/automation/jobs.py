@@ -7,6 +7,7 @@ import dagster as dg
 
 from tip_assets.partitions import months, months_apart
 from tip_assets.runtime.instance import INGESTION_JOB, RELEASE_JOB, TRAINING_JOB
+from tip_assets.runtime.signals import interrupted
 from tip_assets.settings import get_settings
 
 _TAGS = {
@@ -14,8 +15,17 @@ _TAGS = {
     # A month is run again as a whole: what is done already costs little and changes nothing.
     "dagster/retry_strategy": "ALL_STEPS",
 }
+
+
+class _Retries(dg.RetryPolicy):
+    """Retries that do not wait once a person has interrupted the run: Dagster's wait cannot end."""
+
+    def calculate_delay(self, attempt_num: int) -> float:
+        return 0.0 if interrupted.is_set() else float(super().calculate_delay(attempt_num))
+
+
 # What talks to the network retries by itself first; bad data is told by failures that allow none.
-_RETRIES = dg.RetryPolicy(
+_RETRIES = _Retries(
     max_retries=1, delay=10, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS
 )
 

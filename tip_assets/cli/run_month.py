@@ -5,7 +5,6 @@ Belongs here: executing Dagster's jobs and telling how they ended. Does not belo
 
 import atexit
 import gc
-import signal
 import sys
 import time
 import uuid
@@ -18,6 +17,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from tip_assets.cli.console import Progress, progress
+from tip_assets.cli.interruption import at_most, repeated_interrupts
 from tip_assets.metric_store.store import PERSON_TAG
 from tip_assets.runtime.instance import (
     PROCESS_TAG,
@@ -30,9 +30,6 @@ from tip_assets.runtime.instance import (
 from tip_assets.runtime.run_logging import noise_to
 from tip_assets.settings import Settings
 
-# Dagster runs an interrupted step again, after up to twenty seconds, unless it is interrupted while
-# it waits.
-_INTERRUPTED_AGAIN_SECONDS = 5
 _LOOK_AGAIN_SECONDS = 0.5
 
 
@@ -193,7 +190,11 @@ def _play(
 
     job, result = defs().resolve_job_def(job_name), None
     shown.assets = len(job.asset_layer.selected_asset_keys)
-    with _at_most(settings.max_run_minutes) as limit, suppress(KeyboardInterrupt):
+    with (
+        at_most(settings.max_run_minutes) as limit,
+        suppress(KeyboardInterrupt),
+        repeated_interrupts(),
+    ):
         result = job.execute_in_process(
             partition_key=month,
             instance=instance,
@@ -214,38 +215,6 @@ def _close(instance: Any, run_id: str, words: str) -> None:
     run = instance.get_run_by_id(run_id)
     if run is not None and not run.is_finished:
         instance.report_run_failed(run, words)
-
-
-@dataclass
-class _Limit:
-    minutes: float
-    exceeded: bool = False
-
-    def __str__(self) -> str:
-        return f"the run took longer than {self.minutes:g} minutes (TIPS_MAX_RUN_MINUTES)"
-
-
-@contextmanager
-def _at_most(minutes: float) -> Iterator[_Limit]:
-    """Interrupt what runs longer: the daemon, which ends its own runs, does not know this process.
-
-    Like a person would, and again when that was not heard: no library may take it for an error of
-    its own.
-    """
-    limit = _Limit(minutes)
-
-    def interrupt(*_: object) -> None:
-        limit.exceeded = True
-        signal.raise_signal(signal.SIGINT)
-
-    before = signal.signal(signal.SIGALRM, interrupt)
-    timer = signal.setitimer(signal.ITIMER_REAL, minutes * 60, _INTERRUPTED_AGAIN_SECONDS)
-    try:
-        yield limit
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-        signal.setitimer(signal.ITIMER_REAL, *timer)
 
 
 def _collect_less_garbage() -> None:

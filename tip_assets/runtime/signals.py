@@ -6,7 +6,11 @@ Belongs here: signal handlers of our own servers. Does not belong here: the time
 
 import signal
 import sys
+import threading
 from types import FrameType
+
+# Set when a person interrupts a run of this process.
+interrupted = threading.Event()
 
 
 def end_when_asked() -> None:
