@@ -16,6 +16,7 @@ from app.scoring_jobs import scoring_jobs
 from tip_assets import contract
 from tip_assets.ingestion.feedback import PREDICTION_ID, TIP
 from tip_assets.ingestion.landing import landing_files, read_month
+from tip_assets.metric_store.tables import ingestion
 from tip_assets.serving.scoring import LOW, PREDICTED
 from tip_assets.settings import get_settings
 from tip_assets.tracking.registry import CHAMPION
@@ -174,8 +175,12 @@ def test_a_tip_is_told_on_the_page_and_lands_once(storage):
     test.button[0].click().run()
     assert test.dataframe[0].value["Bill"].tolist() == [24.5]
     assert landing_files(get_settings().storage_root, MONTH) == []
+    assert "of the month's rows" not in words(test)
+    month = {"files": 1, "files_unreadable": 0, "rows_kept": 3, "rows_quarantined": 0}
+    sources.metric_store().replace_month(MONTH, {ingestion: [month]})
     _button(test, "Land now").click().run()
     assert not test.exception
+    assert "1 tip (25 % of the month's rows), landing at" in words(test)
     assert "1 tip, on average 16.3% of the bill" in words(test)
     assert landing_files(get_settings().storage_root, MONTH) == []
     # Corrected meanwhile: what would be handed over is not what was previewed.
