@@ -259,6 +259,7 @@ def test_refused_rows_are_shown_on_request(settings):
     fill(store, 2)
     refused = pd.DataFrame([("a.csv", 7, "total_bill", "<b>-3</b>", "must be at least 0.01 USD")])
     refused.columns = ["file", "row", "column", "value", "reason"]
+    refused["row"] = refused["row"].astype("Int64")
     write_atomically(quarantine_file(settings.storage_root, "2020-02"), refused.to_parquet())
     shown = opened("reports")
     assert not shown.dataframe
@@ -266,7 +267,7 @@ def test_refused_rows_are_shown_on_request(settings):
     assert not shown.exception
     assert shown.toggle[0].label == "Show what was refused (rows: 1, whole files: 0)"
     (row,) = shown.dataframe[0].value.to_dict("records")
-    assert (row["File"], row["Column"], row["Value"]) == ("a.csv", "Total bill", "<b>-3</b>")
+    assert list(row.values())[:4] == ["a.csv", "7", "Total bill", "<b>-3</b>"]
 
 
 def test_reports_are_shown_while_the_metric_store_is_away(settings, monkeypatch):
