@@ -6,7 +6,7 @@ SAMPLE_MONTH := $(or $(TIPS_FIRST_MONTH),2024-01)
 PACKAGE := tip_assets app tip_assets_tests benchmarks deploy grafana
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help run up app containers containers-down stack stack-down stack-status stack-backup stack-restore rehearse-restore demo test test-fast lint format dashboards docs pictures bench audit setup setup-stack setup-dev lock clean
+.PHONY: help run up app containers containers-down stack stack-down stack-status stack-backup stack-restore rehearse-restore demo test test-fast lint format dashboards docs pictures bench bench-scale audit setup setup-stack setup-dev lock clean
 
 help:  ## Show these lines
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -86,6 +86,9 @@ bench: setup-dev  ## Measure a month against the same calls in a plain script, a
 	@python -m benchmarks.month
 	@python -m benchmarks.app_prediction
 	@python -m benchmarks.scrape
+
+bench-scale: setup-dev  ## Measure months of 100,000, a million and ten million rows
+	@python -m benchmarks.scale
 
 # Of a package that the index does not answer for, nothing is known: that fails, too.
 audit: setup-dev  ## Look the locked packages up among the known vulnerabilities

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from tip_assets.modelling.recipe import Recipe, folds_for
+from tip_assets.modelling.recipe import Recipe, folds_for, threads_for
 from tip_assets.modelling.search import Trial, folds_of
 from tip_assets.modelling.training import fit, predict_rows
 
@@ -21,7 +21,7 @@ def out_of_fold(rows: pd.DataFrame, best: Trial, recipe: Recipe) -> np.ndarray:
     Its own predictions of them are too good: beside those, every healthy model looks worse in
     service.
     """
-    recipe = replace(recipe, folds=folds_for(len(rows)))
+    recipe = replace(recipe, folds=folds_for(len(rows)), threads=threads_for(len(rows)))
     predicted = np.empty(len(rows))
     for learned, held_out in folds_of(rows, recipe):
         booster = fit(rows.iloc[learned], best, recipe)

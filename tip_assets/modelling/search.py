@@ -6,7 +6,7 @@ trials to MLflow (`tracking/trial_runs.py`) or the final fit (`training.py`).
 
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ import pandas as pd
 
 from tip_assets import contract
 from tip_assets.modelling.evaluation import rmse
-from tip_assets.modelling.recipe import Recipe
+from tip_assets.modelling.recipe import Recipe, threads_for
 from tip_assets.modelling.split import content_hash, from_feedback
 
 logger = logging.getLogger(__name__)
@@ -50,6 +50,7 @@ def search(
     import hyperopt
 
     train = sample_for_search(train[~from_feedback(train)], recipe.search_rows)
+    recipe = replace(recipe, threads=threads_for(len(train)))
     different = len(np.unique(content_hash(train)))
     if different < 2 * recipe.folds:
         raise ValueError(

@@ -6,9 +6,10 @@ model (`loaded_model.py`).
 """
 
 import csv
+import io
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +18,7 @@ from typing import Any, TextIO
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.parquet
 from upath import UPath
 
@@ -105,16 +107,27 @@ def _score(model: LoadedModel, piece: Piece, coverage: float, id_prefix: str) ->
         unknown = model.never_seen(accepted)
         low, high = (np.where(unknown == "", ends, np.nan) for ends in (low, high))
     accepted = accepted.assign(**{PREDICTED: predicted, LOW: low, HIGH: high})
-    accepted[NEVER_SEEN] = [words or None for words in unknown]
+    accepted[NEVER_SEEN] = pd.Series(unknown, accepted.index).replace("", None)
     if id_prefix:
         accepted[PREDICTION_ID] = [f"{id_prefix}{OF_FILE}{row}" for row in accepted.index]
     first = checked.refused.drop_duplicates("position")
     reasons = Counter(zip(first["column"], first["reason"], strict=True))
     if piece.broken_lines:
         reasons["line", BROKEN_LINE] = len(piece.broken_lines)
-    others = [name for name in piece.records.columns.unique() if name not in _ORDER]
-    others = piece.records.loc[:, ~piece.records.columns.duplicated()][others]
-    return ScoredPiece(accepted, _refused(piece, checked.refused), others, reasons)
+    return ScoredPiece(accepted, _refused(piece, checked.refused), _others(piece), reasons)
+
+
+def _others(piece: Piece) -> pd.DataFrame:
+    """The columns of a piece that are not the contract's, as text; the first of equal names."""
+    names = [name for name in dict.fromkeys(piece.columns) if name not in _ORDER]
+    others = pd.DataFrame(index=piece.rows)
+    for name in names:
+        values = piece.batch.column(piece.columns.index(name))
+        try:
+            others[name] = values.cast(pa.string()).to_numpy(zero_copy_only=False)
+        except pa.ArrowException:  # bytes that are no text, lists
+            others[name] = [_text(cell) for cell in values.to_pylist()]
+    return others
 
 
 def _refused(piece: Piece, refused: pd.DataFrame) -> pd.DataFrame:
@@ -143,17 +156,16 @@ class ScoredFileWriter:
 
     def __init__(self, text: TextIO, parquet: Path | None = None, with_ids: bool = False) -> None:
         self._columns = [name for name in _ORDER if with_ids or name != PREDICTION_ID]
-        self._csv = csv.writer(text, lineterminator="\n")
-        self._path, self._parquet = parquet, None
+        self._text, self._path, self._parquet = text, parquet, None
         self._begun = False
 
     def _begin(self, others: list[str]) -> None:
-        """Write the header; the first piece tells which other columns the file has."""
+        """Write the header; the first piece shows which other columns the file has."""
         self._begun = True
         place = 1 + len(contract.FEATURE_NAMES)
         self._columns[place:place] = others
-        self._csv.writerow(map(_harmless, self._columns))
         self._schema = pa.schema([_field(name) for name in self._columns])
+        self._text.write(_line([_harmless(name) for name in self._columns]))
         if self._path:
             self._parquet = pa.parquet.ParquetWriter(self._path, self._schema)
 
@@ -175,28 +187,65 @@ class ScoredFileWriter:
         """Append a piece to the files, its rows in the file's order."""
         if not self._begun:
             self._begin(list(piece.others))
-        others = piece.others.map(_text)
-        refused = piece.refused.copy()
-        for name in contract.FEATURE_NAMES:
-            refused[name] = refused[name].map(_harmless)
-        money = piece.accepted.round({PREDICTED: 2, LOW: 2, HIGH: 2})
-        table = self._in_order(money, refused, others.map(_harmless))
-        self._csv.writerows(table.itertuples(index=False, name=None))
+        self._text.write("".join(self._lines(piece)))
         if self._parquet:
-            typed = self._in_order(piece.accepted, _typed(piece.refused), others)
-            self._parquet.write_table(
-                pa.Table.from_pandas(typed, self._schema, preserve_index=False)
-            )
+            table = _table(piece.accepted.join(piece.others), self._schema)
+            if len(piece.refused):
+                refused = _table(_typed(piece.refused).join(piece.others), self._schema)
+                table = pa.concat_tables([table, refused]).sort_by(ROW)
+            self._parquet.write_table(table)
 
-    def _in_order(
-        self, accepted: pd.DataFrame, refused: pd.DataFrame, others: pd.DataFrame
-    ) -> pd.DataFrame:
-        """Accepted and refused rows in one table of objects, missing values as None."""
-        parts = [part.astype(object) for part in (accepted, refused) if len(part)]
-        table = pd.concat(parts).sort_index() if len(parts) > 1 else parts[0]
-        table = table.join(others)
-        table = table.rename_axis(ROW).reset_index().reindex(columns=self._columns)
-        return table.astype(object).where(table.notna(), None)
+    def _lines(self, piece: ScoredPiece) -> list[str]:
+        """The lines of a piece, in the file's order."""
+        others = piece.others.apply(_harmless_cells)
+        money = piece.accepted.round({PREDICTED: 2, LOW: 2, HIGH: 2}).join(others)
+        lines = _lines(_table(money, self._schema))
+        if not len(piece.refused):
+            return lines
+        by_row = dict(zip(piece.accepted.index, lines, strict=True))
+        cells = piece.refused.assign(
+            **{name: _harmless_cells(piece.refused[name]) for name in contract.FEATURE_NAMES}
+        ).join(others)
+        cells = cells.rename_axis(ROW).reset_index().reindex(columns=self._columns)
+        cells = cells.astype(object).where(cells.notna(), None)
+        by_row |= {line[0]: _line(line) for line in cells.itertuples(index=False, name=None)}
+        return [by_row[row] for row in sorted(by_row)]
+
+
+def _table(frame: pd.DataFrame, schema: pa.Schema) -> pa.Table:
+    """The columns of a frame and its index as Arrow's; a column that it lacks is null."""
+    columns = {ROW: frame.index.to_series(), **{name: frame[name] for name in frame}}
+    arrays = [
+        pa.array(columns[field.name], from_pandas=True).cast(field.type)
+        if field.name in columns
+        else pa.nulls(len(frame), field.type)
+        for field in schema
+    ]
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _lines(table: pa.Table) -> list[str]:
+    """The rows of a table as lines of CSV."""
+    sink = io.BytesIO()
+    options = pa.csv.WriteOptions(include_header=False, quoting_style="none")
+    try:
+        pa.csv.write_csv(table, sink, options)
+    except pa.ArrowInvalid:  # a cell needs quotes
+        return [_line(list(row.values())) for row in table.to_pylist()]
+    return [f"{line}\n" for line in sink.getvalue().decode().split("\n")[:-1]]
+
+
+def _line(cells: Iterable[Any]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(cells)
+    return text.getvalue()
+
+
+def _harmless_cells(cells: pd.Series) -> pd.Series:
+    """Each cell by `_harmless`, which looks at each different text once."""
+    places, different = pd.factorize(cells.map(_text))
+    texts = np.array([*map(_harmless, different), None], dtype=object)
+    return pd.Series(texts[places], cells.index)
 
 
 def _harmless(cell: Any) -> str | None:
