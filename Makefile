@@ -6,7 +6,7 @@ SAMPLE_MONTH := $(or $(TIPS_FIRST_MONTH),2024-01)
 PACKAGE := tip_assets app tip_assets_tests benchmarks deploy grafana
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help run up app containers containers-down stack stack-down stack-status stack-backup stack-restore rehearse-restore demo test test-fast lint format dashboards docs pictures bench bench-scale audit setup setup-stack setup-dev lock clean
+.PHONY: help run up app containers containers-down stack stack-down stack-status stack-backup stack-restore rehearse-restore demo test terraform-test test-fast lint format dashboards docs pictures bench bench-scale audit setup setup-stack setup-dev lock clean
 
 help:  ## Show these lines
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -53,6 +53,9 @@ demo: setup  ## Play three more months, generated: quiet, changed, with broken f
 # Four at once, on two cores too: many tests wait for a server.
 test: setup-dev lint  ## Set up, then pass every check and test
 	@pytest -n 4 --dist loadfile --no-loadscope-reorder
+
+terraform-test: setup-dev  ## Apply deploy/terraform to an AWS account on loopback: Terraform and its provider needed
+	@pytest -x --log-cli-level=INFO tip_assets_tests/deploy/apply_terraform.py
 
 test-fast: setup-dev  ## What to run after an edit: no server, no whole month of its own
 	@pytest -n 2 -m "not services and not slow"

@@ -48,13 +48,19 @@ def limit_for(charts: int, quiet_months_per_alarm: float, correlation: float) ->
     `correlation` is that of the effects of two months, which share their reference: month rows
     divided by the rows of month and reference. Charts are taken as independent, which makes the
     limit rather too wide than too narrow. `benchmarks/drift.py` measures what it gives.
+
+    The limit is never below that of months that share nothing: where months are much larger than
+    the reference, a few lucky references make a mean of many months beside frequent alarms.
     """
     from scipy import optimize
 
-    def excess(limit: float) -> float:
-        return quiet_months(limit, charts, correlation) - quiet_months_per_alarm
+    def limit(shared: float) -> float:
+        def excess(limit: float) -> float:
+            return quiet_months(limit, charts, shared) - quiet_months_per_alarm
 
-    return float(optimize.brentq(excess, 1, 10))
+        return float(optimize.brentq(excess, 1, 10))
+
+    return max(limit(correlation), limit(0.0))
 
 
 def quiet_months(limit: float, charts: int, correlation: float) -> float:
