@@ -89,6 +89,16 @@ def test_the_curve_is_the_models_own_along_the_bills_of_its_training(storage):
     assert bill_curve(model, RECORD | {"day": "Mon"}, 0.9)[LOW].isna().all()
 
 
+def test_an_example_fills_the_form_and_is_answered(storage):
+    test = page("predict")
+    test.button[2].click().run()
+    assert not test.exception
+    assert numbers(test)["15 % would be"] == "$5.70"
+    assert test.text_input(key="bill_total_bill").value == "38.00"
+    assert test.selectbox(key="bill_day").value == "Sat"
+    assert [button.label for button in test.button] == ["Predict the tip"]
+
+
 def test_a_double_click_logs_one_prediction_and_another_bill_a_second(storage):
     test = fill(page("predict"), 24.5)
     test.button[0].click().run()
