@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
+import sqlalchemy as sa
 from upath import UPath
 
 from app.form import record_in_words
@@ -20,6 +21,7 @@ from tip_assets.ingestion.landing import BROKEN_LINE
 from tip_assets.ingestion.table_files import UnreadableFile, read_pieces
 from tip_assets.metric_store.prediction_log import PredictionLog
 from tip_assets.metric_store.store import Row
+from tip_assets.metric_store.tables import ingestion
 
 MOST_REFUSALS_SHOWN = 1_000
 MOST_OUTLIERS_SHOWN = 50
@@ -44,10 +46,14 @@ class Told:
 
 @dataclass(frozen=True)
 class OnItsWay:
-    """Tips of a month that will land, how many, and when at the latest; when one last changed."""
+    """Tips of a month that will land, how many, and when at the latest; when one last changed.
+
+    `share` is theirs of the month's rows, None while the month has none.
+    """
 
     month: str
     tips: int
+    share: float | None
     lands_at: datetime
     changed_at: datetime
 
@@ -135,8 +141,16 @@ def tell_file(log: PredictionLog, file: Path) -> Told:
 
 def on_its_way(log: PredictionLog, minutes: float) -> list[OnItsWay]:
     """The tips that were told and have not landed, by month."""
+    months = log.store.select(sa.select(ingestion.c.month, ingestion.c.rows_kept))
+    kept = {row["month"]: row["rows_kept"] for row in months}
     return [
-        OnItsWay(month, count, first + timedelta(minutes=minutes), last)
+        OnItsWay(
+            month=month,
+            tips=count,
+            share=count / (count + kept[month]) if kept.get(month) else None,
+            lands_at=first + timedelta(minutes=minutes),
+            changed_at=last,
+        )
         for month, (count, first, last) in log.waiting().items()
     ]
 

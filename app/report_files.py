@@ -1,22 +1,25 @@
-"""The reports of a month as they lie in the storage, and a frame they cannot get out of.
+"""What the storage has of a month: reports, with a frame they cannot get out of, and refused rows.
 
-Belongs here: finding, reading and sandboxing reports. Does not belong here: what they show
-(`tip_assets/drift/evidently_reports.py`).
+Belongs here: finding, reading and sandboxing. Does not belong here: what reports show
+(`tip_assets/drift/evidently_reports.py`) or why rows are refused (`tip_assets/contract.py`).
 """
 
 import html
+import io
 import re
 
+import pandas as pd
 from upath import UPath
 
 from tip_assets.drift.evidently_reports import REPORTS
-from tip_assets.runtime.storage import report_folder
+from tip_assets.runtime.storage import quarantine_file, report_folder
 
 # Scripts and styles are inside a report; from outside it gets nothing, and sends nothing there.
 _POLICY = (
     "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; "
     "img-src data: blob:; font-src data:; form-action 'none'; base-uri 'none'"
 )
+_REFUSED = ["file", "row", "column", "value", "reason"]
 _MONTH = re.compile(r"\d{4}-\d{2}")
 
 
@@ -32,6 +35,15 @@ def reports_of(storage: UPath, month: str) -> list[str]:
     """The reports that a month has, in the order of `REPORTS`."""
     folder = report_folder(storage, month)
     return [report for report in REPORTS if (folder / f"{report}.html").exists()]
+
+
+def read_quarantine(storage: UPath, month: str, most: int) -> pd.DataFrame:
+    """The first refused rows of a month: file, row, column, value and reason."""
+    try:
+        content = quarantine_file(storage, month).read_bytes()
+    except FileNotFoundError:
+        return pd.DataFrame(columns=_REFUSED)
+    return pd.read_parquet(io.BytesIO(content), columns=_REFUSED).head(most)
 
 
 def read_report(storage: UPath, month: str, report: str) -> str | None:

@@ -134,7 +134,7 @@ def sentence(words: str) -> str:
 
 def cells(table: pd.DataFrame) -> pd.DataFrame:
     """Cells of somebody's file as text, for a table on a page: endless ones are cut."""
-    return table.map(
+    return table.astype(object).map(
         lambda cell: None if pd.api.types.is_scalar(cell) and pd.isna(cell) else str(cell)[:_CELL]
     )
 

@@ -11,7 +11,7 @@ from app import feedback, form
 from app.parts import ask, nothing_yet
 from app.predictions import predictions
 from app.sources import METRICS, STORAGE, SourceUnavailable
-from app.style import MISSING, cells, count, month_words, plain, sentence
+from app.style import MISSING, cells, count, month_words, percent, plain, sentence
 from app.uploads import keep_upload
 from tip_assets import contract
 from tip_assets.ingestion.feedback import PREDICTION_ID, TIP
@@ -152,8 +152,9 @@ def show_on_its_way() -> None:
         st.caption("No tip is waiting.")
         return
     for month in waiting:
+        share = f" ({percent(month.share)} of the month's rows)" if month.share else ""
         st.markdown(
-            f"**{month_words(month.month)}**: {feedback.tips(month.tips)}, landing at "
+            f"**{month_words(month.month)}**: {feedback.tips(month.tips)}{share}, landing at "
             f"{month.lands_at:%Y-%m-%d %H:%M} UTC. You can correct them until then."
         )
     if st.button("Land now", icon=":material/send:"):

@@ -21,6 +21,14 @@ RECORD, ANSWER, REFUSAL = "predict_record", "predict_answer", "predict_refusal"
 # The same bill again within this time is a double click, not another table.
 _DOUBLE_CLICK = timedelta(seconds=3)
 
+_COMMON = {"sex": "Female", "smoker": "No"}
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "Lunch for two, $16.50": _COMMON
+    | {"total_bill": 16.5, "day": "Thur", "time": "Lunch", "size": 2},
+    "Dinner for four, $38.00": _COMMON
+    | {"total_bill": 38.0, "day": "Sat", "time": "Dinner", "size": 4},
+}
+
 
 def ask_for(column: contract.Column, last: dict[str, Any]) -> Any:
     """A field of the form. The contract checks the ranges.
@@ -59,12 +67,32 @@ def show_form() -> None:
             return
     if record == st.session_state.get(RECORD) and _just_answered():
         return
+    answer_for(record)
+
+
+def answer_for(record: dict[str, Any]) -> None:
+    """Predict a record; the answer, or why there is none, is kept in the session."""
     st.session_state[RECORD] = record
     st.session_state[ANSWER] = st.session_state[REFUSAL] = None
     try:
         st.session_state[ANSWER] = predictions().predict(record)
     except (Refused, NoModel) as error:
         st.session_state[REFUSAL] = str(error)
+
+
+def show_examples() -> None:
+    """Bills to try before the first answer."""
+    st.caption("Or try an example:")
+    with st.container(horizontal=True):
+        for words, record in EXAMPLES.items():
+            st.button(words, on_click=_try, args=(record,))
+
+
+def _try(record: dict[str, Any]) -> None:
+    for name, value in record.items():
+        is_bill = name == contract.BILL
+        st.session_state[f"bill_{name}"] = f"{value:.2f}" if is_bill else value
+    answer_for(record)
 
 
 def _just_answered() -> bool:
@@ -155,3 +183,4 @@ with right:
         show_answer(st.session_state[ANSWER], st.session_state[RECORD])
     elif serving.model is not None:
         nothing_yet("Fill in the bill and press the button.")
+        show_examples()

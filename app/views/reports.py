@@ -3,17 +3,19 @@
 import streamlit as st
 
 from app import months
-from app.labels import change_words, chart_label, check_title, labelled
+from app.labels import change_words, chart_label, check_title, column_label, labelled
 from app.month_plots import effects_plot
 from app.months import Month
 from app.parts import FRESH_SECONDS, ask, nothing_yet, plot, unless_away, verdict_badge
 from app.release import release, releaser
-from app.report_files import months_with_reports, reports_of
+from app.report_files import months_with_reports, read_quarantine, reports_of
 from app.sources import METRICS, STORAGE, metric_store
-from app.style import MISSING, count, dollars, month_words, plain, sentence
+from app.style import MISSING, cells, count, dollars, month_words, plain, sentence
 from tip_assets.drift.evidently_reports import REPORTS
 from tip_assets.metric_store.store import Row
 from tip_assets.settings import get_settings
+
+_MOST_REFUSED = 500  # rows that are shown
 
 
 @st.cache_data(ttl=FRESH_SECONDS, show_spinner=False)
@@ -141,6 +143,24 @@ def show_checks(found: Month) -> None:
             _line(":green-badge[:material/check: Passed]", check)
 
 
+def show_quarantine(found: Month) -> None:
+    """The refused rows, when a person asks for them."""
+    refused = found.ingested["rows_quarantined"] if found.ingested else 0
+    unreadable = found.ingested["files_unreadable"] if found.ingested else 0
+    if not (refused or unreadable) or not st.toggle(
+        f"Show what was refused (rows: {count(refused)}, whole files: {count(unreadable)})",
+        key="quarantine",
+        bind="query-params",
+    ):
+        return
+    storage = get_settings().storage_root
+    rows = ask(STORAGE, lambda: read_quarantine(storage, found.month, _MOST_REFUSED))
+    if rows is not None:
+        named = rows.assign(column=rows["column"].map(column_label, na_action="ignore"))
+        shown = cells(named).rename(columns=str.capitalize)
+        st.dataframe(shown, hide_index=True, placeholder=MISSING)
+
+
 def show_drift(found: Month) -> None:
     """Every control chart: the month's effect, and the change it would have shown."""
     st.subheader("Drift")
@@ -208,6 +228,7 @@ found = None if store_is_away else unless_away(lambda: _month(url, month))
 if found is not None:
     show_verdict(found)
     show_numbers(found)
+    show_quarantine(found)
     left, right = st.columns([4, 5], gap="large")
     with left:
         show_checks(found)

@@ -1,9 +1,9 @@
-"""Two versions side by side."""
+"""Versions: when each served, and two side by side."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from app.compare import lines, on_the_same_rows
-from app.model_facts import Measured, Registered
+from app.model_facts import Measured, Period, Registered, periods
 
 AT = datetime(2026, 11, 3, tzinfo=UTC)
 ONE = Registered(3, "run 3", "2024-03", ["2024-01", "2024-02", "2024-03"], AT, [], False)
@@ -37,3 +37,22 @@ def test_only_a_comparison_on_the_same_rows_ranks_them():
     assert "On the same 149 held-out rows of March 2024" in words
     assert words.endswith("\u2212$0.05 to +$0.03: not worse.")
     assert on_the_same_rows(MEASURED, 2, 3) == ""
+
+
+def test_a_version_serves_in_periods_by_the_order_of_time():
+    def change(day: int, before: int | None, after: int, month: str) -> dict:
+        at = AT + timedelta(days=day)
+        return {"at": at, "champion_before": before, "champion_after": after, "month": month}
+
+    history = [
+        change(0, None, 1, "2024-01"),
+        change(90, 2, 1, "2024-02"),  # rolled back, after the month that follows
+        change(30, 1, 2, "2024-02"),
+        change(60, 2, 2, "2024-03"),
+    ]
+    day = [AT + timedelta(days=days) for days in (0, 30, 90)]
+    assert periods(history) == {
+        1: [Period(day[0], day[1]), Period(day[2], None)],
+        2: [Period(day[1], day[2])],
+    }
+    assert periods([]) == {}

@@ -5,6 +5,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
@@ -13,7 +14,6 @@ import app
 from app import sources
 from app.history import history_of
 from app.history_plots import charts_plot, rows_plot
-from app.model_facts import Period, periods
 from app.months import month_of, months_known
 from app.report_files import months_with_reports, read_report
 from app.style import plain
@@ -22,7 +22,7 @@ from tip_assets.assets import plots
 from tip_assets.metric_store import tables
 from tip_assets.metric_store.store import MetricStore
 from tip_assets.partitions import month_after
-from tip_assets.runtime.storage import report_folder, write_atomically
+from tip_assets.runtime.storage import quarantine_file, report_folder, write_atomically
 from tip_assets.settings import get_settings
 from tip_assets_tests.support.app import forget_the_app
 
@@ -254,6 +254,22 @@ def test_a_failed_run_is_told_before_anything_else(settings):
     assert month_of(store, "2024-05").verdict == ("failed", "the disk is full")
 
 
+def test_refused_rows_are_shown_on_request(settings):
+    store = MetricStore(url=settings.metric_store_url)
+    fill(store, 2)
+    refused = pd.DataFrame([("a.csv", 7, "total_bill", "<b>-3</b>", "must be at least 0.01 USD")])
+    refused.columns = ["file", "row", "column", "value", "reason"]
+    refused["row"] = refused["row"].astype("Int64")
+    write_atomically(quarantine_file(settings.storage_root, "2020-02"), refused.to_parquet())
+    shown = opened("reports")
+    assert not shown.dataframe
+    shown.toggle[0].set_value(True).run()
+    assert not shown.exception
+    assert shown.toggle[0].label == "Show what was refused (rows: 1, whole files: 0)"
+    (row,) = shown.dataframe[0].value.to_dict("records")
+    assert list(row.values())[:4] == ["a.csv", "7", "Total bill", "<b>-3</b>"]
+
+
 def test_reports_are_shown_while_the_metric_store_is_away(settings, monkeypatch):
     report = report_folder(settings.storage_root, "2024-01") / "data_drift.html"
     write_atomically(report, b"<html><body>the report</body></html>")
@@ -275,22 +291,3 @@ def test_nobody_waits_for_mlflow_as_long_as_a_run_does(settings, monkeypatch):
     assert not AppTest.from_file(str(APP / "main.py"), default_timeout=60).run().exception
     assert float(os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"]) <= sources.WITHIN_SECONDS
     assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "1"
-
-
-def test_a_version_serves_in_periods_by_the_order_of_time():
-    def change(day: int, before: int | None, after: int, month: str) -> dict:
-        at = AT + timedelta(days=day)
-        return {"at": at, "champion_before": before, "champion_after": after, "month": month}
-
-    history = [
-        change(0, None, 1, "2024-01"),
-        change(90, 2, 1, "2024-02"),  # rolled back, after the month that follows
-        change(30, 1, 2, "2024-02"),
-        change(60, 2, 2, "2024-03"),
-    ]
-    day = [AT + timedelta(days=days) for days in (0, 30, 90)]
-    assert periods(history) == {
-        1: [Period(day[0], day[1]), Period(day[2], None)],
-        2: [Period(day[1], day[2])],
-    }
-    assert periods([]) == {}

@@ -16,6 +16,7 @@ from app.scoring_jobs import scoring_jobs
 from tip_assets import contract
 from tip_assets.ingestion.feedback import PREDICTION_ID, TIP
 from tip_assets.ingestion.landing import landing_files, read_month
+from tip_assets.metric_store.tables import ingestion
 from tip_assets.serving.scoring import LOW, PREDICTED
 from tip_assets.settings import get_settings
 from tip_assets.tracking.registry import CHAMPION
@@ -86,6 +87,16 @@ def test_the_curve_is_the_models_own_along_the_bills_of_its_training(storage):
         assert point[PREDICTED] == pytest.approx(answer.prediction)
         assert point[LOW] == pytest.approx(answer.interval.low)
     assert bill_curve(model, RECORD | {"day": "Mon"}, 0.9)[LOW].isna().all()
+
+
+def test_an_example_fills_the_form_and_is_answered(storage):
+    test = page("predict")
+    test.button[2].click().run()
+    assert not test.exception
+    assert numbers(test)["15 % would be"] == "$5.70"
+    assert test.text_input(key="bill_total_bill").value == "38.00"
+    assert test.selectbox(key="bill_day").value == "Sat"
+    assert [button.label for button in test.button] == ["Predict the tip"]
 
 
 def test_a_double_click_logs_one_prediction_and_another_bill_a_second(storage):
@@ -174,8 +185,12 @@ def test_a_tip_is_told_on_the_page_and_lands_once(storage):
     test.button[0].click().run()
     assert test.dataframe[0].value["Bill"].tolist() == [24.5]
     assert landing_files(get_settings().storage_root, MONTH) == []
+    assert "of the month's rows" not in words(test)
+    month = {"files": 1, "files_unreadable": 0, "rows_kept": 3, "rows_quarantined": 0}
+    sources.metric_store().replace_month(MONTH, {ingestion: [month]})
     _button(test, "Land now").click().run()
     assert not test.exception
+    assert "1 tip (25 % of the month's rows), landing at" in words(test)
     assert "1 tip, on average 16.3% of the bill" in words(test)
     assert landing_files(get_settings().storage_root, MONTH) == []
     # Corrected meanwhile: what would be handed over is not what was previewed.
