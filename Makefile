@@ -6,7 +6,7 @@ SAMPLE_MONTH := $(or $(TIPS_FIRST_MONTH),2024-01)
 PACKAGE := tip_assets app tip_assets_tests benchmarks deploy grafana
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help run up app containers containers-down stack stack-down stack-status stack-backup stack-restore rehearse-restore demo test test-fast lint format dashboards docs bench bench-scale audit setup setup-stack setup-dev lock clean
+.PHONY: help run up app containers containers-down stack stack-down stack-status stack-backup stack-restore rehearse-restore demo test terraform-test test-fast lint format dashboards docs pictures bench bench-scale audit setup setup-stack setup-dev lock clean
 
 help:  ## Show these lines
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -54,6 +54,9 @@ demo: setup  ## Play three more months, generated: quiet, changed, with broken f
 test: setup-dev lint  ## Set up, then pass every check and test
 	@pytest -n 4 --dist loadfile --no-loadscope-reorder
 
+terraform-test: setup-dev  ## Apply deploy/terraform to an AWS account on loopback: Terraform and its provider needed
+	@pytest -x --log-cli-level=INFO tip_assets_tests/deploy/apply_terraform.py
+
 test-fast: setup-dev  ## What to run after an edit: no server, no whole month of its own
 	@pytest -n 2 -m "not services and not slow"
 
@@ -77,6 +80,10 @@ dashboards: setup-dev  ## Write Grafana's dashboards, after an edit of their cod
 
 docs: setup-dev  ## Write docs/settings.md, after a setting has changed
 	@python docs/make_settings.py
+
+pictures: setup-dev  ## Draw the pictures of the app in docs/, from a demo of its own
+	@folder=$$(mktemp -d) && TIPS_STORAGE=$$folder/demo tips demo && \
+		python docs/make_pictures.py $$folder/demo && rm -r $$folder
 
 bench: setup-dev  ## Measure a month against the same calls in a plain script, app and exporter
 	@python -m benchmarks.month

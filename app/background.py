@@ -10,6 +10,8 @@ from collections.abc import Callable
 
 logger = logging.getLogger(__name__)
 
+_ENDS_WITHIN_SECONDS = 10.0
+
 
 class Repeated:
     """Runs `work` every so many seconds in a thread of its own, and sooner when woken.
@@ -46,9 +48,10 @@ class Repeated:
             return self._turn.wait_for(lambda: self._answered >= mine, within_seconds)
 
     def stop(self) -> None:
-        """End after the work that is being done."""
+        """End after the work that is being done, and wait for that for a bounded time."""
         self._stopped.set()
         self._woken.set()
+        self._thread.join(_ENDS_WITHIN_SECONDS)
 
     def _run(self) -> None:
         while not self._stopped.is_set():

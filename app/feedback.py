@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
+import sqlalchemy as sa
 from upath import UPath
 
 from app.form import record_in_words
@@ -20,6 +21,7 @@ from tip_assets.ingestion.landing import BROKEN_LINE
 from tip_assets.ingestion.table_files import UnreadableFile, read_pieces
 from tip_assets.metric_store.prediction_log import PredictionLog
 from tip_assets.metric_store.store import Row
+from tip_assets.metric_store.tables import ingestion
 
 MOST_REFUSALS_SHOWN = 1_000
 MOST_OUTLIERS_SHOWN = 50
@@ -31,21 +33,27 @@ _COLUMNS = ["row", "id", "value", "reason"]
 class Told:
     """What became of the tips that were told: how many were new, known just so, and refused.
 
-    `first_refused` are the first of them, as `FeedbackResult` has them.
+    `first_refused` are the first of them, as `FeedbackResult` has them; `at` is when the new ones
+    were written, by which they can be withdrawn.
     """
 
     new: int
     known: int
     refused: int
     first_refused: pd.DataFrame
+    at: datetime
 
 
 @dataclass(frozen=True)
 class OnItsWay:
-    """Tips of a month that will land, how many, and when at the latest; when one last changed."""
+    """Tips of a month that will land, how many, and when at the latest; when one last changed.
+
+    `share` is theirs of the month's rows, None while the month has none.
+    """
 
     month: str
     tips: int
+    share: float | None
     lands_at: datetime
     changed_at: datetime
 
@@ -87,12 +95,12 @@ def preview_file(log: PredictionLog, file: Path) -> tuple[Told, list[Preview]]:
     pieces: list[FeedbackResult] = []
 
     def rows() -> Iterator[Row]:
-        for piece in _tell_pieces(log, file, write=False):
+        for piece in _tell_pieces(log, file, datetime.now(UTC), write=False):
             pieces.append(replace(piece, predictions=()))
             yield from piece.predictions
 
     found = previews(rows())
-    return _together(pieces), found
+    return _together(pieces, datetime.now(UTC)), found
 
 
 def preview_in_words(preview: Preview) -> str:
@@ -115,10 +123,10 @@ def prediction_in_words(row: Row) -> str:
     return f"{row['at']:%Y-%m-%d %H:%M}: {record_in_words(row['inputs'])}; predicted {predicted}"
 
 
-def tell_one(log: PredictionLog, key: str, tip: float) -> Told:
+def tell_one(log: PredictionLog, key: str, tip: float | str) -> Told:
     """Tell the tip of one prediction."""
-    told = pd.DataFrame({PREDICTION_ID: [key], TIP: [tip]}, index=[1])
-    return _together([submit_feedback(log, told, datetime.now(UTC))])
+    told, at = pd.DataFrame({PREDICTION_ID: [key], TIP: [tip]}, index=[1]), datetime.now(UTC)
+    return _together([submit_feedback(log, told, at)], at)
 
 
 def tell_file(log: PredictionLog, file: Path) -> Told:
@@ -127,13 +135,22 @@ def tell_file(log: PredictionLog, file: Path) -> Told:
     So the answer to a scored file can be given back with the tips that are known. Raises
     UnreadableFile, also when one of the two columns is missing.
     """
-    return _together(_tell_pieces(log, file))
+    at = datetime.now(UTC)
+    return _together(_tell_pieces(log, file, at), at)
 
 
 def on_its_way(log: PredictionLog, minutes: float) -> list[OnItsWay]:
     """The tips that were told and have not landed, by month."""
+    months = log.store.select(sa.select(ingestion.c.month, ingestion.c.rows_kept))
+    kept = {row["month"]: row["rows_kept"] for row in months}
     return [
-        OnItsWay(month, count, first + timedelta(minutes=minutes), last)
+        OnItsWay(
+            month=month,
+            tips=count,
+            share=count / (count + kept[month]) if kept.get(month) else None,
+            lands_at=first + timedelta(minutes=minutes),
+            changed_at=last,
+        )
         for month, (count, first, last) in log.waiting().items()
     ]
 
@@ -145,15 +162,17 @@ def tips(count: int) -> str:
 
 def describe(told: Told) -> str:
     """What became of the tips that were told."""
-    words = [f"{tips(told.new)} noted"]
+    words = [f"{tips(told.new)} saved"]
     if told.known:
-        words.append(f"{told.known:,} known already")
+        words.append(f"{told.known:,} already known")
     if told.refused:
         words.append(f"{told.refused:,} refused")
     return ", ".join(words) + "."
 
 
-def _tell_pieces(log: PredictionLog, file: Path, write: bool = True) -> Iterator[FeedbackResult]:
+def _tell_pieces(
+    log: PredictionLog, file: Path, at: datetime, write: bool = True
+) -> Iterator[FeedbackResult]:
     for piece in read_pieces(UPath(file), [PREDICTION_ID, TIP]):
         missing = [name for name in (PREDICTION_ID, TIP) if name not in piece.columns]
         if missing:
@@ -161,13 +180,13 @@ def _tell_pieces(log: PredictionLog, file: Path, write: bool = True) -> Iterator
         tips = piece.records[TIP]
         given = piece.records[tips.notna() & (tips.astype("string").str.strip() != "")]
         if len(given):
-            yield submit_feedback(log, given, datetime.now(UTC), piece.decimal, write)
+            yield submit_feedback(log, given, at, piece.decimal, write)
         if piece.broken_lines:
             lines = [(row, "", line, BROKEN_LINE) for row, line in piece.broken_lines.items()]
             yield FeedbackResult(0, 0, pd.DataFrame(lines, columns=_COLUMNS))
 
 
-def _together(pieces: Iterable[FeedbackResult]) -> Told:
+def _together(pieces: Iterable[FeedbackResult], at: datetime) -> Told:
     """Of those that were refused only the first are kept: a session has them till it ends."""
     new = known = refused = 0
     first = pd.DataFrame(columns=_COLUMNS)
@@ -178,4 +197,4 @@ def _together(pieces: Iterable[FeedbackResult]) -> Told:
             shown = piece.refused.head(left)
             first = pd.concat([first, shown], ignore_index=True) if len(first) else shown
         refused += len(piece.refused)
-    return Told(new, known, refused, first)
+    return Told(new, known, refused, first, at)

@@ -5,12 +5,18 @@ Belongs here: what a person sees of the contract. Does not belong here: Streamli
 """
 
 import calendar
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tip_assets.contract import COLUMNS, FEATURES, CategoryColumn, NumberColumn
+import pandas as pd
+
+from tip_assets.contract import COLUMNS, FEATURES, CategoryColumn, NumberColumn, check
 
 _FEW = 2  # categories that are shown side by side
+_PEOPLE = 2  # at the commonest table
+# Three digits after a comma may be thousands: they are left to the contract, which refuses them.
+_MONEY = re.compile(r"\$?\s*(\d+)(?:[.,](\d{0,2}))?", re.ASCII)
 
 
 def choices(column: CategoryColumn) -> list[str]:
@@ -27,6 +33,25 @@ def in_full(column: CategoryColumn, category: str) -> str:
     spellings = [text for text, meant in column.spellings.items() if meant == category]
     longest = max(spellings, key=len)
     return longest.capitalize() if len(longest) > len(category) else category
+
+
+def first_values(seen: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+    """What the form starts with: values that occur in the training rows, and no bill."""
+    values: dict[str, Any] = {}
+    for column in FEATURES:
+        known = seen.get(column.name)
+        if isinstance(column, CategoryColumn):
+            values[column.name] = next(c for c in choices(column) if not known or c in known)
+        elif column.integer:
+            low, high = known or (column.minimum, column.maximum)
+            values[column.name] = int(min(max(low, _PEOPLE), high))
+    return values
+
+
+def amount(text: str | None) -> float | str | None:
+    """A typed amount of money, with a decimal point or comma; any other text as it stands."""
+    found = _MONEY.fullmatch((text or "").strip())
+    return float(f"{found[1]}.{found[2] or 0}") if found else (text or None)
 
 
 def has_few_choices(column: CategoryColumn) -> bool:
@@ -54,7 +79,7 @@ def value_in_words(name: str, value: Any) -> str:
     column = COLUMNS[name]
     if isinstance(column, CategoryColumn):
         return in_full(column, value)
-    return f"${value:,.2f}" if _is_money(column) else f"{value:g}"
+    return f"${value:,.2f}" if is_money(column) else f"{value:g}"
 
 
 def record_in_words(record: Mapping[str, Any]) -> str:
@@ -70,8 +95,26 @@ def speaks_for_itself(column: NumberColumn | CategoryColumn) -> bool:
     """Whether a value tells without its label what it is: money, and weekdays."""
     if isinstance(column, CategoryColumn):
         return not has_few_choices(column)
-    return _is_money(column)
+    return is_money(column)
 
 
-def _is_money(column: NumberColumn) -> bool:
+def is_money(column: NumberColumn) -> bool:
     return column.unit == "USD"
+
+
+def refusals(record: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Why a record breaks the contract: column, reason and value of each broken value."""
+    refused = check(pd.DataFrame([dict(record)]), with_label=False).refused
+    return [
+        (row["column"], row["reason"], "" if row["value"] is None else str(row["value"]))
+        for _, row in refused.iterrows()
+    ]
+
+
+def refusals_in_words(reasons: Sequence[tuple[str, str, str]]) -> str:
+    """Why a record is refused, in sentences."""
+    words = [
+        f"{COLUMNS[column].label} {reason}" + (f", not {value}." if value else ".")
+        for column, reason, value in reasons
+    ]
+    return " ".join(words)

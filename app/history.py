@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from tip_assets.metric_store import tables
 from tip_assets.metric_store.prediction_log import PredictionLog, Realised
 from tip_assets.metric_store.store import MetricStore, Row
+from tip_assets.partitions import months_apart
 
 
 @dataclass(frozen=True)
@@ -32,14 +33,14 @@ class Error:
 class History:
     """Everything by month, oldest first; a month is missing where nothing was measured.
 
-    `serving` are the errors of the model that served a month, on all of its rows; `challengers`
-    those of each month's new model, on the held-out rows of its window. `changes` are the rows of
+    `serving` are the errors of the model that served a month, on all of its rows, and `served` the
+    versions that served measured months; None where no model served yet. `changes` are the rows of
     the champion's history that put another model in its place, `decisions` all of them.
     """
 
     charts: list[Row] = field(default_factory=list)
     serving: list[Error] = field(default_factory=list)
-    challengers: list[Error] = field(default_factory=list)
+    served: dict[str, int | None] = field(default_factory=dict)
     comparisons: list[Row] = field(default_factory=list)
     ingested: list[Row] = field(default_factory=list)
     decisions: list[Row] = field(default_factory=list)
@@ -56,8 +57,13 @@ class History:
         Of old data, such as the sample, predictions are made today.
         """
         rows = (*self.charts, *self.comparisons, *self.ingested, *self.decisions)
-        errors = {error.month for error in (*self.serving, *self.challengers)}
+        errors = {error.month for error in self.serving}
         return sorted({row["month"] for row in rows} | errors)
+
+    @property
+    def span(self) -> int:
+        """How many months there are from the first to the last, those without data included."""
+        return months_apart(self.months[0], self.months[-1]) + 1
 
     def since(self, month: str) -> "History":
         """What is known of a month and those after it."""
@@ -68,7 +74,7 @@ class History:
         return History(
             charts=rows(self.charts),
             serving=[error for error in self.serving if error.month >= month],
-            challengers=[error for error in self.challengers if error.month >= month],
+            served={at: version for at, version in self.served.items() if at >= month},
             comparisons=rows(self.comparisons),
             ingested=rows(self.ingested),
             decisions=rows(self.decisions),
@@ -83,10 +89,13 @@ def history_of(store: MetricStore, confidence: float) -> History:
         return store.select(sa.select(table).where(*only).order_by(table.c.month))
 
     quality = tables.model_quality
+    served = {row["month"]: row["served_by"] for row in by_month(tables.dataset_drift)}
+    errors = [_error(row, confidence) for row in by_month(quality, quality.c.part == "current")]
     return History(
         charts=by_month(tables.drift_chart),
-        serving=[_error(r, confidence) for r in by_month(quality, quality.c.part == "current")],
-        challengers=[_error(r, confidence) for r in by_month(quality, quality.c.part == "test")],
+        # Of a month that no model served, the store has the errors of its own new model.
+        serving=[error for error in errors if served.get(error.month, error.version)],
+        served=served,
         comparisons=by_month(tables.comparison),
         ingested=by_month(tables.ingestion),
         decisions=store.history(),

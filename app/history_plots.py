@@ -4,22 +4,24 @@ Belongs here: drawing. Does not belong here: where the rows come from (`history.
 """
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from math import nan
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from app.history import Error, History
+from app.labels import change_words, chart_label
 from app.plot_months import (
     AIR_DAYS,
-    chart_label,
     day_of,
     days_after,
     interval,
     mark_changes,
     months_along,
+    with_gaps,
 )
-from app.style import GOOD, GRID, MUTED, SECOND, TEMPLATE, dollars, figure
+from app.style import GOOD, GRID, MUTED, TEMPLATE, dollars, figure
 from tip_assets.assets.plots import ACCENT, ALARM, FAINT, INK
 from tip_assets.metric_store.prediction_log import Realised
 from tip_assets.metric_store.store import Row
@@ -62,13 +64,9 @@ def charts_plot(history: History) -> go.Figure:
 
 
 def errors_plot(history: History) -> go.Figure:
-    """Typical error of the model that served each month and of each month's new model."""
-    plot = figure(340)
-    for errors, name, colour, shift in (
-        (history.serving, "served the month", ACCENT, -2),
-        (history.challengers, "new model, on held-out rows", SECOND, 2),
-    ):
-        plot.add_trace(_error_trace(errors, name, colour, shift))
+    """Typical error of the model that served each month."""
+    plot = figure(320, showlegend=False)
+    plot.add_trace(_error_trace(history.serving))
     plot.update_yaxes(title="mean absolute error, USD", tickformat="$.2f")
     plot.update_yaxes(rangemode="tozero")
     months_along(plot, history.months)
@@ -143,16 +141,17 @@ def rows_plot(history: History) -> go.Figure:
 def realised_plot(points: Sequence[Realised], changes: Sequence[Row]) -> go.Figure:
     """What predictions were off by, once the tip was told."""
     plot = figure(280, showlegend=False)
+    rows = list(with_gaps([asdict(point) for point in points]))
     plot.add_trace(
         go.Scatter(
-            x=[day_of(point.month) for point in points],
-            y=[point.mean_absolute_error for point in points],
+            x=[day_of(row["month"]) for row in rows],
+            y=[row["mean_absolute_error"] for row in rows],
             mode="lines+markers",
             line={"color": ACCENT, "width": 2},
             marker_size=7,
-            customdata=[(point.tips, point.predictions, dollars(point.rmse)) for point in points],
+            customdata=[(row["tips"], row["predictions"], dollars(row["rmse"])) for row in rows],
             hovertemplate="<b>%{x|%B %Y}</b><br>mean absolute error $%{y:.2f}"
-            "<br>RMSE %{customdata[2]}<br>%{customdata[0]:,} tips told of "
+            "<br>RMSE %{customdata[2]}<br>%{customdata[0]:,} tips known of "
             "%{customdata[1]:,} predictions<extra></extra>",
         )
     )
@@ -204,13 +203,17 @@ def coverage_plot(points: Sequence[Realised], changes: Sequence[Row]) -> go.Figu
     return plot
 
 
-def _chart_traces(rows: list[Row]) -> list[go.Scatter]:
+def _chart_traces(of_chart: list[Row]) -> list[go.Scatter]:
+    rows = list(with_gaps(of_chart))
     months = [day_of(row["month"]) for row in rows]
     usual = 5 if len(rows) > 12 else 7
     limits = [
         go.Scatter(
             x=[days_after(months[0], -AIR_DAYS), *months, days_after(months[-1], AIR_DAYS)],
-            y=[side * row["limit"] for row in (rows[0], *rows, rows[-1])],
+            y=[
+                None if row["limit"] is None else side * row["limit"]
+                for row in (rows[0], *rows, rows[-1])
+            ],
             mode="lines",
             line={"color": ALARM, "width": 1.2, "dash": "dash"},
             hoverinfo="skip",
@@ -229,7 +232,7 @@ def _chart_traces(rows: list[Row]) -> list[go.Scatter]:
             (
                 f"<b>drifted</b> ({row['alarm']})" if row["alarm"] else "not drifted",
                 row["limit"],
-                row["smallest_change"] or "no change of this kind",
+                change_words(row["smallest_change"] or "no change of this kind"),
             )
             for row in rows
         ],
@@ -239,16 +242,14 @@ def _chart_traces(rows: list[Row]) -> list[go.Scatter]:
     return [*limits, effects]
 
 
-def _error_trace(errors: list[Error], name: str, colour: str, days: int) -> go.Scatter:
-    """Points with intervals, set aside by some days so that two of a month do not hide."""
+def _error_trace(errors: list[Error]) -> go.Scatter:
     return go.Scatter(
-        x=[days_after(day_of(error.month), days) for error in errors],
+        x=[day_of(error.month) for error in errors],
         y=[error.mean for error in errors],
-        error_y=interval([(e.mean, e.low, e.high) for e in errors], colour),
+        error_y=interval([(e.mean, e.low, e.high) for e in errors], ACCENT),
         mode="markers",
         marker_size=8 if len(errors) < 25 else 6,
-        marker_color=colour,
-        name=name,
+        marker_color=ACCENT,
         customdata=[
             (
                 f"{day_of(e.month):%B %Y}",

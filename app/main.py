@@ -7,6 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from app.attention import show_states
 from app.login import may_enter
 from app.predictions import predictions
 from app.sources import give_up_soon
@@ -33,14 +34,14 @@ def door() -> None:
     st.title("Waiter tips")
     if "is_logged_in" not in st.user:
         st.error(
-            "A login is asked for (TIPS_APP_SECRETS, TIPS_APP_USERS), but no file with "
-            "Streamlit's `[auth]` was found. Nobody is let in until it is there."
+            "Login is required (TIPS_APP_SECRETS, TIPS_APP_USERS), but no file with Streamlit's "
+            "`[auth]` was found. Nobody can enter until it is there."
         )
     elif not st.user.is_logged_in:
         st.write("Predictions of tips, and how the model behind them is doing.")
         st.button("Log in", type="primary", on_click=st.login)
     else:
-        st.error("You are logged in, but you are not one of those who may use this app.")
+        st.error("You are logged in, but you may not use this app.")
         st.button("Log out", on_click=st.logout)
 
 
@@ -67,6 +68,9 @@ if is_authorized():
         with st.sidebar:
             st.caption(plain(st.user.get("email") or st.user.get("name") or "Logged in"))
             st.button("Log out", on_click=st.logout, icon=":material/logout:", width="stretch")
+    above = st.container()
+    page.run()
+    with above:  # after the page: a slow metric store keeps nobody from predicting
+        show_states()
 else:
-    page = st.navigation([st.Page(door, title="Waiter tips")], position="hidden")
-page.run()
+    st.navigation([st.Page(door, title="Waiter tips")], position="hidden").run()

@@ -37,6 +37,7 @@ class Registered:
     """A registry version: the months it learned from, and what the registry calls it."""
 
     number: int
+    run_id: str
     month: str
     months: Sequence[str]
     registered_at: datetime
@@ -49,12 +50,14 @@ class Measured:
     """What the metric store knows of versions.
 
     `test` is the quality of each version on the held-out rows of its window, `groups` the errors by
-    group of each version, `served` the periods in which each was the champion.
+    group of each version, `served` the periods in which each was the champion, `comparisons` the
+    challengers that were held against a champion on the same rows.
     """
 
     test: Mapping[int, Row]
     groups: Mapping[int, Sequence[Row]]
     served: Mapping[int, Sequence[Period]]
+    comparisons: Sequence[Row]
 
 
 def report_of(model: LoadedModel) -> TrainingReport:
@@ -68,6 +71,7 @@ def registered_versions(registry: ModelRegistry) -> list[Registered]:
     return [
         Registered(
             number=version.number,
+            run_id=version.run_id,
             month=version.month,
             months=version.recipe.months,
             registered_at=version.registered_at,
@@ -89,6 +93,7 @@ def measured_versions(store: MetricStore) -> Measured:
         test={row["version"]: row for row in tested},
         groups=by_version,
         served=periods(store.history()),
+        comparisons=store.select(sa.select(tables.comparison)),
     )
 
 

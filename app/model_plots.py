@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import plotly.graph_objects as go
 
-from app.plot_months import column_label
+from app.labels import chart_label, column_label
 from app.style import GOOD, MUTED, dollars, figure, percent
 from tip_assets import contract
 from tip_assets.assets.plots import ACCENT, ALARM, FAINT
@@ -111,7 +111,7 @@ def groups_plot(groups: Sequence[Row], overall: float) -> go.Figure:
 
 
 def _group_name(row: Row) -> str:
-    return f"{column_label(row['column'])}: {row['group']}"
+    return chart_label(f"{row['column']} {row['group']}")
 
 
 _GROUP_COLOURS: tuple[tuple[str, str, Callable[[Row], bool]], ...] = (

@@ -7,11 +7,12 @@ look (`style.py`).
 from collections.abc import Callable
 from typing import Literal, TypeVar
 
+import plotly.graph_objects as go
 import streamlit as st
 
 from app.report_files import read_report, sandboxed
 from app.sources import STORAGE, Source, SourceUnavailable
-from app.style import PLOTLY_CONFIG, plain
+from app.style import PLOTLY_CONFIG, in_dark, plain
 from tip_assets.drift.evidently_reports import REPORTS
 from tip_assets.settings import get_settings
 
@@ -65,8 +66,10 @@ def nothing_yet(words: str, command: str = "") -> None:
             st.code(command, language=None, width="content")
 
 
-def plot(figure: object, key: str, alt: str) -> None:
-    """A Plotly figure in the app's style; `alt` is what it shows, for people who do not see it."""
+def plot(figure: go.Figure, key: str, alt: str) -> None:
+    """A figure of the app's style; `alt` says what it shows, for people who do not see it."""
+    if st.context.theme.type == "dark":
+        figure = in_dark(figure)
     st.plotly_chart(figure, theme=None, config=PLOTLY_CONFIG, key=key, alt=alt)
 
 
@@ -93,4 +96,5 @@ def download_report(page: str, month: str, report: str) -> None:
 
 def show_report(page: str, month: str, report: str) -> None:
     """A report in its frame; a report is as untrusted as the cells it was drawn from."""
-    st.iframe(sandboxed(page, f"{REPORTS[report]}, {month}"))
+    title = f"{REPORTS[report]}, {month}"
+    st.iframe(sandboxed(page, title), alt=title)

@@ -1,29 +1,56 @@
-"""What plots over months have in common: the bottom line, marks of promotions, intervals.
+"""What plots over months have in common: the bottom line, gaps, marks of promotions, intervals.
 
 Belongs here: that. Does not belong here: any one plot (`history_plots.py`), or colours and fonts
 (`style.py`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
+from itertools import pairwise
 from typing import Any
 
 import plotly.graph_objects as go
 
-from app.style import MUTED, WASH
-from tip_assets import contract
+from app.style import GRID, MUTED, WASH
 from tip_assets.metric_store.store import Row
+from tip_assets.partitions import months_apart
 
 AIR_DAYS = 16  # before the first month and after the last
+_LONG_GAP = 3  # months without data that are drawn as they are; of more, one is drawn
+_MOST_TICKS = 8  # more would overlap on a phone
 
 
 def months_along(plot: go.Figure, months: Sequence[str]) -> None:
-    """The months along the bottom of a plot, from the first of them to the last."""
-    first, last = day_of(months[0]), day_of(months[-1])
-    span = 12 * (last.year - first.year) + last.month - first.month + 1
-    step = next(s for s in (1, 2, 3, 6, 12, 24, 60) if span / s <= 12 or s == 60)
-    edges = [days_after(first, -AIR_DAYS), days_after(last, AIR_DAYS)]
-    plot.update_xaxes(range=edges, dtick=f"M{step}", tick0=first, tickformat="%b<br>%Y")
+    """The months along the bottom of a plot, from the first to the last; those without data grey.
+
+    A long gap is as wide as one month, so that a single late month does not press the others to
+    the edge.
+    """
+    hidden = []
+    for before, after in gaps(months):
+        start, end = days_after(day_of(before), AIR_DAYS), days_after(day_of(after), -AIR_DAYS)
+        plot.add_vrect(x0=start, x1=end, fillcolor=GRID, line_width=0, layer="below", opacity=0.6)
+        if months_apart(before, after) - 1 > _LONG_GAP:
+            hidden.append({"bounds": [str(days_after(start, 30)), str(end)]})
+    ticks = [day_of(month) for month in months[:: -(-len(months) // _MOST_TICKS)]]
+    edges = [days_after(day_of(months[0]), -AIR_DAYS), days_after(day_of(months[-1]), AIR_DAYS)]
+    plot.update_xaxes(range=edges, rangebreaks=hidden, tickangle=0)
+    plot.update_xaxes(tickvals=ticks, ticktext=[f"{day:%b}<br>{day:%Y}" for day in ticks])
+
+
+def gaps(months: Sequence[str]) -> list[tuple[str, str]]:
+    """The months before and after each gap in a sorted list of months."""
+    return [(one, other) for one, other in pairwise(months) if months_apart(one, other) > 1]
+
+
+def with_gaps(rows: Sequence[Row]) -> Iterator[Row]:
+    """Rows by month, oldest first, with a row of None in each gap: lines break there."""
+    months = [row["month"] for row in rows]
+    breaks = {after for _, after in gaps(months)}
+    for row in rows:
+        if row["month"] in breaks:
+            yield dict.fromkeys(row) | {"month": row["month"]}
+        yield row
 
 
 def mark_changes(
@@ -69,22 +96,6 @@ def interval(points: Sequence[tuple[Any, Any, Any]], colour: str) -> dict[str, A
         "thickness": 1.4,
         "width": 3 if len(points) < 25 else 0,
     }
-
-
-def column_label(column: str) -> str:
-    """A column as the contract calls it."""
-    known = contract.COLUMNS.get(column)
-    return known.label if known else column.capitalize()
-
-
-def chart_label(chart: str) -> str:
-    """The name of a control chart with the labels of its columns."""
-    words = [
-        contract.COLUMNS[word].label.lower() if word in contract.COLUMNS else word
-        for word in chart.split()
-    ]
-    label = " ".join(words)
-    return label[0].upper() + label[1:]
 
 
 def day_of(month: str) -> date:

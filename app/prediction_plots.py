@@ -6,12 +6,13 @@ template (`style.py`).
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import plotly.graph_objects as go
 
 from app.form import value_in_words
-from app.style import FONT, GOOD, MUTED, SECOND, WASH, dollars, figure, percent
+from app.style import FONT, GOOD, MUTED, PAPER, SECOND, WASH, dollars, figure, percent
 from tip_assets.assets.plots import ACCENT, INK
 from tip_assets.contract import BILL, COLUMNS
 from tip_assets.serving.loaded_model import Answer, Parts
@@ -31,9 +32,10 @@ class Step:
 
 
 def steps(parts: Parts, record: Mapping[str, Any]) -> list[Step]:
-    """What the prediction is made of, in the contract's order of features; the steps add up to it.
+    """What the prediction is made of, in the contract's order of features.
 
-    Features that move it by less than a cent are left to the last step.
+    Steps are whole cents that add up to the prediction as it is shown; features that move it by
+    less than a cent are left to the last step.
     """
     start = "Mean tip"
     if parts.starts_from_share:
@@ -49,7 +51,12 @@ def steps(parts: Parts, record: Mapping[str, Any]) -> list[Step]:
         shown.append(Step("Everything else", rest))
     if parts.clipped:
         shown.append(Step("No tip is negative", parts.clipped))
-    return shown
+    sums = [0.0, *(round(total, 2) for total in accumulate(step.dollars for step in shown))]
+    return [
+        Step(step.words, round(after - before, 2))
+        for step, before, after in zip(shown, sums, sums[1:], strict=False)
+        if step is shown[0] or round(after - before, 2)
+    ]
 
 
 def parts_figure(parts: Parts, record: Mapping[str, Any]) -> go.Figure:
@@ -127,7 +134,7 @@ def interval_figure(answer: Answer, bill: float) -> go.Figure:
             mode="markers",
             marker_size=16,
             marker_color=ACCENT,
-            marker_line={"color": "#ffffff", "width": 2},
+            marker_line={"color": PAPER, "width": 2},
             hovertemplate=f"predicted tip {dollars(answer.prediction)}<extra></extra>",
         )
     )

@@ -7,7 +7,8 @@ belong here: how an answer is shown (`views/`), or the model itself (`tip_assets
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -18,6 +19,7 @@ import pandas as pd
 from sqlalchemy.exc import SQLAlchemyError
 from upath import UPath
 
+from app import form
 from app.app_metrics import FILE, FORM, AppMetrics, expose
 from app.background import Repeated
 from app.champion_cache import ChampionCache, Serving
@@ -119,10 +121,10 @@ class Predictions:
         try:
             answer = model.answer(record, self._settings.interval_coverage)
         except MlflowException as error:
-            reasons = refusals(record)
+            reasons = form.refusals(record)
             counted = [(column, words) for column, words, _ in reasons] or [("model", "refuses")]
             self.metrics.refused(FORM, Counter(counted[:1]))
-            raise Refused(_in_words(reasons) or f"{error.message}.") from error
+            raise Refused(form.refusals_in_words(reasons) or f"{error.message}.") from error
         self.metrics.took(time.perf_counter() - begun)
         self.metrics.predicted(FORM)
         now = datetime.now(UTC)
@@ -138,7 +140,7 @@ class Predictions:
     def score(
         self, file: Path, folder: Path, progress: Callable[[int], None], log: bool = True
     ) -> ScoredFile:
-        """Score a file by the champion into a folder; `progress` is told the rows done so far.
+        """Score a file by the champion into a folder; `progress` gets the rows done so far.
 
         Raises Refused when the file cannot be read, UnreadableFile and MlflowException included,
         and NoModel.
@@ -155,6 +157,7 @@ class Predictions:
         csv, parquet = folder / "predicted-tips.csv", folder / "predicted-tips.parquet"
         try:
             with (
+                self._forgotten_unless_done(prefix),
                 csv.open("w", encoding="utf-8", newline="") as text,
                 ScoredFileWriter(text, parquet, with_ids=logged) as writer,
             ):
@@ -216,6 +219,17 @@ class Predictions:
         land_tips(self.log, self._settings.storage_root, settled, now)
         self.log.forget(now - timedelta(days=self._settings.prediction_log_days))
 
+    @contextmanager
+    def _forgotten_unless_done(self, prefix: str) -> Iterator[None]:
+        """Keep no ids of a file in the log when its answer is not finished: nobody got them."""
+        try:
+            yield
+        except Exception:
+            if prefix:
+                with suppress(SQLAlchemyError, OSError):
+                    self.log.forget_file(prefix)
+            raise
+
     def _log_piece(self, model: LoadedModel, piece: ScoredPiece) -> str:
         """Write a piece's predictions to the log; gives the sentence that says why it could not."""
         now, table = datetime.now(UTC), piece.accepted
@@ -258,15 +272,6 @@ class Predictions:
         }
 
 
-def refusals(record: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """Why a record breaks the contract: column, reason and value of each broken value."""
-    refused = contract.check(pd.DataFrame([dict(record)]), with_label=False).refused
-    return [
-        (row["column"], row["reason"], "" if row["value"] is None else str(row["value"]))
-        for _, row in refused.iterrows()
-    ]
-
-
 def predictions() -> Predictions:
     """The one of this process, made at the first call."""
     settings = get_settings()
@@ -278,14 +283,6 @@ def predictions() -> Predictions:
 
 _making = threading.Lock()
 _made: dict[Settings, Predictions] = {}
-
-
-def _in_words(reasons: Sequence[tuple[str, str, str]]) -> str:
-    words = [
-        f"{contract.COLUMNS[column].label} {reason}" + (f", not {value}." if value else ".")
-        for column, reason, value in reasons
-    ]
-    return " ".join(words)
 
 
 def _plain(value: Any) -> Any:

@@ -1,22 +1,25 @@
-"""The reports of a month as they lie in the storage, and a frame they cannot get out of.
+"""What the storage has of a month: reports, with a frame they cannot get out of, and refused rows.
 
-Belongs here: finding, reading and sandboxing reports. Does not belong here: what they show
-(`tip_assets/drift/evidently_reports.py`).
+Belongs here: finding, reading and sandboxing. Does not belong here: what reports show
+(`tip_assets/drift/evidently_reports.py`) or why rows are refused (`tip_assets/contract.py`).
 """
 
 import html
+import io
 import re
 
+import pandas as pd
 from upath import UPath
 
 from tip_assets.drift.evidently_reports import REPORTS
-from tip_assets.runtime.storage import report_folder
+from tip_assets.runtime.storage import quarantine_file, report_folder
 
 # Scripts and styles are inside a report; from outside it gets nothing, and sends nothing there.
 _POLICY = (
     "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; "
     "img-src data: blob:; font-src data:; form-action 'none'; base-uri 'none'"
 )
+_REFUSED = ["file", "row", "column", "value", "reason"]
 _MONTH = re.compile(r"\d{4}-\d{2}")
 
 
@@ -26,6 +29,21 @@ def months_with_reports(storage: UPath) -> list[str]:
     if not root.is_dir():
         return []
     return sorted((f.name for f in root.iterdir() if _MONTH.fullmatch(f.name)), reverse=True)
+
+
+def reports_of(storage: UPath, month: str) -> list[str]:
+    """The reports that a month has, in the order of `REPORTS`."""
+    folder = report_folder(storage, month)
+    return [report for report in REPORTS if (folder / f"{report}.html").exists()]
+
+
+def read_quarantine(storage: UPath, month: str, most: int) -> pd.DataFrame:
+    """The first refused rows of a month: file, row, column, value and reason."""
+    try:
+        content = quarantine_file(storage, month).read_bytes()
+    except FileNotFoundError:
+        return pd.DataFrame(columns=_REFUSED)
+    return pd.read_parquet(io.BytesIO(content), columns=_REFUSED).head(most)
 
 
 def read_report(storage: UPath, month: str, report: str) -> str | None:
@@ -58,20 +76,31 @@ _TELLS_ITS_HEIGHT = """<script>
   addEventListener("load", () => { tell(); setTimeout(tell, 1000); });
   new ResizeObserver(tell).observe(document.body);
 </script>"""
-# Reports are made for desks: on a phone the frame is wider than the screen and can be moved.
+# Reports are made for desks: on a phone one is drawn smaller, so that nothing of it is cut off.
 _FRAME = """<!doctype html>
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="{policy}">
 <style>
-  body {{ margin: 0; overflow-x: auto; overflow-y: hidden; }}
-  iframe {{ border: 0; display: block; width: 100%; min-width: 900px; height: 900px; }}
+  body {{ margin: 0; overflow: hidden; }}
+  iframe {{ border: 0; background: #ffffff; display: block; transform-origin: 0 0;
+            width: 100%; min-width: 900px; height: 900px; }}
 </style>
 <iframe title="{title}" sandbox="allow-scripts" srcdoc="{report}"></iframe>
 <script>
   const frame = document.querySelector("iframe");
+  let height = 900;
+  const fit = () => {{
+    const scale = Math.min(1, innerWidth / 900);
+    frame.style.height = height + "px";
+    frame.style.transform = `scale(${{scale}})`;
+    document.body.style.height = height * scale + "px";
+  }};
   addEventListener("message", (event) => {{
-    const height = Math.ceil(Number(event.data)) + 40;
-    if (event.source === frame.contentWindow && height > 200 && height < 20000)
-      frame.style.height = height + "px";
+    const told = Math.ceil(Number(event.data)) + 40;
+    if (event.source !== frame.contentWindow || !(told > 200 && told < 20000)) return;
+    height = told;
+    fit();
   }});
+  addEventListener("resize", fit);
+  fit();
 </script>"""

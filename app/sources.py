@@ -22,7 +22,7 @@ from tip_assets.settings import Settings, get_settings
 from tip_assets.tracking.registry import ModelRegistry
 
 # MLflow reads them at each request.
-_MLFLOW_GIVES_UP = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "5", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
+MLFLOW_GIVES_UP = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "5", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
 WITHIN_SECONDS = 8.0
 # After a failure nobody waits again for so long: the answer would be the same.
 ASKED_AGAIN_AFTER_SECONDS = 15.0
@@ -90,7 +90,7 @@ def give_up_soon() -> None:
 
     Its own bounds are minutes, and a command that starts the app hands on those for a run.
     """
-    os.environ |= _MLFLOW_GIVES_UP
+    os.environ |= MLFLOW_GIVES_UP
 
 
 def registry() -> ModelRegistry:

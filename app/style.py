@@ -5,6 +5,7 @@ here: what is shown (the other modules), or the theme of Streamlit's own parts
 (`.streamlit/config.toml`, which has the same colours).
 """
 
+import json
 import re
 from datetime import date
 from typing import Any
@@ -12,12 +13,26 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from tip_assets.assets.plots import ACCENT, FAINT, INK
+from tip_assets.assets.plots import ACCENT, ALARM, FAINT, INK
 
 # Streamlit brings this typeface along.
 FONT = '"Source Sans", sans-serif'
-MUTED, GRID, GOOD, SECOND = "#697586", "#e4e7eb", "#2f855a", "#b7791f"
+MUTED, GRID, GOOD, SECOND, PAPER = "#697586", "#e4e7eb", "#276749", "#96610f", "#ffffff"
 WASH = "rgba(43, 108, 176, 0.14)"  # intervals, behind a line of the accent
+# By colour, what takes its place on a dark page.
+_IN_DARK = {
+    INK: "#e6ebf1",
+    ACCENT: "#5fa8f5",
+    ALARM: "#ff7b72",
+    FAINT: "#4a5563",
+    MUTED: "#9aa5b4",
+    GRID: "#2b333d",
+    GOOD: "#5cc08a",
+    SECOND: "#e0a84a",
+    PAPER: "#1b222b",
+    WASH: "rgba(95, 168, 245, 0.22)",
+}
+_COLOURS = re.compile("|".join(map(re.escape, _IN_DARK)))
 MISSING = "\N{EN DASH}"
 _CELL = 200  # characters
 
@@ -53,7 +68,7 @@ TEMPLATE = go.layout.Template(
         "xaxis": _AXIS | {"automargin": True, "showgrid": False},
         "yaxis": _AXIS | {"automargin": True},
         "hoverlabel": {
-            "bgcolor": "#ffffff",
+            "bgcolor": PAPER,
             "bordercolor": FAINT,
             "font_family": FONT,
             "font_size": 14,
@@ -81,6 +96,12 @@ TEMPLATE = go.layout.Template(
 def figure(height: int, **layout: Any) -> go.Figure:
     """An empty figure of the app's style, `height` pixels high and as wide as its place."""
     return go.Figure(layout={"template": TEMPLATE, "height": height, **layout})
+
+
+def in_dark(plot: go.Figure) -> go.Figure:
+    """A figure of the app's style for a dark page."""
+    drawn = _COLOURS.sub(lambda found: _IN_DARK[found[0]], plot.to_json())
+    return go.Figure(json.loads(drawn))
 
 
 def dollars(value: float | None, signed: bool = False) -> str:
@@ -113,7 +134,7 @@ def sentence(words: str) -> str:
 
 def cells(table: pd.DataFrame) -> pd.DataFrame:
     """Cells of somebody's file as text, for a table on a page: endless ones are cut."""
-    return table.map(
+    return table.astype(object).map(
         lambda cell: None if pd.api.types.is_scalar(cell) and pd.isna(cell) else str(cell)[:_CELL]
     )
 

@@ -7,11 +7,11 @@ from typing import Any
 import streamlit as st
 from sqlalchemy.exc import SQLAlchemyError
 
-from app import feedback
+from app import feedback, form
 from app.parts import ask, nothing_yet
 from app.predictions import predictions
 from app.sources import METRICS, STORAGE, SourceUnavailable
-from app.style import MISSING, cells, count, month_words, plain, sentence
+from app.style import MISSING, cells, count, month_words, percent, plain, sentence
 from app.uploads import keep_upload
 from tip_assets import contract
 from tip_assets.ingestion.feedback import PREDICTION_ID, TIP
@@ -51,14 +51,9 @@ def one_tip() -> None:
             placeholder=f"Choose one of the last {_SHOWN} without a tip, or paste an id",
             accept_new_options=True,
         )
-        tip = st.number_input(
-            f"{contract.LABEL.label} that was given ({contract.LABEL.unit})",
-            value=None,
-            step=0.01,
-            format="%.2f",
-            placeholder="0.00",
-        )
-        if not st.form_submit_button("Note the tip", type="primary"):
+        label = f"{contract.LABEL.label} given ({contract.LABEL.unit})"
+        tip = form.amount(st.text_input(label, placeholder="0.00"))
+        if not st.form_submit_button("Save the tip", type="primary"):
             return
     if not key or tip is None:
         keep(None, "Choose a prediction and enter the tip that was given.")
@@ -73,8 +68,8 @@ def one_tip() -> None:
 def file_of_tips() -> None:
     """The tips of many predictions."""
     st.markdown(
-        f"A CSV or Parquet file with the columns `{PREDICTION_ID}` and `{TIP}`: the answer to a "
-        "scored file with the tips added, for example. Rows without a tip are passed over."
+        f"A CSV or Parquet file with the columns `{PREDICTION_ID}` and `{TIP}`, such as a scored "
+        "file with the tips added. Rows without a tip are skipped."
     )
     kinds = [suffix.removeprefix(".") for suffix in FORMATS]
     upload = st.file_uploader("File", type=kinds, label_visibility="collapsed")
@@ -86,8 +81,8 @@ def file_of_tips() -> None:
     if upload is None or upload.file_id != file_id or not found:
         return
     show_previews(found)
-    if st.button(f"Note {feedback.tips(sum(month.tips for month in found))}", type="primary"):
-        with st.spinner("Noting the tips"):
+    if st.button(f"Save {feedback.tips(sum(month.tips for month in found))}", type="primary"):
+        with st.spinner("Saving the tips"):
             tell(upload)
         st.rerun()
 
@@ -121,8 +116,8 @@ def tell(upload: Any, write: bool = True) -> None:
         except SQLAlchemyError:
             keep(
                 None,
-                "The metric store cannot be reached. Give the file again later: what was noted of "
-                "it is known.",
+                "The metric store cannot be reached. Upload the file again later: tips that were "
+                "saved are kept and counted once.",
             )
 
 
@@ -135,6 +130,12 @@ def show_told() -> None:
         return
     show = st.warning if told.refused else st.success
     show(plain(feedback.describe(told)))
+    if told.new and st.button("Undo", icon=":material/undo:"):
+        undone = ask(METRICS, lambda: predictions().log.withdraw_tips(told.at))
+        if undone is not None:
+            keep(None)
+            st.toast(f"{feedback.tips(undone)} removed.")
+            st.rerun()
     if told.refused:
         st.dataframe(cells(told.first_refused), hide_index=True, width="stretch")
 
@@ -146,16 +147,17 @@ def show_on_its_way() -> None:
     )
     if waiting is None:
         return
-    st.subheader("On their way to the landing")
+    st.subheader("Waiting to land")
     if not waiting:
-        st.caption("No tip waits to be handed over.")
+        st.caption("No tip is waiting.")
         return
     for month in waiting:
+        share = f" ({percent(month.share)} of the month's rows)" if month.share else ""
         st.markdown(
-            f"**{month_words(month.month)}**: {feedback.tips(month.tips)}, handed over at "
-            f"{month.lands_at:%Y-%m-%d %H:%M} UTC. Until then they may be corrected."
+            f"**{month_words(month.month)}**: {feedback.tips(month.tips)}{share}, landing at "
+            f"{month.lands_at:%Y-%m-%d %H:%M} UTC. You can correct them until then."
         )
-    if st.button("Hand over now", icon=":material/send:"):
+    if st.button("Land now", icon=":material/send:"):
         rows = ask(METRICS, predictions().log.waiting_rows)
         st.session_state[PREVIEWED_TIPS] = waiting, feedback.previews(rows or [])
     previewed, found = st.session_state.get(PREVIEWED_TIPS, ([], []))
@@ -164,11 +166,11 @@ def show_on_its_way() -> None:
         return
     total = sum(month.tips for month in waiting)
     show_previews(found)
-    if st.button(f"Hand over {feedback.tips(total)}", type="primary"):
+    if st.button(f"Land {feedback.tips(total)}", type="primary"):
         del st.session_state[PREVIEWED_TIPS]
         landed = ask(STORAGE, predictions().land_now)
         if landed is not None:
-            st.toast(f"{landed} handed over to the landing.")
+            st.toast(f"{feedback.tips(landed)} landed.")
             st.rerun()
 
 
@@ -177,7 +179,7 @@ def show_last() -> None:
     rows = ask(METRICS, lambda: predictions().log.newest(_SHOWN))
     if not rows:
         return
-    st.subheader("The last predictions")
+    st.subheader("Last predictions")
     _table(rows)
 
 
@@ -188,7 +190,7 @@ def _table(rows: list[Row]) -> None:
         hide_index=True,
         width="stretch",
         placeholder=MISSING,
-        column_config={"Predicted": money, "Low": money, "High": money, "Given": money},
+        column_config=dict.fromkeys(("Bill", "Predicted", "Low", "High", "Given"), money),
     )
 
 
@@ -197,6 +199,7 @@ def _line(row: Row) -> dict[str, Any]:
     inside = None if given is None or ends[0] is None else ends[0] <= given <= ends[1]
     return {
         "Made (UTC)": f"{row['at']:%Y-%m-%d %H:%M}",
+        "Bill": row["inputs"][contract.BILL],
         "Predicted": row["predicted"],
         "Low": ends[0],
         "High": ends[1],
@@ -211,14 +214,13 @@ def _line(row: Row) -> dict[str, Any]:
 settings = get_settings()
 st.title("Feedback")
 st.caption(
-    "Tell what was really given. It shows on the page History as the error and the coverage that "
-    "were realised, and lands once as rows of its month, like every other file. Leave out what "
-    f"your till delivers anyway. Predictions are kept for {count(settings.prediction_log_days)} "
-    "days."
+    "Enter the tips that were given. The History page then shows the errors, and the tips land as "
+    "rows of their month. Leave out tips that your till delivers anyway. Predictions are kept for "
+    f"{count(settings.prediction_log_days)} days."
 )
 if not settings.prediction_log:
     nothing_yet(
-        "The log of predictions is switched off (TIPS_PREDICTION_LOG): none can be told of."
+        "The log of predictions is switched off (TIPS_PREDICTION_LOG): tips cannot be entered."
     )
 else:
     if predictions().writer.trouble:

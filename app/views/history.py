@@ -4,13 +4,17 @@ import streamlit as st
 
 from app import history_plots
 from app.history import History, history_of
+from app.labels import labelled
 from app.parts import FRESH_SECONDS, nothing_yet, plot, unless_away
+from app.plot_months import gaps
+from app.served_plot import served_plot
 from app.sources import METRICS, metric_store
 from app.style import MISSING, month_words
 from tip_assets.partitions import month_after
 from tip_assets.settings import get_settings
 
-RANGES = {12: "12 months", 24: "24 months", 0: "All"}
+# By what the address says, so many months from the newest on; all of them.
+RANGES = {"12": "12 months", "24": "24 months", "all": "All"}
 
 
 @st.cache_data(ttl=FRESH_SECONDS, show_spinner=False)
@@ -20,19 +24,34 @@ def _history(url: str, confidence: float) -> History:
 
 def choose_range(history: History) -> History:
     """The last months, or all of them."""
-    newest = history.months[-1]
-    offered = [months for months in RANGES if months < len(history.months)]
+    offered = [name for name in RANGES if name == "all" or int(name) < history.span]
     if len(offered) < 2:
         return history
     chosen = st.segmented_control(
         "Months",
         offered,
-        default=0,
+        default="24" if len(history.months) > 24 else "all",
         format_func=RANGES.__getitem__,
         required=True,
         label_visibility="collapsed",
+        key="months",
+        bind="query-params",
     )
-    return history.since(month_after(newest, 1 - chosen)) if chosen else history
+    if chosen == "all":
+        return history
+    return history.since(month_after(history.months[-1], 1 - int(chosen)))
+
+
+def show_served(history: History) -> None:
+    st.subheader("Who served when")
+    if history.served:
+        plot(served_plot(history), "served", "The version that served each month")
+    else:
+        st.caption("No month has been measured yet.")
+    missing = gaps(history.months)
+    if missing:
+        words = ", ".join(f"between {month_words(b)} and {month_words(a)}" for b, a in missing)
+        st.caption(f"Grey: no data {words}.")
 
 
 def show_drift(history: History) -> None:
@@ -54,11 +73,13 @@ def show_quality(history: History, level: str) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown("**Typical error**")
-        st.caption(f"How far a prediction is off, with {level} intervals.")
-        if history.serving or history.challengers:
-            plot(history_plots.errors_plot(history), "errors", "Mean absolute errors by month")
+        st.caption(
+            f"Mean absolute error of the model that served the month, with {level} intervals."
+        )
+        if history.serving:
+            plot(history_plots.errors_plot(history), "errors", "Mean absolute error by month")
         else:
-            st.caption("No model has been measured yet.")
+            st.caption("No month was served by a model yet.")
     with right:
         st.markdown("**Challenger against champion**")
         st.caption(
@@ -72,7 +93,7 @@ def show_quality(history: History, level: str) -> None:
                 "RMSE of challenger minus champion by month",
             )
         else:
-            st.caption("No challenger has met a champion yet: that takes a second month.")
+            st.caption("No challenger has been compared yet: that takes a second month.")
 
 
 def show_rows(history: History) -> None:
@@ -86,7 +107,7 @@ def show_rows(history: History) -> None:
 def show_realised(history: History) -> None:
     st.subheader("Predictions against the tips that were given")
     if not history.realised:
-        st.caption("No tip has been told yet: that is done on the page Feedback.")
+        st.caption("No tip has been entered yet. Enter tips on the Feedback page.")
         return
     left, right = st.columns(2, gap="large")
     with left:
@@ -123,7 +144,7 @@ def show_decisions(history: History) -> None:
                 f"{_version(row['champion_after'])}"
                 for row in rows
             ],
-            "Why": [row["reason"] for row in rows],
+            "Why": [labelled(row["reason"]) for row in rows],
             "By": [row["person"] or "the rule" for row in rows],
             "At (UTC)": [row["at"] for row in rows],
         },
@@ -150,6 +171,7 @@ if not history.months:
     st.stop()
 with choice, st.container(horizontal=True, horizontal_alignment="right"):
     history = choose_range(history)
+show_served(history)
 show_quality(history, f"{100 * settings.confidence:g} %")
 show_drift(history)
 show_rows(history)

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app import model_plots
+from app import compare, model_plots
 from app.model_facts import (
     Measured,
     Period,
@@ -16,6 +16,7 @@ from app.predictions import predictions
 from app.sources import METRICS, REGISTRY, metric_store, registry
 from app.style import MISSING, count, dollars, month_words, plain
 from tip_assets.modelling.training import TrainingReport
+from tip_assets.runtime.resources import mlflow_tracking
 from tip_assets.serving.loaded_model import LoadedModel
 from tip_assets.settings import get_settings
 from tip_assets.tracking.registry import CHAMPION
@@ -29,6 +30,11 @@ def _versions(uri: str) -> list[Registered]:
 @st.cache_data(ttl=FRESH_SECONDS, show_spinner=False)
 def _measured(url: str) -> Measured:
     return METRICS.ask(lambda: measured_versions(metric_store(url)))
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _parameters(run_id: str) -> dict[str, str]:
+    return REGISTRY.ask(lambda: dict(registry().client.get_run(run_id).data.params))
 
 
 def show_champion(model: LoadedModel, report: TrainingReport, served: list[Period]) -> None:
@@ -51,7 +57,7 @@ def show_champion(model: LoadedModel, report: TrainingReport, served: list[Perio
         (
             f"Lowest of {count(report.recipe['trials'])} trials",
             dollars(report.cross_validated_rmse),
-            "cross-validated RMSE; the error to expect is the held-out one",
+            "cross-validated RMSE, which is optimistic",
         ),
     ]
     with st.grid(len(cards), min_column_width=150, border=True):
@@ -110,6 +116,7 @@ def show_versions(versions: list[Registered], measured: Measured | None) -> None
     st.subheader("All versions")
     test = measured.test if measured else {}
     served = measured.served if measured else {}
+    links = mlflow_tracking(get_settings())
     st.dataframe(
         {
             "Version": [version.number for version in versions],
@@ -126,6 +133,8 @@ def show_versions(versions: list[Registered], measured: Measured | None) -> None
                 "; ".join(_period(p) for p in served.get(v.number, [])) or MISSING for v in versions
             ],
             "Registered": [version.registered_at for version in versions],
+            "Month": [f"reports?month={version.month}" for version in versions],
+            "MLflow": [links.version_link(version.number).value for version in versions],
         },
         hide_index=True,
         column_config={
@@ -133,9 +142,51 @@ def show_versions(versions: list[Registered], measured: Measured | None) -> None
             "Test RMSE": st.column_config.TextColumn(alignment="right"),
             "Held-out rows": st.column_config.TextColumn(alignment="right"),
             "Registered": st.column_config.DatetimeColumn(format="YYYY-MM-DD"),
+            "Month": st.column_config.LinkColumn(display_text="Checks and drift"),
+            "MLflow": st.column_config.LinkColumn(display_text="Version in MLflow"),
         },
     )
     st.caption("Errors of different versions are of different rows: they do not rank the versions.")
+
+
+def show_comparison(versions: list[Registered], measured: Measured | None) -> None:
+    """Two versions side by side; the address keeps which."""
+    if len(versions) < 2:
+        return
+    st.subheader("Compare two versions")
+    by_number = {str(version.number): version for version in versions}
+    champion = next((str(v.number) for v in versions if CHAMPION in v.aliases), None)
+    others = [number for number in by_number if number != champion]
+    with st.container(horizontal=True):
+        one, other = (
+            by_number[
+                st.selectbox(
+                    label,
+                    list(by_number),
+                    index=list(by_number).index(first),
+                    format_func=lambda number: f"Version {number}",
+                    key=key,
+                    bind="query-params",
+                )
+            ]
+            for label, key, first in (
+                ("Version", "version", others[0]),
+                ("Other version", "other", champion or others[1]),
+            )
+        )
+    parameters = unless_away(lambda: (_parameters(one.run_id), _parameters(other.run_id)))
+    same = compare.on_the_same_rows(measured, one.number, other.number) if measured else ""
+    st.markdown(plain(same or "These two versions were not compared on the same rows."))
+    table = compare.lines((one, other), measured, parameters or ({}, {}))
+    st.dataframe(
+        {
+            "": list(table),
+            f"Version {one.number}": [mine for mine, _ in table.values()],
+            f"Version {other.number} ": [theirs for _, theirs in table.values()],
+        },
+        hide_index=True,
+        height="content",
+    )
 
 
 def show_rollback(versions: list[Registered]) -> None:
@@ -155,7 +206,7 @@ def show_rollback(versions: list[Registered]) -> None:
     with right:
         to = f" --to {chosen}" if chosen else ""
         st.code(f"tips rollback{to} --reason '...'", language=None)
-    st.caption("Typed where the platform runs; takes effect at once, and is kept in the history.")
+    st.caption("Run it where the platform runs. It takes effect at once; the history keeps it.")
 
 
 def _status(version: Registered) -> str:
@@ -195,4 +246,5 @@ if model is not None:
     show_details(report, measured, model.version.number)
 if versions:
     show_versions(versions, measured)
+    show_comparison(versions, measured)
     show_rollback(versions)

@@ -7,6 +7,8 @@ from app.style import month_words
 from tip_assets.drift.evidently_reports import REPORTS
 from tip_assets.settings import get_settings
 
+# The report has the whole width; the way back is one click away.
+st.set_page_config(initial_sidebar_state="collapsed")
 month, report = (st.query_params.get(name, "") for name in ("month", "report"))
 try:
     page = unless_away(lambda: stored_report(get_settings().storage, month, report))

@@ -1,26 +1,21 @@
-"""Reports: a month in words, and its four reports below."""
+"""Reports: a month in words and charts, and the way to its four reports."""
 
 import streamlit as st
 
 from app import months
+from app.labels import change_words, chart_label, check_title, column_label, labelled
+from app.month_plots import effects_plot
 from app.months import Month
-from app.parts import (
-    FRESH_SECONDS,
-    ask,
-    download_report,
-    nothing_yet,
-    show_report,
-    stored_report,
-    unless_away,
-    verdict_badge,
-)
-from app.plot_months import chart_label
-from app.report_files import months_with_reports
+from app.parts import FRESH_SECONDS, ask, nothing_yet, plot, unless_away, verdict_badge
+from app.release import release, releaser
+from app.report_files import months_with_reports, read_quarantine, reports_of
 from app.sources import METRICS, STORAGE, metric_store
-from app.style import MISSING, count, dollars, month_words, plain
+from app.style import MISSING, cells, count, dollars, month_words, plain, sentence
 from tip_assets.drift.evidently_reports import REPORTS
 from tip_assets.metric_store.store import Row
 from tip_assets.settings import get_settings
+
+_MOST_REFUSED = 500  # rows that are shown
 
 
 @st.cache_data(ttl=FRESH_SECONDS, show_spinner=False)
@@ -33,8 +28,14 @@ def _month(url: str, month: str) -> Month:
     return METRICS.ask(lambda: months.month_of(metric_store(url), month))
 
 
+@st.cache_data(ttl=FRESH_SECONDS, show_spinner=False)
+def _reports(storage: str, month: str) -> list[str]:
+    root = get_settings().model_copy(update={"storage": storage}).storage_root
+    return STORAGE.ask(lambda: reports_of(root, month))
+
+
 def choose_month(known: list[str]) -> str:
-    """The month to show, which stands in the address as it is written there; else the newest.
+    """The month of the address, else the newest.
 
     Not by Streamlit's binding: it puts the words of the list into the address, and takes no others.
     """
@@ -62,11 +63,33 @@ def show_verdict(found: Month) -> None:
             verdict_badge(action)
             if found.decision and found.decision["champion_after"]:
                 st.caption(f"champion: version {found.decision['champion_after']}")
-        st.markdown(f"**{plain(_sentence(words))}**")
-        for check in found.stopped_by:
-            st.markdown(plain(check["words"]))
+        st.markdown(f"**{plain(sentence(words))}**")
         for words in found.to_do:
             st.markdown(f":material/arrow_forward: {_with_commands(words)}")
+        if found.can_be_released:
+            offer_release(found)
+
+
+def offer_release(found: Month) -> None:
+    """A form that releases the month, for a person who may."""
+    person = dict(st.user) if "is_logged_in" in st.user else None
+    by = releaser(get_settings(), person)
+    if by is None or found.decision is None:
+        return
+    with st.form(f"release_{found.month}", border=False):
+        reason = st.text_input("Reason for the release", placeholder="A new menu since March")
+        if not st.form_submit_button(f"Release version {found.decision['challenger']}"):
+            return
+    if not reason.strip():
+        st.error("Enter a reason: the history keeps it.", icon=":material/block:")
+        return
+    with st.spinner("Releasing the model"):
+        failure = release(found.month, reason, by)
+    _month.clear()
+    if failure:
+        st.error(plain(failure), icon=":material/block:")
+    else:
+        st.rerun()
 
 
 def show_numbers(found: Month) -> None:
@@ -91,7 +114,7 @@ def show_numbers(found: Month) -> None:
             else "",
         ),
         (
-            "Checks that hold",
+            "Checks passed",
             f"{len(found.passed)} of {len(found.checks)}" if found.checks else MISSING,
             f"{len(found.warned_by)} warned, {len(found.stopped_by)} stopped"
             if found.checks
@@ -109,15 +132,33 @@ def show_checks(found: Month) -> None:
     """The checks: those that failed first, the others folded away."""
     st.subheader("Checks")
     for check in found.stopped_by:
-        _line(":orange-badge[:material/pause_circle: fails, stops]", check)
+        _line(":orange-badge[:material/pause_circle: Stops]", check)
     for check in found.warned_by:
-        _line(":yellow-badge[:material/warning: fails, warns]", check)
+        _line(":yellow-badge[:material/warning: Warns]", check)
     if not found.checks:
         st.caption("No check of this month has been recorded.")
         return
-    with st.expander(f"{len(found.passed)} checks hold"):
+    with st.expander(f"{len(found.passed)} checks passed"):
         for check in found.passed:
-            _line(":green-badge[:material/check: holds]", check)
+            _line(":green-badge[:material/check: Passed]", check)
+
+
+def show_quarantine(found: Month) -> None:
+    """The refused rows, when a person asks for them."""
+    refused = found.ingested["rows_quarantined"] if found.ingested else 0
+    unreadable = found.ingested["files_unreadable"] if found.ingested else 0
+    if not (refused or unreadable) or not st.toggle(
+        f"Show what was refused (rows: {count(refused)}, whole files: {count(unreadable)})",
+        key="quarantine",
+        bind="query-params",
+    ):
+        return
+    storage = get_settings().storage_root
+    rows = ask(STORAGE, lambda: read_quarantine(storage, found.month, _MOST_REFUSED))
+    if rows is not None:
+        named = rows.assign(column=rows["column"].map(column_label, na_action="ignore"))
+        shown = cells(named).rename(columns=str.capitalize)
+        st.dataframe(shown, hide_index=True, placeholder=MISSING)
 
 
 def show_drift(found: Month) -> None:
@@ -128,61 +169,37 @@ def show_drift(found: Month) -> None:
         never = "Drift was not measured: the month stopped before."
         st.caption(earlier if found.dataset else never)
         return
-    charts = sorted(found.charts, key=lambda row: -abs(row["z"]))
-    st.dataframe(
-        {
-            "Chart": [chart_label(row["chart"]) for row in charts],
-            "Effect": [row["z"] for row in charts],
-            "Verdict": ["drifted" if row["alarm"] else MISSING for row in charts],
-            "Would have been seen": [row["smallest_change"] or MISSING for row in charts],
-        },
-        hide_index=True,
-        height="content",
-        column_config={"Effect": st.column_config.NumberColumn(format="%+.1f", width=70)},
-    )
+    limit = found.charts[0]["limit"]
     st.caption(
-        f"Drifted: an effect beyond {charts[0]['limit']:.1f} standard deviations, or beyond "
-        f"{charts[0]['limit'] - 1:.1f} in two of three months on the same side."
+        f"The month against the training data of the model that served it. Red: beyond {limit:.1f} "
+        f"standard deviations, or beyond {limit - 1:.1f} on the same side in two of three months."
     )
+    plot(effects_plot(found.charts), "effects", "Effect of the month on each control chart")
+    with st.expander("Smallest change that this month would have shown"):
+        for row in sorted(found.charts, key=lambda row: chart_label(row["chart"])):
+            change = change_words(row["smallest_change"] or "none")
+            st.markdown(f"**{plain(chart_label(row['chart']))}**: {plain(change)}")
 
 
 def show_reports(month: str) -> None:
-    """One report at a time, in a frame it cannot get out of."""
-    st.subheader("The four reports")
-    report = st.segmented_control(
-        "Report",
-        list(REPORTS),
-        default=next(iter(REPORTS)),
-        format_func=REPORTS.__getitem__,
-        required=True,
-        label_visibility="collapsed",
-        key="report",
-        bind="query-params",
-    )
-    page = unless_away(lambda: stored_report(get_settings().storage, month, report))
-    if page is None:
-        st.caption(f"{month_words(month)} has no such report in the storage.")
+    """A link to each report, which opens in a tab of its own."""
+    st.subheader("Evidently reports")
+    reports = unless_away(lambda: _reports(get_settings().storage, month))
+    if not reports:
+        st.caption(f"The storage has no reports of {month_words(month)}.")
         return
     with st.container(horizontal=True):
-        download_report(page, month, report)
-        st.link_button(
-            "Open alone",
-            f"report?month={month}&report={report}",
-            icon=":material/open_in_new:",
-        )
-    show_report(page, month, report)
+        for report in reports:
+            st.link_button(
+                REPORTS[report],
+                f"report?month={month}&report={report}",
+                icon=":material/open_in_new:",
+            )
 
 
 def _line(badge: str, check: Row) -> None:
-    st.markdown(f"{badge} **{_title(check['check'])}** {plain(check['words'])}")
-
-
-def _title(check: str) -> str:
-    return plain(check.replace("_", " ").capitalize() + ".")
-
-
-def _sentence(words: str) -> str:
-    return f"{words[:1].upper()}{words[1:]}"
+    title = check_title(check["check"], check["passed"])
+    st.markdown(f"{badge} **{plain(title)}** {plain(sentence(labelled(check['words'])))}")
 
 
 def _with_commands(words: str) -> str:
@@ -204,17 +221,21 @@ if not known:
     st.stop()
 with choice:
     month = choose_month(known)
+if st.query_params.get("month", month) not in known:
+    asked = plain(st.query_params["month"])
+    st.warning(f"There is no month {asked}. This is {month_words(month)}.")
 found = None if store_is_away else unless_away(lambda: _month(url, month))
 if found is not None:
     show_verdict(found)
     show_numbers(found)
+    show_quarantine(found)
     left, right = st.columns([4, 5], gap="large")
     with left:
         show_checks(found)
     with right:
         show_drift(found)
     if found.told:
-        with st.expander("What people were told"):
+        with st.expander("Messages sent"):
             for row in found.told:
                 st.markdown(f"**{plain(row['subject'])}**")
                 st.code(row["text"], language=None, wrap_lines=True)

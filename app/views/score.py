@@ -1,4 +1,4 @@
-"""Predictions for every row of a file."""
+"""Predictions for every row of a file, as a job that its address names."""
 
 import tempfile
 from pathlib import Path
@@ -9,46 +9,71 @@ import streamlit as st
 
 from app import form
 from app.parts import nothing_yet
-from app.predictions import NoModel, Refused, ScoredFile, predictions
+from app.predictions import ScoredFile, predictions
+from app.scoring_jobs import Job, scoring_jobs
 from app.style import MISSING, cells, count, percent, plain, sentence
 from app.uploads import keep_upload
 from tip_assets import contract
 from tip_assets.ingestion.feedback import PREDICTION_ID
 from tip_assets.ingestion.table_files import FORMATS, UnreadableFile
-from tip_assets.serving.scoring import HIGH, LOW, PREDICTED, ROW
+from tip_assets.serving.scoring import HIGH, LOW, NEVER_SEEN, PREDICTED, ROW
 from tip_assets.settings import get_settings
 
-# What was scored last: kept while a person chooses another file, or looks at other pages.
-SCORED, REFUSAL, FOLDER, NAME = "score_answer", "score_refusal", "score_folder", "score_name"
+# The job of this session, for a person who comes back from another page; in the address, too.
+JOB = "score_job"
+_AT_ONCE_SECONDS = 1.0  # a small file is done by then: no progress is shown
 _WORDS = {".csv": "CSV", ".parquet": "Parquet"}
 _KINDS = {".csv": "text/csv", ".parquet": "application/vnd.apache.parquet"}
 
 
-def score(upload: Any, log: bool) -> None:
-    """Score an uploaded file; the answer or the refusal is kept in the session."""
-    st.session_state[SCORED] = st.session_state[REFUSAL] = None
-    if FOLDER in st.session_state:
-        st.session_state[FOLDER].cleanup()
-    # Deleted with the session at the latest.
-    folder = st.session_state[FOLDER] = tempfile.TemporaryDirectory(prefix="tips-scored-")
-    st.session_state[NAME] = upload.name
+def start(upload: Any, log: bool) -> None:
+    """Start to score an uploaded file, or say why it is not taken."""
+    folder = tempfile.TemporaryDirectory(prefix="tips-scored-")
     try:
-        given, rows = keep_upload(upload, Path(folder.name), get_settings().max_upload_rows)
+        given, rows = keep_upload(upload, Path(folder.name), settings.max_upload_rows)
     except UnreadableFile as error:
-        st.session_state[REFUSAL] = sentence(str(error))
+        st.session_state.pop(JOB, None)
+        st.query_params.clear()
+        st.error(plain(sentence(str(error))), icon=":material/block:")
         return
-    bar = st.progress(0.0, text="Reading the file")
+    job = scoring_jobs().start(predictions(), given, folder, upload.name, rows, log)
+    st.session_state[JOB] = st.query_params["job"] = job.id
+    with st.spinner("Scoring the file"):
+        job.wait(_AT_ONCE_SECONDS)
 
-    def progress(done: int) -> None:
-        bar.progress(min(done / max(rows, 1), 1.0), text=f"{count(done)} of {count(rows)} rows")
 
-    try:
-        st.session_state[SCORED] = predictions().score(given, Path(folder.name), progress, log)
-    except (Refused, NoModel) as error:
-        st.session_state[REFUSAL] = str(error)
-    finally:
-        bar.empty()
-        given.unlink()
+def show_job() -> None:
+    """The job of the address, or of this session: its progress or its result."""
+    key = st.query_params.get("job") or st.session_state.get(JOB)
+    if not key:
+        return
+    job = scoring_jobs().find(key)
+    if job is None:
+        st.info("This result is no longer kept. Score the file again.")
+        return
+    st.query_params["job"] = job.id
+    if job.is_running:
+        show_progress(job)
+    elif job.failure:
+        st.error(plain(job.failure), icon=":material/block:")
+    elif job.result is None:
+        st.info("Scoring was cancelled. Nothing of it was kept.")
+    else:
+        show_answer(job.result, job.name)
+
+
+@st.fragment(run_every=1.0)
+def show_progress(job: Job) -> None:
+    """How far a job is and how long it will take; the page is drawn anew when it has ended."""
+    if not job.is_running:
+        st.rerun()
+    words, left = f"{count(job.done)} of {count(job.rows)} rows", job.seconds_left
+    if left is not None:
+        words += f", about {count(max(left, 1))} seconds left"
+    st.progress(min(job.done / max(job.rows, 1), 1.0), text=words)
+    st.caption("You can leave or reload this page. The result is kept for a day at this address.")
+    if st.button("Cancel", icon=":material/cancel:", disabled=job.cancelled):
+        job.cancelled = True
 
 
 def show_answer(found: ScoredFile, name: str) -> None:
@@ -60,9 +85,9 @@ def show_answer(found: ScoredFile, name: str) -> None:
             st.metric("Predicted", count(found.predicted))
             st.metric("Refused", count(found.refused))
         st.caption(
-            f"Answered by version {found.version} in {found.seconds:.1f} seconds. Each prediction "
-            f"stands beside the interval that holds {percent(get_settings().interval_coverage)} of "
-            "the tips on bills like it, or what of the bill the model has never seen."
+            f"Answered by version {found.version} in {found.seconds:.1f} seconds. An interval "
+            f"holds {percent(get_settings().interval_coverage)} of the tips on such bills. Rows "
+            f"unlike the training data have none; the column {NEVER_SEEN} says why."
         )
         with st.container(horizontal=True):
             for path in (found.csv, found.parquet):
@@ -107,10 +132,19 @@ def show_columns() -> None:
         for c in contract.FEATURES
     ]
     with st.expander("What the file must hold"):
+        example = {contract.BILL: 24.5} | form.first_values({})
+        st.download_button(
+            "Download a template",
+            pd.DataFrame([example])[contract.FEATURE_NAMES].to_csv(index=False),
+            file_name="bills.csv",
+            mime="text/csv",
+            on_click="ignore",
+            icon=":material/download:",
+        )
         st.dataframe(pd.DataFrame(columns), hide_index=True, width="stretch")
         st.markdown(
-            "Columns may stand in any order, and others are passed over. Weekdays may be written "
-            "in full, categories in capitals or not."
+            "Columns may be in any order; others stay in the result. Weekdays may be written in "
+            "full, and letter case does not matter."
         )
 
 
@@ -118,8 +152,7 @@ settings = get_settings()
 st.title("Score a file")
 st.caption(
     f"Bills as CSV (plain or gzip) or Parquet, up to {settings.max_upload_mb} MB and "
-    f"{count(settings.max_upload_rows)} rows. A million rows take about ten seconds, or a minute "
-    "with ids. Every row gets a prediction or the reason why not."
+    f"{count(settings.max_upload_rows)} rows. Every row gets a prediction or the reason why not."
 )
 serving = predictions().serving()
 if serving.trouble:
@@ -135,14 +168,11 @@ upload = st.file_uploader(
 log = False
 if settings.prediction_log:
     log = st.checkbox(
-        "Give each prediction an id and keep it, so that the tips can be told later",
+        "Give each prediction an id and keep it, so that you can enter its tip later",
         value=True,
-        help=f"The answer then has a column {PREDICTION_ID}; give it back on the page Feedback.",
+        help=f"The result then has a column {PREDICTION_ID}. Add tips and upload it on Feedback.",
     )
 if st.button("Score the file", type="primary", disabled=upload is None):
-    score(upload, log)
-if st.session_state.get(REFUSAL):
-    st.error(plain(st.session_state[REFUSAL]), icon=":material/block:")
-elif st.session_state.get(SCORED):
-    show_answer(st.session_state[SCORED], st.session_state[NAME])
+    start(upload, log)
+show_job()
 show_columns()

@@ -1,5 +1,5 @@
 # Logs, and what wakes somebody. What goes wrong in a month is told by the platform itself, through
-# the same topic; these are for when it cannot (docs/aws.md says which alert is told by whom).
+# another topic; these are for when it cannot (docs/aws.md says which alert is told by whom).
 
 locals {
   # A service that writes nothing to CloudWatch's own CPU metric has no task.
@@ -45,8 +45,30 @@ resource "aws_cloudwatch_metric_alarm" "service_is_down" {
   period              = 300
   evaluation_periods  = 2
   treat_missing_data  = "breaching"
-  alarm_actions       = [aws_sns_topic.messages.arn]
-  ok_actions          = [aws_sns_topic.messages.arn]
+  alarm_actions       = [aws_sns_topic.alarms.arn]
+  ok_actions          = [aws_sns_topic.alarms.arn]
+}
+
+# An hour of too little memory ends in a killed task.
+resource "aws_cloudwatch_metric_alarm" "service_memory" {
+  for_each = local.must_live
+
+  alarm_name        = "${var.name}-${each.key}-memory"
+  alarm_description = "${each.key} has used 90 % of its memory for a quarter of an hour."
+  namespace         = "AWS/ECS"
+  metric_name       = "MemoryUtilization"
+  statistic         = "Average"
+  dimensions = {
+    ClusterName = aws_ecs_cluster.platform.name
+    ServiceName = aws_ecs_service.service[each.key].name
+  }
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 90
+  period              = 300
+  evaluation_periods  = 3
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [aws_sns_topic.alarms.arn]
+  ok_actions          = [aws_sns_topic.alarms.arn]
 }
 
 resource "aws_cloudwatch_metric_alarm" "site_is_down" {
@@ -66,8 +88,8 @@ resource "aws_cloudwatch_metric_alarm" "site_is_down" {
   period              = 60
   evaluation_periods  = 5
   treat_missing_data  = "breaching"
-  alarm_actions       = [aws_sns_topic.messages.arn]
-  ok_actions          = [aws_sns_topic.messages.arn]
+  alarm_actions       = [aws_sns_topic.alarms.arn]
+  ok_actions          = [aws_sns_topic.alarms.arn]
 }
 
 resource "aws_cloudwatch_metric_alarm" "site_fails" {
@@ -87,8 +109,32 @@ resource "aws_cloudwatch_metric_alarm" "site_fails" {
   period              = 300
   evaluation_periods  = 1
   treat_missing_data  = "notBreaching"
-  alarm_actions       = [aws_sns_topic.messages.arn]
-  ok_actions          = [aws_sns_topic.messages.arn]
+  alarm_actions       = [aws_sns_topic.alarms.arn]
+  ok_actions          = [aws_sns_topic.alarms.arn]
+}
+
+# What the load balancer answers by itself: a server that hung up or does not answer, a log-in that the
+# identity provider did not accept.
+resource "aws_cloudwatch_metric_alarm" "load_balancer" {
+  for_each = {
+    fails         = { metric = "HTTPCode_ELB_5XX_Count", words = "It has answered ten requests of five minutes with an error." }
+    log-in-fails  = { metric = "ELBAuthError", words = "It could not log ten people in: the identity provider's client, secret or addresses." }
+    log-in-denied = { metric = "ELBAuthFailure", words = "The identity provider has denied ten people in five minutes." }
+  }
+
+  alarm_name          = "${var.name}-load-balancer-${each.key}"
+  alarm_description   = "The load balancer: ${each.value.words}"
+  namespace           = "AWS/ApplicationELB"
+  metric_name         = each.value.metric
+  statistic           = "Sum"
+  dimensions          = { LoadBalancer = aws_lb.platform.arn_suffix }
+  comparison_operator = "GreaterThanOrEqualToThreshold"
+  threshold           = 10
+  period              = 300
+  evaluation_periods  = 1
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [aws_sns_topic.alarms.arn]
+  ok_actions          = [aws_sns_topic.alarms.arn]
 }
 
 resource "aws_cloudwatch_metric_alarm" "database" {
@@ -110,6 +156,6 @@ resource "aws_cloudwatch_metric_alarm" "database" {
   period              = 300
   evaluation_periods  = 3
   treat_missing_data  = "breaching"
-  alarm_actions       = [aws_sns_topic.messages.arn]
-  ok_actions          = [aws_sns_topic.messages.arn]
+  alarm_actions       = [aws_sns_topic.alarms.arn]
+  ok_actions          = [aws_sns_topic.alarms.arn]
 }

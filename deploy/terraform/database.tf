@@ -48,11 +48,14 @@ resource "aws_db_instance" "platform" {
   #checkov:skip=CKV_AWS_353:Slow statements are in the logs; Performance Insights answers nothing more at this size
   identifier = var.name
 
-  engine                     = "postgres"
-  engine_version             = var.database_version
-  auto_minor_version_upgrade = true
-  parameter_group_name       = aws_db_parameter_group.platform.name
-  ca_cert_identifier         = "rds-ca-rsa2048-g1"
+  engine               = "postgres"
+  engine_version       = var.database_version
+  parameter_group_name = aws_db_parameter_group.platform.name
+  ca_cert_identifier   = "rds-ca-rsa2048-g1"
+
+  auto_minor_version_upgrade  = true
+  allow_major_version_upgrade = var.database_changes_now
+  apply_immediately           = var.database_changes_now
 
   instance_class        = var.database_class
   storage_type          = "gp3"

@@ -6,6 +6,10 @@ resource "aws_kms_key" "platform" {
   enable_key_rotation     = true
   deletion_window_in_days = 30
   policy                  = data.aws_iam_policy_document.key.json
+
+  lifecycle {
+    prevent_destroy = true
+  }
 }
 
 resource "aws_kms_alias" "platform" {
@@ -139,6 +143,18 @@ data "aws_iam_policy_document" "key" {
         for prefix in ["/${var.name}/", "/aws/rds/instance/${var.name}/"] :
         "arn:aws:logs:${var.region}:${var.account_id}:log-group:${prefix}*"
       ]
+    }
+  }
+
+  # Events of stopped tasks; see the topic's policy (messages.tf).
+  statement {
+    sid       = "Events"
+    actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
+    resources = ["*"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["events.amazonaws.com"]
     }
   }
 

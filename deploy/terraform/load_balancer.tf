@@ -3,9 +3,9 @@
 
 locals {
   sites = {
-    app       = { host = var.domain, health = "/_stcore/health", rank = 10 }
-    mlflow    = { host = "mlflow.${var.domain}", health = "/health", rank = 20 }
-    webserver = { host = "dagster.${var.domain}", health = "/server_info", rank = 30 }
+    app       = { host = var.domain, client = "app", health = "/_stcore/health", rank = 10 }
+    mlflow    = { host = "mlflow.${var.domain}", client = "mlflow", health = "/health", rank = 20 }
+    webserver = { host = "dagster.${var.domain}", client = "dagster", health = "/server_info", rank = 30 }
   }
 }
 
@@ -28,7 +28,7 @@ resource "aws_lb" "platform" {
     enabled = true
   }
 
-  depends_on = [aws_s3_bucket_policy.access_logs]
+  depends_on = [aws_internet_gateway.platform, aws_s3_bucket_policy.access_logs]
 }
 
 resource "aws_lb_target_group" "site" {
@@ -127,10 +127,12 @@ resource "aws_lb_listener" "https" {
   }
 }
 
-# Made by a person, so that it is in no file. Terraform must hand it to the load balancer, which keeps
-# it in the state: the reason why that is encrypted and private.
+# Made by a person, so that they are in no file. Terraform must hand them to the load balancer, which keeps
+# them in the state: the reason why that is encrypted and private.
 data "aws_secretsmanager_secret_version" "identity_client" {
-  secret_id = var.identity_provider.client_secret_name
+  for_each = var.identity_provider.clients
+
+  secret_id = "${var.identity_provider.client_secrets}/${each.key}"
 }
 
 resource "aws_lb_listener_rule" "site" {
@@ -154,9 +156,10 @@ resource "aws_lb_listener_rule" "site" {
       authorization_endpoint     = var.identity_provider.authorization_endpoint
       token_endpoint             = var.identity_provider.token_endpoint
       user_info_endpoint         = var.identity_provider.user_info_endpoint
-      client_id                  = var.identity_provider.client_id
-      client_secret              = data.aws_secretsmanager_secret_version.identity_client.secret_string
+      client_id                  = var.identity_provider.clients[each.value.client]
+      client_secret              = data.aws_secretsmanager_secret_version.identity_client[each.value.client].secret_string
       scope                      = "openid email"
+      session_cookie_name        = "${var.name}-${each.value.client}"
       session_timeout            = 43200
       on_unauthenticated_request = "authenticate"
     }

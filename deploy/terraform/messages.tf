@@ -3,12 +3,19 @@
 locals {
   parameter_prefix = "/${var.name}"
 
+  # Known before the topic is made: services.tf says why.
+  topic_name = "${var.name}-messages"
+  topic_arn  = "arn:aws:sns:${var.region}:${var.account_id}:${local.topic_name}"
+
+  # Who is not named is told by the same mails as of every month.
+  woken = length(var.woken) > 0 ? var.woken : var.told
+
   # Written by the platform itself, when they change.
   told_by_platform = ["artifact_paths", "logged_model"]
 }
 
 resource "aws_sns_topic" "messages" {
-  name              = "${var.name}-messages"
+  name              = local.topic_name
   display_name      = var.name
   kms_master_key_id = aws_kms_key.platform.key_id
 }
@@ -21,16 +28,38 @@ resource "aws_sns_topic_subscription" "told" {
   endpoint  = each.key
 }
 
-resource "aws_sns_topic_policy" "messages" {
-  arn    = aws_sns_topic.messages.arn
-  policy = data.aws_iam_policy_document.messages.json
+# Apart from every month's news, so that whoever is woken is woken by nothing else.
+resource "aws_sns_topic" "alarms" {
+  name              = "${var.name}-alarms"
+  display_name      = "${var.name} alarms"
+  kms_master_key_id = aws_kms_key.platform.key_id
 }
 
-data "aws_iam_policy_document" "messages" {
+resource "aws_sns_topic_subscription" "woken" {
+  for_each = local.woken
+
+  topic_arn = aws_sns_topic.alarms.arn
+  protocol  = "email"
+  endpoint  = each.key
+}
+
+resource "aws_sns_topic_policy" "messages" {
+  arn    = aws_sns_topic.messages.arn
+  policy = data.aws_iam_policy_document.only_tls_topic["messages"].json
+}
+
+resource "aws_sns_topic_policy" "alarms" {
+  arn    = aws_sns_topic.alarms.arn
+  policy = data.aws_iam_policy_document.alarms.json
+}
+
+data "aws_iam_policy_document" "alarms" {
+  source_policy_documents = [data.aws_iam_policy_document.only_tls_topic["alarms"].json]
+
   statement {
     sid       = "Alarms"
     actions   = ["sns:Publish"]
-    resources = [aws_sns_topic.messages.arn]
+    resources = [aws_sns_topic.alarms.arn]
 
     principals {
       type        = "Service"
@@ -44,11 +73,30 @@ data "aws_iam_policy_document" "messages" {
     }
   }
 
+  # EventBridge tells a topic no account of its rule: AWS documents this statement without a condition.
+  statement {
+    sid       = "Events"
+    actions   = ["sns:Publish"]
+    resources = [aws_sns_topic.alarms.arn]
+
+    principals {
+      type        = "Service"
+      identifiers = ["events.amazonaws.com"]
+    }
+  }
+}
+
+data "aws_iam_policy_document" "only_tls_topic" {
+  for_each = {
+    alarms   = aws_sns_topic.alarms.arn
+    messages = aws_sns_topic.messages.arn
+  }
+
   statement {
     sid       = "OnlyTls"
     effect    = "Deny"
     actions   = ["sns:Publish"]
-    resources = [aws_sns_topic.messages.arn]
+    resources = [each.value]
 
     principals {
       type        = "*"

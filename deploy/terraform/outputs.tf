@@ -38,9 +38,9 @@ output "parameter_prefix" {
   value       = local.parameter_prefix
 }
 
-output "topic" {
+output "topics" {
   description = "What the platform and its alarms are told through; every address has to confirm first."
-  value       = aws_sns_topic.messages.arn
+  value       = { alarms = aws_sns_topic.alarms.arn, messages = aws_sns_topic.messages.arn }
 }
 
 locals {

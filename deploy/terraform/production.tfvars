@@ -7,6 +7,7 @@ database_standby   = true
 backup_days        = 35
 log_days           = 400
 app_copies         = 2
+budget             = 600
 
 sizes = {
   app           = { cpu = 1024, memory = 4096 }

@@ -69,7 +69,7 @@ locals {
     {
       AWS_DEFAULT_REGION  = var.region
       TIPS_STORAGE        = "s3://${local.bucket}/${local.prefix}"
-      TIPS_SNS_TOPIC_ARN  = aws_sns_topic.messages.arn
+      TIPS_SNS_TOPIC_ARN  = local.topic_arn
       TIPS_MLFLOW_UI      = "https://${local.sites.mlflow.host}"
       MLFLOW_TRACKING_URI = "http://mlflow.${local.inside}:${local.services.mlflow.port}"
 
@@ -84,17 +84,12 @@ locals {
     webserver     = local.launcher
     daemon        = local.launcher
     code-location = { TIPS_PARAMETER_PREFIX = local.parameter_prefix }
-    operator      = { TIPS_PARAMETER_PREFIX = local.parameter_prefix }
-    run           = {}
     exporter      = {}
     app           = { TIPS_APP_NAMES = local.sites.app.host }
     mlflow = {
       MLFLOW_DEFAULT_ARTIFACT_ROOT       = "s3://${local.bucket}/${local.prefix}/mlflow"
       MLFLOW_SERVER_ALLOWED_HOSTS        = "mlflow.${local.inside}:5000,${local.sites.mlflow.host}"
       MLFLOW_SERVER_CORS_ALLOWED_ORIGINS = "https://${local.sites.mlflow.host}"
-    }
-    databases = {
-      TIPS_POSTGRES_ADMIN = "postgresql+psycopg2://${aws_db_instance.platform.username}@${aws_db_instance.platform.endpoint}/postgres?sslmode=require&connect_timeout=10"
     }
   }
 
@@ -131,6 +126,11 @@ resource "aws_service_discovery_service" "inside" {
       type = "A"
       ttl  = 10
     }
+  }
+
+  # ECS tells Cloud Map whether a task is healthy.
+  health_check_custom_config {
+    failure_threshold = 1
   }
 }
 
@@ -203,7 +203,7 @@ resource "aws_ecs_service" "service" {
 
   # Dagster looks its months' task definition up when it starts.
   force_new_deployment = true
-  triggers             = contains(["daemon", "webserver"], each.key) ? { run = aws_ecs_task_definition.task["run"].arn } : {}
+  triggers             = contains(["daemon", "webserver"], each.key) ? { run = local.run_definition } : {}
 
   # The old one goes when the new one is healthy; of the daemon, before the new one comes.
   deployment_minimum_healthy_percent = each.key == "daemon" ? 0 : 100
@@ -239,5 +239,19 @@ resource "aws_ecs_service" "service" {
     }
   }
 
-  depends_on = [aws_ecs_task_definition.task, aws_lb_listener_rule.site]
+  # What a task needs to start and to be asked. Without it, the circuit breaker gives up.
+  depends_on = [
+    aws_ecs_task_definition.task,
+    aws_iam_role_policy.execution,
+    aws_iam_role_policy.task,
+    aws_lb_listener_rule.site,
+    aws_route_table_association.private,
+    aws_secretsmanager_secret_version.database_url,
+    aws_sns_topic_policy.messages,
+    aws_vpc_endpoint.aws,
+    aws_vpc_endpoint.s3,
+    aws_vpc_security_group_egress_rule.row,
+    aws_vpc_security_group_egress_rule.s3,
+    aws_vpc_security_group_ingress_rule.row,
+  ]
 }

@@ -6,6 +6,7 @@ database_standby   = false
 backup_days        = 7
 log_days           = 365
 app_copies         = 1
+budget             = 200
 
 sizes = {
   app           = { cpu = 256, memory = 2048 }

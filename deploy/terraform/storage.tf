@@ -103,6 +103,8 @@ resource "aws_s3_bucket_logging" "platform" {
 
   target_bucket = aws_s3_bucket.access_logs.id
   target_prefix = "bucket/"
+
+  depends_on = [aws_s3_bucket_policy.access_logs]
 }
 
 resource "aws_s3_bucket_policy" "platform" {

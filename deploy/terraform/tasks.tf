@@ -6,22 +6,39 @@ locals {
     run = {
       image         = "platform"
       command       = []
+      environment   = {}
       keys_of_admin = []
       secrets       = ["TIPS_DAGSTER_STORAGE", "TIPS_METRIC_STORE"]
     }
     operator = {
       image         = "platform"
       command       = ["tips", "--help"]
+      environment   = { TIPS_PARAMETER_PREFIX = local.parameter_prefix }
       keys_of_admin = []
       secrets       = ["TIPS_DAGSTER_STORAGE", "TIPS_METRIC_STORE"]
     }
     databases = {
-      image         = "platform"
-      command       = ["tips", "databases"]
+      image   = "platform"
+      command = ["tips", "databases"]
+      environment = {
+        TIPS_POSTGRES_ADMIN = "postgresql+psycopg2://${aws_db_instance.platform.username}@${aws_db_instance.platform.endpoint}/postgres?sslmode=require&connect_timeout=10"
+      }
       keys_of_admin = ["password"]
       secrets       = keys(local.database_urls)
     }
   }
+
+  # Changes with whatever a month's task is made of: this file, and what it takes from elsewhere. It
+  # is known before anything is made, which the ARN of a definition that is replaced is not: a service
+  # that waited for that could not be updated.
+  run_definition = sha256(jsonencode([
+    filesha256("${path.module}/tasks.tf"),
+    var.name,
+    var.image_tag,
+    var.sizes["run"],
+    local.database_urls,
+    local.environment,
+  ]))
 }
 
 resource "aws_ecs_task_definition" "task" {
@@ -49,7 +66,7 @@ resource "aws_ecs_task_definition" "task" {
       name        = each.key
       image       = "${local.registry}/${aws_ecr_repository.image[each.value.image].name}:${var.image_tag}"
       essential   = true
-      environment = [for name, value in merge(local.environment, local.environment_of[each.key]) : { name = name, value = value }]
+      environment = [for name, value in merge(local.environment, each.value.environment) : { name = name, value = value }]
       secrets = concat(
         [for name in each.value.secrets : { name = name, valueFrom = local.secrets[name] }],
         [for key in each.value.keys_of_admin : { name = "PGPASSWORD", valueFrom = "${local.admin_secret_arn}:${key}::" }],

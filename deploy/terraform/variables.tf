@@ -1,4 +1,5 @@
-# What may differ between deployments. What must be said has no default: it belongs to somebody.
+# What may differ between deployments; what runs is in variables_tasks.tf. What must be said has no default:
+# it belongs to somebody.
 
 variable "name" {
   description = "Name of the deployment, and the beginning of every name within it."
@@ -126,6 +127,12 @@ variable "backup_days" {
   }
 }
 
+variable "database_changes_now" {
+  description = "Whether to change the database's machine or major version during this apply, with an outage of minutes. Otherwise a machine waits for the maintenance window and another major version is refused."
+  type        = bool
+  default     = false
+}
+
 variable "password_version" {
   description = "Count it up to give every tool a new database password (docs/aws.md)."
   type        = number
@@ -179,16 +186,26 @@ variable "visitors" {
 }
 
 variable "identity_provider" {
-  description = "OpenID Connect provider that says who somebody is. Whom it lets in, comes in."
+  description = "OpenID Connect provider that says who somebody is, and who may use which of three clients."
   type = object({
     issuer                 = string
     authorization_endpoint = string
     token_endpoint         = string
     user_info_endpoint     = string
-    client_id              = string
-    # Name of a secret in Secrets Manager that holds the client's secret and nothing else.
-    client_secret_name = string
+    # Ids of the clients app, dagster and mlflow: the provider decides who may use which. Whoever may use
+    # Dagster may run any command with the rights of a month.
+    clients = map(string)
+    # The secret of the client app is the secret client_secrets/app in Secrets Manager, and so on.
+    client_secrets = string
   })
+
+  validation {
+    condition = (
+      toset(keys(var.identity_provider.clients)) == toset(["app", "dagster", "mlflow"]) &&
+      length(distinct(values(var.identity_provider.clients))) == 3
+    )
+    error_message = "A client of its own for each of app, dagster, mlflow."
+  }
 
   validation {
     condition = alltrue([
@@ -203,81 +220,33 @@ variable "identity_provider" {
   }
 }
 
+variable "budget" {
+  description = "USD a month of the whole account; mails are sent at 80 % spent and 100 % forecast."
+  type        = number
+
+  validation {
+    condition     = var.budget >= 1
+    error_message = "At least a dollar."
+  }
+}
+
+variable "woken" {
+  description = "E-mail addresses that get alarms (stopped tasks, pages down, database, budget); empty: those of told."
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for address in var.woken : can(regex("^[^@ ]+@[^@ ]+\\.[^@ ]+$", address))])
+    error_message = "Each is an e-mail address."
+  }
+}
+
 variable "told" {
-  description = "E-mail addresses that get the platform's messages and alarms; each is asked to confirm."
+  description = "E-mail addresses that get the platform's messages; each is asked to confirm."
   type        = set(string)
 
   validation {
     condition     = length(var.told) > 0 && alltrue([for address in var.told : can(regex("^[^@ ]+@[^@ ]+\\.[^@ ]+$", address))])
     error_message = "At least one e-mail address, or nobody learns of anything."
-  }
-}
-
-variable "image_tag" {
-  description = "Tag of the images to run, such as the commit they were built from; tags never move."
-  type        = string
-
-  validation {
-    condition     = can(regex("^[a-zA-Z0-9_.-]{1,128}$", var.image_tag)) && var.image_tag != "latest"
-    error_message = "A tag that names one image for ever."
-  }
-}
-
-variable "running" {
-  description = "Whether the services run; false until `tips databases` has run for the first time."
-  type        = bool
-  default     = true
-}
-
-variable "sizes" {
-  description = "CPU (1024 is one core) and memory (MB) of each service and task."
-  type        = map(object({ cpu = number, memory = number }))
-
-  validation {
-    condition = toset(keys(var.sizes)) == toset([
-      "app", "code-location", "daemon", "databases", "exporter", "mlflow", "operator", "run", "webserver",
-    ])
-    error_message = "A size for each of app, code-location, daemon, databases, exporter, mlflow, operator, run, webserver."
-  }
-
-  # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html
-  validation {
-    condition = alltrue([
-      for size in values(var.sizes) : (
-        size.cpu == 256 ? contains([512, 1024, 2048], size.memory) :
-        size.cpu == 512 ? size.memory >= 1024 && size.memory <= 4096 && size.memory % 1024 == 0 :
-        size.cpu == 1024 ? size.memory >= 2048 && size.memory <= 8192 && size.memory % 1024 == 0 :
-        size.cpu == 2048 ? size.memory >= 4096 && size.memory <= 16384 && size.memory % 1024 == 0 :
-        size.cpu == 4096 ? size.memory >= 8192 && size.memory <= 30720 && size.memory % 1024 == 0 :
-        false
-      )
-    ])
-    error_message = "Fargate does not have a task of such a size."
-  }
-}
-
-variable "app_copies" {
-  description = "How many copies of the app run; from two on, one that fails is not noticed."
-  type        = number
-
-  validation {
-    condition     = var.app_copies >= 1 && var.app_copies <= 10
-    error_message = "From 1 to 10 copies."
-  }
-}
-
-variable "settings" {
-  description = "Settings of the platform, by their variables (docs/settings.md); never a secret."
-  type        = map(string)
-  default     = {}
-
-  validation {
-    condition = alltrue([
-      for name in keys(var.settings) : startswith(name, "TIPS_") && !can(regex("_(PORT|HOST)$", name)) && !contains([
-        "TIPS_DAGSTER_STORAGE", "TIPS_METRIC_STORE", "TIPS_METRIC_READER", "TIPS_POSTGRES_ADMIN",
-        "TIPS_SNS_TOPIC_ARN", "TIPS_STATE", "TIPS_STORAGE",
-      ], name)
-    ])
-    error_message = "Settings are TIPS_ variables; what is stored, sent and listened on where is said by Terraform itself."
   }
 }

@@ -6,8 +6,9 @@ terraform {
 
   required_providers {
     aws = {
+      # Version 5.100 is the oldest that `make terraform-test` has applied.
       source  = "hashicorp/aws"
-      version = "~> 6.25"
+      version = ">= 5.100, < 7"
     }
   }
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-INK, ACCENT, ALARM, FAINT = "#1f2933", "#2b6cb0", "#c53030", "#cbd2d9"
+INK, ACCENT, ALARM, FAINT = "#111827", "#2b6cb0", "#c53030", "#cbd2d9"
 
 
 def predicted_against_actual(actual: np.ndarray, predicted: np.ndarray) -> bytes:

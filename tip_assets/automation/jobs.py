@@ -4,6 +4,7 @@ import dagster as dg
 
 from tip_assets.partitions import months, months_apart
 from tip_assets.runtime.instance import INGESTION_JOB, RELEASE_JOB, TRAINING_JOB
+from tip_assets.runtime.signals import interrupted
 from tip_assets.settings import get_settings
 
 _TAGS = {
@@ -11,8 +12,17 @@ _TAGS = {
     # Retry the whole month: finished steps cost little and change nothing.
     "dagster/retry_strategy": "ALL_STEPS",
 }
+
+
+class _Retries(dg.RetryPolicy):
+    """Retries without a delay after an interrupt: Dagster's wait cannot be interrupted."""
+
+    def calculate_delay(self, attempt_num: int) -> float:
+        return 0.0 if interrupted.is_set() else float(super().calculate_delay(attempt_num))
+
+
 # Network calls retry by themselves first; failures caused by bad data allow no retry.
-_RETRIES = dg.RetryPolicy(
+_RETRIES = _Retries(
     max_retries=1, delay=10, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS
 )
 

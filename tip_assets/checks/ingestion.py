@@ -3,14 +3,16 @@
 import io
 
 import dagster as dg
+import numpy as np
 import pandas as pd
 
 from tip_assets import contract
 from tip_assets.ingestion import valid_records
-from tip_assets.ingestion.landing import feedback_rows, is_feedback, rows_in
+from tip_assets.ingestion.landing import SOURCE_FILE, feedback_rows, is_feedback, rows_in
 from tip_assets.ingestion.table_files import as_piece
-from tip_assets.modelling.split import LEFT_OUT, PART, content_hash
+from tip_assets.modelling.split import LEFT_OUT, PART, TEST, content_hash
 from tip_assets.partitions import months
+from tip_assets.runtime.io_managers import ParquetFiles
 from tip_assets.runtime.storage import quarantine_file
 from tip_assets.settings import Settings
 
@@ -30,13 +32,11 @@ def rows_satisfy_the_contract(raw_tips: pd.DataFrame) -> dg.AssetCheckResult:
 
 @dg.asset_check(asset="raw_tips", blocking=True, partitions_def=months)
 def enough_rows(
-    context: dg.AssetCheckExecutionContext,
-    raw_tips: pd.DataFrame,
-    settings: dg.ResourceParam[Settings],
+    context: dg.AssetCheckExecutionContext, settings: dg.ResourceParam[Settings]
 ) -> dg.AssetCheckResult:
     """The month has enough rows from producers to train and measure; feedback does not count."""
-    feedback, least = int(feedback_rows(raw_tips).sum()), settings.min_rows
-    rows = len(raw_tips) - feedback
+    rows, feedback = _kept(settings, context.partition_key)
+    least = settings.min_rows
     whence = f" from producers ({feedback} from feedback do not count)" if feedback else ""
     refused = _quarantined(settings, context.partition_key)
     first = "" if rows or refused.empty else f"; {_where(refused)}: {refused['reason'].iloc[0]}"
@@ -51,15 +51,13 @@ def enough_rows(
 
 @dg.asset_check(asset="raw_tips", blocking=True, partitions_def=months)
 def few_rows_are_quarantined(
-    context: dg.AssetCheckExecutionContext,
-    raw_tips: pd.DataFrame,
-    settings: dg.ResourceParam[Settings],
+    context: dg.AssetCheckExecutionContext, settings: dg.ResourceParam[Settings]
 ) -> dg.AssetCheckResult:
     """Most rows from producers are valid; otherwise the rest may not represent the month."""
     path = quarantine_file(settings.storage_root, context.partition_key)
     quarantined = _quarantined(settings, context.partition_key)
     refused = rows_in(quarantined[~quarantined["file"].map(is_feedback).astype(bool)])
-    kept = len(raw_tips) - int(feedback_rows(raw_tips).sum())
+    kept, _ = _kept(settings, context.partition_key)
     share, most = refused / max(1, refused + kept), settings.max_quarantined_share
     return dg.AssetCheckResult(
         passed=share <= most,
@@ -78,14 +76,22 @@ def few_rows_are_quarantined(
 def no_row_is_on_both_sides(splits: pd.DataFrame) -> dg.AssetCheckResult:
     """Equal rows are in one part, so no test row was used for training."""
     used = splits[splits[PART] != LEFT_OUT]
-    sides = pd.Series(used[PART].to_numpy()).groupby(content_hash(used)).nunique()
-    both = int((sides > 1).sum())
+    hashes, test = content_hash(used), used[PART].eq(TEST).to_numpy()
+    both = len(np.intersect1d(hashes[test], hashes[~test]))
     return dg.AssetCheckResult(
         passed=both == 0,
         severity=dg.AssetCheckSeverity.ERROR,
         description=f"{both} different rows are both train and test rows",
         metadata={"rows_on_both_sides": both},
     )
+
+
+def _kept(settings: Settings, month: str) -> tuple[int, int]:
+    """The month's valid rows of producers, and those from feedback; only one column is read."""
+    path = settings.storage_root / "assets" / "raw_tips" / f"{month}.parquet"
+    rows = ParquetFiles(settings.storage_root).read(path, [SOURCE_FILE])
+    feedback = int(feedback_rows(rows).sum())
+    return len(rows) - feedback, feedback
 
 
 def _quarantined(settings: Settings, month: str) -> pd.DataFrame:

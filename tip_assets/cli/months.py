@@ -92,7 +92,12 @@ def backfill(
 
 
 @app.command(rich_help_panel=MONTHS)
-def release(month: Month, reason: Reason, as_json: AsJson = False) -> None:
+def release(
+    month: Month,
+    reason: Reason,
+    by: Annotated[str, typer.Option(help="Who decides; default: the user of this machine.")] = "",
+    as_json: AsJson = False,
+) -> None:
     """Let the model of a held month serve, with a reason."""
     from tip_assets.cli.run_month import release as release_month
     from tip_assets.cli.summary import summary
@@ -103,7 +108,8 @@ def release(month: Month, reason: Reason, as_json: AsJson = False) -> None:
     require_platform(settings, settings.metric_store_url, settings.tracking_uri)
     if not (settings.storage_root / "assets" / "registered_model" / f"{month}.json").exists():
         fail(f"{month} has no model to release: run the month first")
-    outcome = release_month(settings, month, reason, getpass.getuser(), quiet=as_json)
+    person = by or getpass.getuser()
+    outcome = release_month(settings, month, reason, person, quiet=as_json)
     if as_json:
         echo_json(outcome.to_dict())
     else:

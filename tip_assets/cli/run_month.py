@@ -2,7 +2,6 @@
 
 import atexit
 import gc
-import signal
 import sys
 import time
 import uuid
@@ -15,6 +14,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from tip_assets.cli.console import Progress, progress
+from tip_assets.cli.interruption import at_most, repeated_interrupts
 from tip_assets.metric_store.store import PERSON_TAG
 from tip_assets.runtime.instance import (
     PROCESS_TAG,
@@ -27,9 +27,6 @@ from tip_assets.runtime.instance import (
 from tip_assets.runtime.run_logging import noise_to
 from tip_assets.settings import Settings
 
-# Dagster retries an interrupted step after up to twenty seconds, unless it is interrupted while it
-# waits.
-_INTERRUPTED_AGAIN_SECONDS = 5
 _LOOK_AGAIN_SECONDS = 0.5
 
 
@@ -190,7 +187,11 @@ def _play(
 
     job, result = defs().resolve_job_def(job_name), None
     shown.assets = len(job.asset_layer.selected_asset_keys)
-    with _at_most(settings.max_run_minutes) as limit, suppress(KeyboardInterrupt):
+    with (
+        at_most(settings.max_run_minutes) as limit,
+        suppress(KeyboardInterrupt),
+        repeated_interrupts(),
+    ):
         result = job.execute_in_process(
             partition_key=month,
             instance=instance,
@@ -211,37 +212,6 @@ def _close(instance: Any, run_id: str, message: str) -> None:
     run = instance.get_run_by_id(run_id)
     if run is not None and not run.is_finished:
         instance.report_run_failed(run, message)
-
-
-@dataclass
-class _Limit:
-    minutes: float
-    exceeded: bool = False
-
-    def __str__(self) -> str:
-        return f"the run took longer than {self.minutes:g} minutes (TIPS_MAX_RUN_MINUTES)"
-
-
-@contextmanager
-def _at_most(minutes: float) -> Iterator[_Limit]:
-    """Interrupt the block after a time limit: the daemon only ends its own runs.
-
-    Sends SIGINT, repeatedly, because a library may swallow the first one.
-    """
-    limit = _Limit(minutes)
-
-    def interrupt(*_: object) -> None:
-        limit.exceeded = True
-        signal.raise_signal(signal.SIGINT)
-
-    before = signal.signal(signal.SIGALRM, interrupt)
-    timer = signal.setitimer(signal.ITIMER_REAL, minutes * 60, _INTERRUPTED_AGAIN_SECONDS)
-    try:
-        yield limit
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-        signal.setitimer(signal.ITIMER_REAL, *timer)
 
 
 def _collect_less_garbage() -> None:

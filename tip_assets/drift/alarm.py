@@ -47,13 +47,19 @@ def limit_for(charts: int, quiet_months_per_alarm: float, correlation: float) ->
     `correlation` is that of the effects of two months with the same reference: month rows divided
     by the rows of month and reference. Charts are assumed to be independent, which makes the limit
     too wide rather than too narrow. `benchmarks/drift.py` measures the actual rate.
+
+    The limit is never below that of uncorrelated months: where months are much larger than the
+    reference, a few lucky references raise the mean although alarms are frequent.
     """
     from scipy import optimize
 
-    def excess(limit: float) -> float:
-        return quiet_months(limit, charts, correlation) - quiet_months_per_alarm
+    def limit(shared: float) -> float:
+        def excess(limit: float) -> float:
+            return quiet_months(limit, charts, shared) - quiet_months_per_alarm
 
-    return float(optimize.brentq(excess, 1, 10))
+        return float(optimize.brentq(excess, 1, 10))
+
+    return max(limit(correlation), limit(0.0))
 
 
 def quiet_months(limit: float, charts: int, correlation: float) -> float:

@@ -17,6 +17,7 @@ from tip_assets.modelling.split import (
     TRAIN,
     from_feedback,
     monthly_fingerprints,
+    of_producers,
 )
 
 # Of a larger reference so many rows are drawn: each needs a prediction by a model that has not seen
@@ -89,7 +90,7 @@ def reference_of(rows: pd.DataFrame, model: ServingModel) -> pd.DataFrame:
 
     Of more than `MOST_REFERENCE_ROWS` so many are drawn, the same ones each time.
     """
-    train = _of_producers(rows[rows[PART] == TRAIN])
+    train = of_producers(rows[rows[PART] == TRAIN])
     if len(train) > MOST_REFERENCE_ROWS:
         train = train.sample(MOST_REFERENCE_ROWS, random_state=_DRAWN_WITH).sort_index()
     return _records(train).assign(**{PREDICTION: model.predict_held_out(train)})
@@ -97,12 +98,8 @@ def reference_of(rows: pd.DataFrame, model: ServingModel) -> pd.DataFrame:
 
 def current_of(rows: pd.DataFrame, model: ServingModel) -> pd.DataFrame:
     """The producers' rows among split rows, with the model's predictions."""
-    records = _records(_of_producers(rows))
+    records = _records(of_producers(rows))
     return records.assign(**{PREDICTION: model.predict(records[contract.FEATURE_NAMES])})
-
-
-def _of_producers(rows: pd.DataFrame) -> pd.DataFrame:
-    return rows[~from_feedback(rows)]
 
 
 def _training_rows(reference: pd.DataFrame, rows: pd.DataFrame, kind: str = "training") -> str:

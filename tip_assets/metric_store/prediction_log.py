@@ -89,6 +89,14 @@ class PredictionLog:
             with self.store.engine.begin() as connection:
                 connection.execute(statement, rows)
 
+    def withdraw_tips(self, at: datetime) -> int:
+        """Remove the tips written at this moment, unless they are landing; gives their number."""
+        statement = (
+            sa.update(log).where(log.c.actual_at == at, _OPEN).values(actual=None, actual_at=None)
+        )
+        with self.store.engine.begin() as connection:
+            return int(connection.execute(statement).rowcount)
+
     def waiting(self) -> dict[str, tuple[int, datetime, datetime]]:
         """Return by month how many tips wait for a landing file, and the first and last time."""
         query = (
@@ -153,6 +161,12 @@ class PredictionLog:
         statement = sa.delete(log).where(log.c.at < before, sa.not_(on_their_way))
         with self.store.engine.begin() as connection:
             return int(connection.execute(statement).rowcount)
+
+    def forget_file(self, prefix: str) -> None:
+        """Delete the predictions of a file that nobody got: ids that begin with this prefix."""
+        statement = sa.delete(log).where(log.c.id.startswith(f"{prefix}{OF_FILE}", autoescape=True))
+        with self.store.engine.begin() as connection:
+            connection.execute(statement)
 
     def realised(self) -> list[Realised]:
         """Return the realised errors of each month with feedback, oldest first."""

@@ -15,7 +15,7 @@ import pandas as pd
 from tip_assets import contract
 from tip_assets.modelling.evaluation import rmse
 from tip_assets.modelling.recipe import Recipe, threads_for
-from tip_assets.modelling.split import content_hash, from_feedback
+from tip_assets.modelling.split import content_hash, of_producers, sample_by_content
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ def search(
     """
     import hyperopt
 
-    train = sample_for_search(train[~from_feedback(train)], recipe.search_rows)
+    train = sample_by_content(of_producers(train), recipe.search_rows)
     recipe = replace(recipe, threads=threads_for(len(train)))
     different = len(np.unique(content_hash(train)))
     if different < 2 * recipe.folds:
@@ -83,14 +83,6 @@ def search(
         verbose=False,
     )
     return trials
-
-
-def sample_for_search(rows: pd.DataFrame, most_rows: int) -> pd.DataFrame:
-    """The rows with the lowest content hashes, in their order: the same each time; 0 means all."""
-    if not 0 < most_rows < len(rows):
-        return rows
-    chosen = np.argsort(content_hash(rows), kind="stable")[:most_rows]
-    return rows.iloc[np.sort(chosen)]
 
 
 def best_of(trials: list[Trial]) -> Trial:

@@ -47,11 +47,25 @@ def content_hash(rows: pd.DataFrame) -> np.ndarray:
     return hashes
 
 
+def sample_by_content(rows: pd.DataFrame, most_rows: int) -> pd.DataFrame:
+    """The rows with the lowest content hashes, in their order: the same each time; 0 means all."""
+    if not 0 < most_rows < len(rows):
+        return rows
+    chosen = np.argsort(content_hash(rows), kind="stable")[:most_rows]
+    return rows.iloc[np.sort(chosen)]
+
+
 def from_feedback(rows: pd.DataFrame) -> np.ndarray:
     """Return which rows come from feedback, also of months joined into one table."""
     if FROM_FEEDBACK not in rows:
         return np.zeros(len(rows), dtype=bool)
     return rows[FROM_FEEDBACK].eq(True).to_numpy(bool)
+
+
+def of_producers(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows that do not come from feedback; the table itself when there is none."""
+    feedback = from_feedback(rows)
+    return rows[~feedback] if feedback.any() else rows
 
 
 def part_of(rows: pd.DataFrame, most_feedback: float = MOST_FEEDBACK) -> pd.Categorical:

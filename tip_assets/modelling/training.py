@@ -15,7 +15,14 @@ from tip_assets.modelling.intervals import HELD_OUT, held_out_errors
 from tip_assets.modelling.recipe import Recipe
 from tip_assets.modelling.search import Trial, booster_parameters, set_attributes, training_matrix
 from tip_assets.modelling.seen import seen
-from tip_assets.modelling.split import PART, TEST, TRAIN, from_feedback
+from tip_assets.modelling.split import (
+    PART,
+    TEST,
+    TRAIN,
+    from_feedback,
+    of_producers,
+    sample_by_content,
+)
 
 # Limits for using feedback, compared with a booster without it: the mean relative change of
 # predictions over the producers' rows, and the relative increase of the test RMSE. The second limit
@@ -24,6 +31,7 @@ from tip_assets.modelling.split import PART, TEST, TRAIN, from_feedback
 MOST_CHANGE_BY_FEEDBACK = 0.04
 MOST_ERROR_BY_FEEDBACK = 0.01
 _CENT = 0.01
+_FLIPPED_ROWS = 100_000  # at most: each is predicted four times
 
 
 @dataclass(frozen=True)
@@ -85,11 +93,11 @@ def train_booster(
     train, test = (window[window[PART] == part] for part in (TRAIN, TEST))
     if len(test) < 2:
         raise ValueError(f"{len(test)} test rows in the window of {month}: at least 2 are needed")
-    producers = train[~from_feedback(train)]
+    producers = of_producers(train)
     booster, learned, feedback = fit(producers, best, recipe), producers, None
     if from_feedback(window).any():
         other = fit(train, best, recipe)
-        change = _change(booster, other, window[~from_feedback(window)])
+        change = _change(booster, other, of_producers(window))
         error = _quality(other, test).rmse / _quality(booster, test).rmse - 1
         if change <= MOST_CHANGE_BY_FEEDBACK and error <= MOST_ERROR_BY_FEEDBACK:
             booster, learned = other, train
@@ -110,7 +118,10 @@ def train_booster(
         **_against_baselines(booster, producers, test, recipe),
         importances=_importances(booster),
         feedback=feedback,
-        flip=flip(window[~from_feedback(window)], lambda rows: predict_rows(booster, rows)),
+        flip=flip(
+            sample_by_content(of_producers(window), _FLIPPED_ROWS),
+            lambda rows: predict_rows(booster, rows),
+        ),
     )
     errors = held_out_errors(
         tips_of(test), predict_rows(booster, test), test[contract.BILL].to_numpy(float)

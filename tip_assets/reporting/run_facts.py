@@ -181,5 +181,7 @@ def _run_failure(event: Any) -> str | None:
     if data is not None and data.failure_reason == RunFailureReason.STEP_FAILURE:
         return None
     if data is not None and data.error is not None:
+        if data.error.cls_name == "DagsterExecutionInterruptedError":
+            return INTERRUPTED
         return describe_error(data.error) or str(data.error.message.strip().splitlines()[0])
     return event.message or "the run was canceled"

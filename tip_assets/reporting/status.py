@@ -34,7 +34,7 @@ class State:
 def states(store: MetricStore, settings: Settings, now: datetime) -> list[State]:
     """Return every state that needs a person, the most urgent first."""
     return [
-        *_held(store),
+        *held(store),
         *_stopped(store, settings.window_months),
         *_failed(store),
         *_waiting(store, now - timedelta(hours=settings.max_processing_hours)),
@@ -44,7 +44,7 @@ def states(store: MetricStore, settings: Settings, now: datetime) -> list[State]
     ]
 
 
-def _held(store: MetricStore) -> Iterator[State]:
+def held(store: MetricStore) -> Iterator[State]:
     """Yield held promotions newer than any other decision; older ones are superseded."""
     last = {row["month"]: row for row in _decisions(store)}
     decided = max((month for month, row in last.items() if row["action"] != "held"), default="")

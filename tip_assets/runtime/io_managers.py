@@ -67,9 +67,13 @@ class ParquetFiles(MonthlyFiles):
     def load_from_path(self, context: dg.InputContext, path: UPath) -> pd.DataFrame:
         return self.read(path)
 
-    def read(self, path: UPath) -> pd.DataFrame:
-        """Read the table of a month. Raises OtherContract when today's code cannot read it."""
-        table = self.from_bytes(path.read_bytes())
+    def read(self, path: UPath, columns: list[str] | None = None) -> pd.DataFrame:
+        """Read the table of a month, or some of its columns.
+
+        Raises OtherContract when today's code cannot read it.
+        """
+        with path.open("rb") as file:
+            table = pd.read_parquet(file, columns=columns)
         written = table.attrs.pop(contract.VERSION_TAG, UNSTAMPED)
         if not contract.same_major(written, contract.VERSION):
             raise OtherContract(

@@ -2,7 +2,11 @@
 
 import signal
 import sys
+import threading
 from types import FrameType
+
+# Set when a person interrupts a run of this process.
+interrupted = threading.Event()
 
 
 def end_on_signal() -> None:

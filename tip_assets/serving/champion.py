@@ -14,7 +14,7 @@ from tip_assets.metric_store.champion_lock import champion_lock
 from tip_assets.metric_store.store import MetricStore
 from tip_assets.modelling.recipe import Recipe, recipe_for
 from tip_assets.modelling.split import PART, TRAIN
-from tip_assets.runtime.io_managers import OtherContract, ParquetFiles
+from tip_assets.runtime.io_managers import OtherContract, ParquetFiles, joined
 from tip_assets.settings import Settings
 from tip_assets.tracking.registry import (
     BOOSTER,
@@ -143,7 +143,7 @@ def _window(storage: UPath, recipe: Recipe) -> pd.DataFrame:
             months.append(files.read(path))
         except OtherContract as error:
             raise NothingToDo(str(error)) from error
-    return pd.concat(months, ignore_index=True)
+    return joined(months)
 
 
 def _today(recipe: Recipe, window: pd.DataFrame) -> Recipe:

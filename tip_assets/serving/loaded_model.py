@@ -1,5 +1,6 @@
 """A registered version in memory: predictions with intervals and contributions."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -83,6 +84,16 @@ class LoadedModel:
         if self.held_out is None:
             return None
         return self.held_out.around(predicted, self._bill(records), coverage)
+
+    def seen(self) -> dict[str, list[Any]]:
+        """By feature, the categories or the lowest and highest number in the training rows.
+
+        Empty for a version that does not know.
+        """
+        from tip_assets.modelling.served_model import SEEN
+
+        known: dict[str, list[Any]] = json.loads(self.model.booster.attr(SEEN) or "{}")
+        return known
 
     def never_seen(self, records: pd.DataFrame) -> np.ndarray:
         """Describe the values of each record that the version was not trained on; mostly empty.

@@ -9,7 +9,7 @@ import csv
 import io
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -44,11 +44,13 @@ class ScoredPiece:
     `accepted` has the contract's features as the model was asked, prediction and interval in
     dollars, and the prediction's id if asked for. A row that is unlike the training data has no
     interval and says in `never_seen` why. `refused` has the cells as they stand in the
-    file, and the reason. `reasons` counts the refused rows by column and first reason.
+    file, and the reason. `others` has the file's other columns of every row. `reasons` counts the
+    refused rows by column and first reason.
     """
 
     accepted: pd.DataFrame
     refused: pd.DataFrame
+    others: pd.DataFrame
     reasons: Counter[tuple[str, str]]
 
     @property
@@ -112,7 +114,20 @@ def _score(model: LoadedModel, piece: Piece, coverage: float, id_prefix: str) ->
     reasons = Counter(zip(first["column"], first["reason"], strict=True))
     if piece.broken_lines:
         reasons["line", BROKEN_LINE] = len(piece.broken_lines)
-    return ScoredPiece(accepted, _refused(piece, checked.refused), reasons)
+    return ScoredPiece(accepted, _refused(piece, checked.refused), _others(piece), reasons)
+
+
+def _others(piece: Piece) -> pd.DataFrame:
+    """The columns of a piece that are not the contract's, as text; the first of equal names."""
+    names = [name for name in dict.fromkeys(piece.columns) if name not in _ORDER]
+    others = pd.DataFrame(index=piece.rows)
+    for name in names:
+        values = piece.batch.column(piece.columns.index(name))
+        try:
+            others[name] = values.cast(pa.string()).to_numpy(zero_copy_only=False)
+        except pa.ArrowException:  # bytes that are no text, lists
+            others[name] = [_text(cell) for cell in values.to_pylist()]
+    return others
 
 
 def _refused(piece: Piece, refused: pd.DataFrame) -> pd.DataFrame:
@@ -134,15 +149,25 @@ def _refused(piece: Piece, refused: pd.DataFrame) -> pd.DataFrame:
 class ScoredFileWriter:
     """Writes scored pieces as CSV and, if a path is given, as Parquet.
 
-    In CSV money is in cents, and cells of refused rows that a spreadsheet would run as a formula
-    begin with an apostrophe. In Parquet numbers are numbers: a cell that is none is null there.
+    The file's other columns stand after the contract's, as text. In CSV money is in cents, and
+    cells that a spreadsheet would run as a formula begin with an apostrophe, but for those of valid
+    features. In Parquet numbers are numbers: a cell that is none is null there.
     """
 
     def __init__(self, text: TextIO, parquet: Path | None = None, with_ids: bool = False) -> None:
-        columns = [name for name in _ORDER if with_ids or name != PREDICTION_ID]
-        self._text, self._schema = text, pa.schema([_field(name) for name in columns])
-        self._text.write(",".join(columns) + "\n")
-        self._parquet = pa.parquet.ParquetWriter(parquet, self._schema) if parquet else None
+        self._columns = [name for name in _ORDER if with_ids or name != PREDICTION_ID]
+        self._text, self._path, self._parquet = text, parquet, None
+        self._begun = False
+
+    def _begin(self, others: list[str]) -> None:
+        """Write the header; the first piece shows which other columns the file has."""
+        self._begun = True
+        place = 1 + len(contract.FEATURE_NAMES)
+        self._columns[place:place] = others
+        self._schema = pa.schema([_field(name) for name in self._columns])
+        self._text.write(_line([_harmless(name) for name in self._columns]))
+        if self._path:
+            self._parquet = pa.parquet.ParquetWriter(self._path, self._schema)
 
     def __enter__(self) -> "ScoredFileWriter":
         return self
@@ -153,35 +178,38 @@ class ScoredFileWriter:
         error: BaseException | None,
         at: TracebackType | None,
     ) -> None:
+        if not self._begun:
+            self._begin([])
         if self._parquet:
             self._parquet.close()
 
     def write(self, piece: ScoredPiece) -> None:
         """Append a piece to the files, its rows in the file's order."""
-        money = piece.accepted.round({PREDICTED: 2, LOW: 2, HIGH: 2})
-        lines = _lines(_table(money, self._schema))
-        if len(piece.refused):
-            lines = self._with_refused(lines, piece)
-        self._text.write(lines)
+        if not self._begun:
+            self._begin(list(piece.others))
+        self._text.write("".join(self._lines(piece)))
         if self._parquet:
-            table = _table(piece.accepted, self._schema)
+            table = _table(piece.accepted.join(piece.others), self._schema)
             if len(piece.refused):
-                refused = _table(_typed(piece.refused), self._schema)
+                refused = _table(_typed(piece.refused).join(piece.others), self._schema)
                 table = pa.concat_tables([table, refused]).sort_by(ROW)
             self._parquet.write_table(table)
 
-    def _with_refused(self, accepted: str, piece: ScoredPiece) -> str:
-        """The lines of accepted rows, and those of refused rows among them."""
-        by_row = dict(zip(piece.accepted.index, accepted.splitlines(keepends=True), strict=True))
-        cells = piece.refused.rename_axis(ROW).reset_index().reindex(columns=self._schema.names)
-        for name in contract.FEATURE_NAMES:
-            cells[name] = cells[name].map(_harmless)
+    def _lines(self, piece: ScoredPiece) -> list[str]:
+        """The lines of a piece, in the file's order."""
+        others = piece.others.apply(_harmless_cells)
+        money = piece.accepted.round({PREDICTED: 2, LOW: 2, HIGH: 2}).join(others)
+        lines = _lines(_table(money, self._schema))
+        if not len(piece.refused):
+            return lines
+        by_row = dict(zip(piece.accepted.index, lines, strict=True))
+        cells = piece.refused.assign(
+            **{name: _harmless_cells(piece.refused[name]) for name in contract.FEATURE_NAMES}
+        ).join(others)
+        cells = cells.rename_axis(ROW).reset_index().reindex(columns=self._columns)
         cells = cells.astype(object).where(cells.notna(), None)
-        for line in cells.itertuples(index=False, name=None):
-            text = io.StringIO()
-            csv.writer(text, lineterminator="\n").writerow(line)
-            by_row[line[0]] = text.getvalue()
-        return "".join(by_row[row] for row in sorted(by_row))
+        by_row |= {line[0]: _line(line) for line in cells.itertuples(index=False, name=None)}
+        return [by_row[row] for row in sorted(by_row)]
 
 
 def _table(frame: pd.DataFrame, schema: pa.Schema) -> pa.Table:
@@ -196,11 +224,28 @@ def _table(frame: pd.DataFrame, schema: pa.Schema) -> pa.Table:
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
-def _lines(table: pa.Table) -> str:
-    """A table as lines of CSV without a header; no cell of accepted rows needs quotes."""
+def _lines(table: pa.Table) -> list[str]:
+    """The rows of a table as lines of CSV."""
     sink = io.BytesIO()
-    pa.csv.write_csv(table, sink, pa.csv.WriteOptions(include_header=False, quoting_style="none"))
-    return sink.getvalue().decode()
+    options = pa.csv.WriteOptions(include_header=False, quoting_style="none")
+    try:
+        pa.csv.write_csv(table, sink, options)
+    except pa.ArrowInvalid:  # a cell needs quotes
+        return [_line(list(row.values())) for row in table.to_pylist()]
+    return [f"{line}\n" for line in sink.getvalue().decode().split("\n")[:-1]]
+
+
+def _line(cells: Iterable[Any]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(cells)
+    return text.getvalue()
+
+
+def _harmless_cells(cells: pd.Series) -> pd.Series:
+    """Each cell by `_harmless`, which looks at each different text once."""
+    places, different = pd.factorize(cells.map(_text))
+    texts = np.array([*map(_harmless, different), None], dtype=object)
+    return pd.Series(texts[places], cells.index)
 
 
 def _harmless(cell: Any) -> str | None:
@@ -244,7 +289,7 @@ def _typed(refused: pd.DataFrame) -> pd.DataFrame:
 
 
 def _field(name: str) -> pa.Field:
-    column = contract.COLUMNS.get(name)
+    column = contract.COLUMNS[name] if name in contract.FEATURE_NAMES else None
     if name == ROW:
         return pa.field(name, pa.int64())
     number = name in (PREDICTED, LOW, HIGH) or isinstance(column, contract.NumberColumn)

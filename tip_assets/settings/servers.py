@@ -94,6 +94,12 @@ class ServerSettings(BaseSettings):
         description="Who may use the app after a login: e-mail addresses or `@domain`s, separated "
         "by commas. Empty: every account of the provider.",
     )
+    app_releasers: str = Field(
+        "",
+        description="Who may release a held month in the app after a login: e-mail addresses or "
+        "`@domain`s, separated by commas. Empty: nobody. Without a login, everybody may if the app "
+        "listens on loopback.",
+    )
     app_accept_unverified_email: bool = Field(
         False,
         description="Whether an address counts although the provider does not say "

@@ -1,12 +1,10 @@
 """The app as a person sees it: a real browser on a real platform with two months.
 
-2024-01 is the sample; in 2024-02 prices have doubled, so that its promotion is held.
+2024-01 is the sample; in 2024-02 prices have risen, so that its promotion is held.
 """
 
 import base64
 import json
-import time
-from collections.abc import Iterator
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -14,79 +12,19 @@ from typing import Any
 import pandas as pd
 import pytest
 import sqlalchemy as sa
-from playwright.sync_api import Browser, Frame
-from upath import UPath
+from playwright.sync_api import Frame
 
 from tip_assets.drift.evidently_reports import REPORTS
-from tip_assets.ingestion.simulate import Change, land_generated, land_sample
 from tip_assets.metric_store import tables
 from tip_assets.metric_store.store import MetricStore
 from tip_assets.runtime.resources import mlflow_tracking
-from tip_assets.settings import Settings
 from tip_assets.tracking.registry import ModelRegistry
-from tip_assets_tests.support.app import DESKTOP, PHONE, Visit, chromium, running_app
-from tip_assets_tests.support.exporter import Samples, scraped, value
-from tip_assets_tests.support.ports import free_port
-from tip_assets_tests.support.processes import finish, log_of, start
+from tip_assets_tests.support.app import DESKTOP, HOSTILE, PHONE, Visit
+from tip_assets_tests.support.exporter import value
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(900)]
 
 PAGES = ["Predict", "Score a file", "Feedback", "Reports", "History", "Model"]
-# What a check says may quote a cell of a file: it must be shown, and mean nothing.
-HOSTILE = (
-    "<img src=x onerror=alert(1)> [here](http://example.org) ![p](/p.png) $x^2$ :red[hot] "
-    "www.example.org a@example.org `code`"
-)
-
-
-@pytest.fixture(scope="module")
-def platform(tmp_path_factory) -> Settings:
-    storage = tmp_path_factory.mktemp("platform") / "storage"
-    land_sample(UPath(storage), "2024-01")
-    land_generated(
-        UPath(storage), "2024-02", 244, 1, Change(prices=1.4, lunch_share=0.7, larger_parties=0.5)
-    )
-    assert finish(start(storage, ["backfill"], TIPS_TRIALS="4")) == 3, log_of(storage).read_text()
-    settings = Settings(storage=str(storage))
-    hostile = {"check": "hostile", "asset": "raw_tips", "blocking": False, "passed": False}
-    store = MetricStore(url=settings.metric_store_url)
-    store.record_checks("2024-02", [hostile | {"words": HOSTILE}])
-    return settings
-
-
-@pytest.fixture(scope="module")
-def unvisited(platform) -> Iterator[tuple[str, Samples]]:
-    """The app's address, and what Prometheus has read before anybody came."""
-    port = str(free_port())
-    with running_app(Path(platform.storage), TIPS_APP_METRICS_PORT=port) as address:
-        deadline = time.monotonic() + 60
-        while True:
-            found = scraped(f"http://127.0.0.1:{port}/metrics")
-            if value(found, "tips_app_model_info", version="1", month="2024-01"):
-                break
-            assert time.monotonic() < deadline, found
-            time.sleep(0.2)
-        yield address, found
-
-
-@pytest.fixture(scope="module")
-def address(unvisited) -> str:
-    return unvisited[0]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture
-def visit(browser: Browser, address: str):
-    page = browser.new_page(viewport={"width": DESKTOP[0], "height": DESKTOP[1]})
-    visit = Visit(page).listen()
-    visit.open(address)
-    yield visit
-    page.close()
 
 
 def test_numbers_and_model_are_there_before_anybody_comes(unvisited):
@@ -112,10 +50,10 @@ def test_every_page_opens_without_an_error_and_asks_no_other_server(browser, add
 
 
 def test_a_prediction_is_the_models_own_and_the_form_keeps_its_state(visit, platform):
-    record = {"total_bill": 31.5, "sex": "Female", "smoker": "No", "time": "Lunch", "size": 1}
+    record = {"total_bill": 31.5, "sex": "Female", "smoker": "No", "time": "Lunch", "size": 2}
     model = ModelRegistry(mlflow_tracking(platform).client)
-    (expected,) = model.predict(1, pd.DataFrame([record | {"day": "Mon"}]))
-    bill = visit.page.get_by_role("spinbutton", name="Total bill")
+    (expected,) = model.predict(1, pd.DataFrame([record | {"day": "Thur"}]))
+    bill = visit.page.get_by_role("textbox", name="Total bill")
     for _ in range(2):
         bill.fill("31.5")
         visit.page.get_by_role("button", name="Predict the tip").click()
@@ -159,7 +97,9 @@ def test_what_is_above_the_reports_are_the_platforms_words(visit, platform):
     store, text = MetricStore(url=platform.metric_store_url), visit.text()
     (held,) = [c for c in store.checks("2024-02") if c["blocking"] and not c["passed"]]
     assert "The promotion of 2024-02 is held; the champion keeps serving." in text
-    assert held["words"] in text
+    assert held["words"].split(";")[-1].strip() in text
+    assert "The data has drifted." in text
+    assert "total_bill" not in text
     assert "tips release --month 2024-02 --reason '...'" in text
     assert HOSTILE in text.replace("\u2060", "")  # stands in addresses, so that they are no links
     main = visit.page.get_by_test_id("stMain")
@@ -184,15 +124,18 @@ def report_frame(visit: Visit) -> Frame:
 def test_each_report_is_visible_in_its_frame_and_downloadable(visit, platform):
     visit.go_to("Reports")
     for name, title in REPORTS.items():
-        visit.page.get_by_test_id("stButtonGroup").get_by_text(title, exact=True).click()
-        visit.page.wait_for_selector(f"iframe[srcdoc*='{title}, 2024-02']")
-        visit.settle()
+        with visit.page.expect_popup() as tab:
+            visit.page.get_by_role("link", name=title).click()
+        report = Visit(tab.value)
+        report.page.wait_for_selector(f"iframe[title='{title}, 2024-02']")
+        report.settle()
         file = Path(platform.storage) / "reports" / "2024-02" / f"{name}.html"
-        with visit.page.expect_download() as download:
-            visit.page.get_by_role("button", name="Download", exact=True).click()
+        with report.page.expect_download() as download:
+            report.page.get_by_role("button", name="Download", exact=True).click()
         assert download.value.suggested_filename == f"2024-02-{name}.html"
         assert Path(download.value.path()).read_bytes() == file.read_bytes()
-        assert report_frame(visit).locator("body").inner_text().startswith(title)
+        assert report_frame(report).locator("body").inner_text().startswith(title)
+        report.page.close()
 
 
 def test_a_report_can_reach_neither_the_app_nor_the_network(visit, address):

@@ -5,8 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 from app.history import History
 from app.history_plots import coverage_plot, realised_plot, rows_plot
+from app.served_plot import served_plot
 from tip_assets.metric_store.prediction_log import Realised
 
+GAPPED = ["2024-02", "2024-03", "2026-11"]
 AT = datetime(2026, 11, 3, tzinfo=UTC)
 TOLD = Realised("2026-11", 9, 4, 0.1, 0.8, 1.0, 4, 1.0, 0.5, 1.0, 0.9)
 
@@ -41,6 +43,25 @@ def test_tips_of_today_do_not_press_old_months_to_the_edge():
         assert str(first) < "2026-11-01" < str(last)
         assert str(first) > "2026-10-01"
         assert not plot.layout.annotations
+
+
+def test_a_long_gap_is_as_wide_as_a_month_and_lines_break_there():
+    rows = [{"month": month, "rows_kept": 9, "rows_quarantined": 0} for month in GAPPED]
+    axis = rows_plot(History(ingested=rows)).layout.xaxis
+    (hidden,) = axis.rangebreaks
+    assert hidden.bounds == ("2024-04-16", "2026-10-16")
+    assert [str(day) for day in axis.tickvals] == [f"{month}-01" for month in GAPPED]
+    told = [replace(TOLD, month=month) for month in GAPPED]
+    (line,) = realised_plot(told, []).data
+    assert list(line.y) == [0.8, 0.8, None, 0.8]
+
+
+def test_a_strip_shows_who_served_each_month():
+    served = {"2024-01": None, "2024-02": 1, "2024-03": 1, "2024-04": 2}
+    rows = [{"month": month, "rows_kept": 9, "rows_quarantined": 0} for month in served]
+    plot = served_plot(History(ingested=rows, served=served))
+    assert [shape.label.text for shape in plot.layout.shapes] == ["no model", "v1", "v2"]
+    assert str(plot.layout.shapes[1].x1) == "2024-03-16"
 
 
 def test_a_month_names_every_version_that_began_to_serve_in_it_in_the_order_of_time():

@@ -1,6 +1,7 @@
 """Predictions go on while the model changes, or what the app asks is away."""
 
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -125,3 +126,30 @@ def test_predictions_wait_for_a_database_that_is_away(storage):
     assert row["inputs"] == RECORD
     assert (row["version"], row["contract"], row["month"]) == (1, contract.VERSION, MONTH)
     assert row["low"] < row["predicted"] < row["high"]
+
+
+def test_the_page_says_when_the_storage_does_not_answer(monkeypatch):
+    monkeypatch.setattr(sources, "WITHIN_SECONDS", 0.2)
+    with pytest.raises(
+        sources.SourceUnavailable, match=r"The storage has not answered for 0\.2 seconds\."
+    ):
+        sources.Source("The storage").ask(lambda: time.sleep(1))
+
+
+def test_a_source_that_is_away_is_not_waited_for_again_at_once():
+    asked = []
+
+    def away() -> None:
+        asked.append(1)
+        raise OSError("no route")
+
+    source = sources.Source("MLflow")
+    for _ in range(3):
+        with pytest.raises(sources.SourceUnavailable, match="MLflow cannot be reached"):
+            source.ask(away)
+    assert len(asked) == 1
+
+
+def test_a_fault_of_the_code_is_no_outage():
+    with pytest.raises(ZeroDivisionError):
+        sources.Source("MLflow").ask(lambda: 1 / 0)

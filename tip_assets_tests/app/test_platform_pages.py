@@ -5,22 +5,24 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pandas as pd
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 import app
 from app import sources
 from app.history import history_of
 from app.history_plots import charts_plot, rows_plot
-from app.model_facts import Period, periods
 from app.months import month_of, months_known
 from app.report_files import months_with_reports, read_report
+from app.style import plain
 from tip_assets import contract
 from tip_assets.assets import plots
 from tip_assets.metric_store import tables
 from tip_assets.metric_store.store import MetricStore
 from tip_assets.partitions import month_after
-from tip_assets.runtime.storage import report_folder, write_atomically
+from tip_assets.runtime.storage import quarantine_file, report_folder, write_atomically
 from tip_assets.settings import get_settings
 from tip_assets_tests.support.app import forget_the_app
 
@@ -111,6 +113,8 @@ def test_sixty_months_are_all_in_the_history(settings):
     fill(store, 60)
     shown = opened("history")
     assert "No month has been run yet" not in words_on(shown)
+    assert len(shown.dataframe[0].value) == 24
+    shown.segmented_control[0].set_value("all").run()
     (decisions,) = shown.dataframe
     assert len(decisions.value) == 60
     history = history_of(store, 0.95)
@@ -161,6 +165,10 @@ def test_the_address_names_the_month_as_links_from_elsewhere_do(settings, addres
     shown.run()
     assert not shown.exception
     assert shown.selectbox[0].value == month
+    unknown = address not in ("", month)
+    assert [warning.value for warning in shown.warning] == [
+        f"There is no month {plain(address)}. This is March 2020." for _ in range(unknown)
+    ]
     shown.selectbox[0].select("2020-02").run()
     assert shown.selectbox[0].value == "2020-02"
     assert shown.query_params["month"] == "2020-02"
@@ -180,12 +188,48 @@ def test_a_held_month_says_what_stopped_it_and_what_to_do(settings):
     assert "`tips release --month 2024-03 --reason '...'`" in found.to_do[0]
     words = words_on(opened("reports"))
     assert "`tips release --month 2024-03 --reason '...'`" in words
-    assert "because" in words
+    assert "**The data has drifted\\.** Because" in words
+    assert found.can_be_released
 
     decide(store, "2024-03", "released", 3, number=1)
     found = month_of(store, "2024-03")
     assert found.verdict[0] == "released"
     assert found.to_do == []
+    assert not found.can_be_released
+
+
+def test_a_held_month_that_is_overtaken_says_so_and_offers_no_release(settings):
+    store = MetricStore(url=settings.metric_store_url)
+    decide(store, "2024-03", "held", 3)
+    check(store, "2024-03", "dataset_has_not_drifted", "drift_metrics")
+    decide(store, "2024-04", "kept", 4)
+    decide(store, "2024-05", "held", 5)
+    found = month_of(store, "2024-03")
+    assert found.to_do == ["April 2024 has been decided since. There is nothing to do here."]
+    assert not found.can_be_released
+    assert month_of(store, "2024-05").can_be_released
+
+
+def test_a_model_that_no_reason_lets_through_is_not_offered(settings):
+    store = MetricStore(url=settings.metric_store_url)
+    decide(store, "2024-03", "held", 3)
+    check(store, "2024-03", "dataset_has_not_drifted", "drift_metrics")
+    check(store, "2024-03", "predictions_are_plausible", "registered_model")
+    assert not month_of(store, "2024-03").can_be_released
+
+
+def test_every_page_says_what_needs_a_person(settings):
+    store = MetricStore(url=settings.metric_store_url)
+    quiet = AppTest.from_file(str(APP / "main.py"), default_timeout=60).run()
+    assert not quiet.exception
+    assert not [e for e in quiet.expander if "person" in e.label]
+    decide(store, "2024-03", "held", 3)
+    st.cache_data.clear()
+    shown = AppTest.from_file(str(APP / "main.py"), default_timeout=60).run()
+    assert not shown.exception
+    (needed,) = [e for e in shown.expander if "person" in e.label]
+    assert needed.label == "1 thing needs a person"
+    assert "tips release" in needed.caption[0].value
 
 
 def test_a_month_that_was_stopped_before_training_says_so(settings):
@@ -210,6 +254,22 @@ def test_a_failed_run_is_told_before_anything_else(settings):
     assert month_of(store, "2024-05").verdict == ("failed", "the disk is full")
 
 
+def test_refused_rows_are_shown_on_request(settings):
+    store = MetricStore(url=settings.metric_store_url)
+    fill(store, 2)
+    refused = pd.DataFrame([("a.csv", 7, "total_bill", "<b>-3</b>", "must be at least 0.01 USD")])
+    refused.columns = ["file", "row", "column", "value", "reason"]
+    refused["row"] = refused["row"].astype("Int64")
+    write_atomically(quarantine_file(settings.storage_root, "2020-02"), refused.to_parquet())
+    shown = opened("reports")
+    assert not shown.dataframe
+    shown.toggle[0].set_value(True).run()
+    assert not shown.exception
+    assert shown.toggle[0].label == "Show what was refused (rows: 1, whole files: 0)"
+    (row,) = shown.dataframe[0].value.to_dict("records")
+    assert list(row.values())[:4] == ["a.csv", "7", "Total bill", "<b>-3</b>"]
+
+
 def test_reports_are_shown_while_the_metric_store_is_away(settings, monkeypatch):
     report = report_folder(settings.storage_root, "2024-01") / "data_drift.html"
     write_atomically(report, b"<html><body>the report</body></html>")
@@ -225,55 +285,9 @@ def test_reports_are_shown_while_the_metric_store_is_away(settings, monkeypatch)
     assert read_report(settings.storage_root, "2024-01", "data_drift") is not None
 
 
-def test_the_page_says_when_the_storage_does_not_answer(settings, monkeypatch):
-    monkeypatch.setattr(sources, "WITHIN_SECONDS", 0.2)
-    with pytest.raises(
-        sources.SourceUnavailable, match=r"The storage has not answered for 0\.2 seconds\."
-    ):
-        sources.Source("The storage").ask(lambda: time.sleep(1))
-
-
-def test_a_source_that_is_away_is_not_waited_for_again_at_once():
-    asked = []
-
-    def away() -> None:
-        asked.append(1)
-        raise OSError("no route")
-
-    source = sources.Source("MLflow")
-    for _ in range(3):
-        with pytest.raises(sources.SourceUnavailable, match="MLflow cannot be reached"):
-            source.ask(away)
-    assert len(asked) == 1
-
-
 def test_nobody_waits_for_mlflow_as_long_as_a_run_does(settings, monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
     assert not AppTest.from_file(str(APP / "main.py"), default_timeout=60).run().exception
     assert float(os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"]) <= sources.WITHIN_SECONDS
     assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "1"
-
-
-def test_a_fault_of_the_code_is_no_outage():
-    with pytest.raises(ZeroDivisionError):
-        sources.Source("MLflow").ask(lambda: 1 / 0)
-
-
-def test_a_version_serves_in_periods_by_the_order_of_time():
-    def change(day: int, before: int | None, after: int, month: str) -> dict:
-        at = AT + timedelta(days=day)
-        return {"at": at, "champion_before": before, "champion_after": after, "month": month}
-
-    history = [
-        change(0, None, 1, "2024-01"),
-        change(90, 2, 1, "2024-02"),  # rolled back, after the month that follows
-        change(30, 1, 2, "2024-02"),
-        change(60, 2, 2, "2024-03"),
-    ]
-    day = [AT + timedelta(days=days) for days in (0, 30, 90)]
-    assert periods(history) == {
-        1: [Period(day[0], day[1]), Period(day[2], None)],
-        2: [Period(day[1], day[2])],
-    }
-    assert periods([]) == {}

@@ -9,12 +9,15 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from app import feedback, sources
+from app.bill_curve import bill_curve
 from app.feedback import tell_file
 from app.predictions import Refused, predictions
+from app.scoring_jobs import scoring_jobs
 from tip_assets import contract
 from tip_assets.ingestion.feedback import PREDICTION_ID, TIP
 from tip_assets.ingestion.landing import landing_files, read_month
-from tip_assets.serving.scoring import PREDICTED
+from tip_assets.metric_store.tables import ingestion
+from tip_assets.serving.scoring import LOW, PREDICTED
 from tip_assets.settings import get_settings
 from tip_assets.tracking.registry import CHAMPION
 from tip_assets_tests.support.app import forget_the_app
@@ -26,6 +29,7 @@ from tip_assets_tests.support.prediction_pages import (
     page,
     pages_on,
     register_two_versions,
+    score,
     words,
 )
 
@@ -52,12 +56,57 @@ def test_the_form_answers_with_the_models_own_number_again_and_again(storage):
         assert numbers(test)["18 % would be"] == f"${0.18 * bill:.2f}"
         strange = bill > 51  # the sample's dearest is 50.81
         assert ("90 % of the tips on bills like this one are from" in words(test)) != strange
-        assert ("The model has never seen bills above " in words(test)) == strange
+        assert ("The training data has no bills above " in words(test)) == strange
         assert "Answered by version 1, trained for January 2024" in words(test)
-        assert test.number_input(key="bill_total_bill").value == bill
+        assert test.text_input(key="bill_total_bill").value == f"{bill:.2f}"
         assert test.selectbox(key="bill_day").value == "Sun"
     assert test.selectbox(key="bill_day").options[:2] == ["Monday", "Tuesday"]
     assert len(test.selectbox(key="bill_day").options) == 7
+
+
+def test_the_form_starts_at_values_that_occur_in_training(storage):
+    test = page("predict")
+    test.text_input(key="bill_total_bill").set_value("24,50")
+    test.button[0].click().run()
+    assert numbers(test)["15 % would be"] == "$3.67"
+    assert "90 % of the tips on bills like this one are from" in words(test)
+    assert "The training data has no" not in words(test)
+
+
+def test_the_curve_is_the_models_own_along_the_bills_of_its_training(storage):
+    test = fill(page("predict"), 24.5)
+    test.toggle[0].set_value(True).run()
+    assert not test.exception
+    assert "everything else on the form unchanged" in words(test)
+    model = predictions().serving().model
+    curve = bill_curve(model, RECORD, 0.9)
+    low, high = model.seen()["total_bill"]
+    assert (curve["total_bill"].min(), curve["total_bill"].max()) == (low, high)
+    for point in curve.iloc[::20].to_dict("records"):
+        answer = model.answer(RECORD | {"total_bill": point["total_bill"]}, 0.9)
+        assert point[PREDICTED] == pytest.approx(answer.prediction)
+        assert point[LOW] == pytest.approx(answer.interval.low)
+    assert bill_curve(model, RECORD | {"day": "Mon"}, 0.9)[LOW].isna().all()
+
+
+def test_an_example_fills_the_form_and_is_answered(storage):
+    test = page("predict")
+    test.button[2].click().run()
+    assert not test.exception
+    assert numbers(test)["15 % would be"] == "$5.70"
+    assert test.text_input(key="bill_total_bill").value == "38.00"
+    assert test.selectbox(key="bill_day").value == "Sat"
+    assert [button.label for button in test.button] == ["Predict the tip"]
+
+
+def test_a_double_click_logs_one_prediction_and_another_bill_a_second(storage):
+    test = fill(page("predict"), 24.5)
+    test.button[0].click().run()
+    assert predictions().writer.finish(20)
+    assert len(predictions().log.newest(10)) == 1
+    fill(test, 30.0)
+    assert predictions().writer.finish(20)
+    assert len(predictions().log.newest(10)) == 2
 
 
 @pytest.mark.parametrize(
@@ -121,26 +170,36 @@ def test_a_tip_is_told_on_the_page_and_lands_once(storage):
     key = fill(shown, 24.5).code[0].value
     test = page("feedback")
     test.selectbox[0].set_value(key)
-    test.number_input[0].set_value(250.0)
+    test.text_input[0].set_value("250")
     test.button[0].click().run()
     assert "1 refused" in words(test)
     assert "tip must be at most 100 USD" in test.dataframe[0].value["reason"][0]
     test.selectbox[0].set_value(key)
-    test.number_input[0].set_value(4.0)
+    test.text_input[0].set_value("4,00")
     test.button[0].click().run()
-    assert "1 tip noted." in words(test)
+    assert "1 tip saved." in words(test)
+    _button(test, "Undo").click().run()
+    assert predictions().log.waiting() == {}
+    test.selectbox[0].set_value(key)
+    test.text_input[0].set_value("4,00")
+    test.button[0].click().run()
+    assert test.dataframe[0].value["Bill"].tolist() == [24.5]
     assert landing_files(get_settings().storage_root, MONTH) == []
-    _button(test, "Hand over now").click().run()
+    assert "of the month's rows" not in words(test)
+    month = {"files": 1, "files_unreadable": 0, "rows_kept": 3, "rows_quarantined": 0}
+    sources.metric_store().replace_month(MONTH, {ingestion: [month]})
+    _button(test, "Land now").click().run()
     assert not test.exception
+    assert "1 tip (25 % of the month's rows), landing at" in words(test)
     assert "1 tip, on average 16.3% of the bill" in words(test)
     assert landing_files(get_settings().storage_root, MONTH) == []
     # Corrected meanwhile: what would be handed over is not what was previewed.
     feedback.tell_one(predictions().log, key, 5.0)
-    _button(test, "Hand over 1 tip").click().run()
+    _button(test, "Land 1 tip").click().run()
     assert landing_files(get_settings().storage_root, MONTH) == []
     feedback.tell_one(predictions().log, key, 4.0)
-    _button(test, "Hand over now").click().run()
-    _button(test, "Hand over 1 tip").click().run()
+    _button(test, "Land now").click().run()
+    _button(test, "Land 1 tip").click().run()
     assert not test.exception
     landed = read_month(get_settings().storage_root, MONTH)
     assert landed.rows[[*contract.COLUMNS]].to_dict("records") == [RECORD | {TIP: 4.0}]
@@ -154,12 +213,9 @@ def test_the_answer_to_a_file_is_given_back_with_tips(storage, sample, tmp_path)
     test = page("score")
     bills = sample.drop(columns=TIP).astype(object)
     bills.loc[3, "day"] = "=Someday"
-    test.file_uploader[0].set_value(("bills.csv", bills.to_csv(index=False).encode(), "text/csv"))
-    test.run()
-    test.button[0].click().run()
-    assert not test.exception
+    score(test, "bills.csv", bills.to_csv(index=False).encode())
     assert numbers(test) == {"Rows": "244", "Predicted": "243", "Refused": "1"}
-    answer = pd.read_csv(test.session_state["score_answer"].csv)
+    answer = pd.read_csv(scoring_jobs().find(test.session_state["score_job"]).result.csv)
     assert answer.loc[3, "day"] == "'=Someday"
     expected = sources.registry().predict(1, sample.drop(index=3))
     assert answer[PREDICTED].dropna().tolist() == pytest.approx(expected.round(2).tolist())
@@ -173,8 +229,8 @@ def test_the_answer_to_a_file_is_given_back_with_tips(storage, sample, tmp_path)
     assert not test.exception
     assert "99 tips, on average" in words(test)
     assert predictions().log.waiting() == {}
-    _button(test, "Note 99 tips").click().run()
-    assert "99 tips noted" in words(test)
+    _button(test, "Save 99 tips").click().run()
+    assert "99 tips saved" in words(test)
     assert landing_files(get_settings().storage_root, MONTH) == []
     result = tell_file(predictions().log, told)
     assert (result.new, result.known) == (0, 99)
@@ -197,12 +253,7 @@ def test_the_answer_to_a_file_is_given_back_with_tips(storage, sample, tmp_path)
     ],
 )
 def test_a_bad_file_gets_a_sentence(storage, name, content, reason):
-    test = page("score")
-    test.file_uploader[0].set_value((name, content, "text/csv"))
-    test.run()
-    test.button[0].click().run()
-    assert not test.exception
-    assert reason in words(test)
+    assert reason in words(score(page("score"), name, content))
 
 
 def test_prometheus_reads_what_was_answered(storage, tmp_path):

@@ -51,8 +51,10 @@ def test_the_app_is_safe_by_its_own_configuration():
     assert config["server"]["address"] == "127.0.0.1"
     assert config["browser"]["gatherUsageStats"] is False
     assert config["client"]["showErrorDetails"] == "none"
-    assert config["theme"]["primaryColor"] == plots.ACCENT
-    assert config["theme"]["textColor"] == plots.INK
+    assert config["theme"]["light"]["primaryColor"] == plots.ACCENT
+    assert config["theme"]["light"]["textColor"] == plots.INK
+    assert config["theme"]["dark"]["textColor"] == style._IN_DARK[plots.INK]
+    assert "base" not in config["theme"]  # light or dark as the system is
     # Streamlit would run its files by their address alone, past the login.
     assert not (APP / "pages").exists()
     assert not [path for path in APP.rglob("*.py") if "unsafe_allow_" in path.read_text("utf-8")]

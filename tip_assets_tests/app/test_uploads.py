@@ -74,7 +74,7 @@ def test_of_tips_that_are_refused_all_are_counted_and_the_first_kept(tmp_path, m
     file.write_text(f"{PREDICTION_ID},{TIP}\nnobody,1\na,b,c\n,2\nnobody,\nnobody,4\n")
     told = feedback.tell_file(log, file)
     assert (told.new, told.known, told.refused) == (0, 0, 4)
-    assert feedback.describe(told) == "0 tips noted, 4 refused."
+    assert feedback.describe(told) == "0 tips saved, 4 refused."
     # A broken line is told of after the others of its piece.
     assert told.first_refused["row"].tolist() == [1, 3, 5]
 

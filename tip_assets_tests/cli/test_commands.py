@@ -97,6 +97,27 @@ def test_up_starts_every_server_says_where_and_leaves_nothing_behind(environment
         assert probe.connect_ex(("127.0.0.1", int(environment["TIPS_DAGSTER_PORT"]))) != 0
 
 
+@pytest.mark.slow
+def test_one_ctrl_c_ends_a_run(environment):
+    """Dagster's retry policy ran the interrupted step again, and the month went on."""
+    run = subprocess.Popen(
+        [TIPS, "run", "--month", "2024-01", "--sample"],
+        env=environment | {"TIPS_TRIALS": "100000"},
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    for line in run.stdout:
+        if "trial 10 of" in line:
+            break
+    run.send_signal(signal.SIGINT)
+    rest, _ = run.communicate(timeout=120)
+    assert run.returncode == 1
+    assert "interrupted; what was done stays, run it again" in rest
+
+
 @pytest.mark.parametrize(
     ("variables", "arguments", "words"),
     [

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from tip_assets_tests.support import terraform_costs as costs
-from tip_assets_tests.support.terraform import BOOTSTRAP, FOLDER, SIZES, evaluated, texts
+from tip_assets_tests.support.terraform import BOOTSTRAP, FOLDER, SIZES, broken, evaluated, texts
+from tip_assets_tests.support.terraform_command import Terraform, copied
 
 CHECKOV = Path(__file__).parents[2] / ".venv" / "checkov" / "bin" / "checkov"
 FOLDERS = [FOLDER, BOOTSTRAP]
@@ -32,6 +33,46 @@ def test_every_resource_can_be_evaluated(sizes):
         assert task["memory"] >= 512
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("folder", [".", "bootstrap"])
+def test_terraform_finds_it_valid(tmp_path, folder):
+    """Skipped where there is no Terraform or no provider; it says so."""
+    terraform = Terraform(copied(tmp_path / "terraform") / folder)
+    terraform.init("-backend=false")
+    terraform.run("fmt", "-check", "-diff")
+    terraform.run("validate")
+
+
+def unknown_to_a_plan(folder: Path) -> list[str]:
+    """The attributes of resources that a `triggers` refers to, itself or through locals."""
+    text = "\n".join(file.read_text("utf-8") for file in sorted(folder.glob("*.tf")))
+    blocks = "".join(re.findall(r"^locals \{\n(.*?)^\}", text, re.M | re.S))
+    known = dict(re.findall(r"^  (\w+) += (.*?)(?=^  [a-z#]|\Z)", blocks, re.M | re.S))
+    reached = re.findall(r"^ +triggers += (.*)", text, re.M)
+    assert reached, "no `triggers`: this rule can go"
+    for expression in reached:  # which grows meanwhile
+        inner = {known.pop(name, "") for name in re.findall(r"\blocal\.(\w+)", expression)}
+        reached += sorted(inner)
+    return re.findall(r"\b(?:data\.)?aws_\w+\.[\w\[\]\".]+", "\n".join(reached))
+
+
+def test_what_redeploys_a_service_is_known_to_a_plan():
+    """A deployment failed half way: the plan did not know an ARN that a trigger was made of."""
+    assert unknown_to_a_plan(FOLDER) == []
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [
+        ("run = local.run_definition", 'run = aws_ecs_task_definition.task["run"].arn'),
+        ("= local.topic_arn", "= aws_sns_topic.messages.arn"),
+    ],
+)
+def test_a_trigger_that_a_plan_does_not_know_is_seen(tmp_path, good, bad):
+    found = unknown_to_a_plan(broken(tmp_path, "services.tf", good, bad))
+    assert found == [bad.partition("= ")[2]]
+
+
 def test_nothing_runs_until_there_are_databases(tmp_path):
     folder = shutil.copytree(FOLDER, tmp_path / "terraform")
     services = evaluated(folder, running=False).of("aws_ecs_service")
@@ -42,9 +83,23 @@ def test_nothing_runs_until_there_are_databases(tmp_path):
 
 def test_the_docs_say_what_the_configuration_costs():
     words = (FOLDER.parents[1] / "docs" / "aws.md").read_text("utf-8")
-    assert costs.prices() in words
     for sizes in SIZES:
         assert costs.table(sizes) in words
+
+
+def test_the_docs_name_whatever_refuses_to_be_destroyed():
+    guarded = re.compile(
+        r'^resource "(\w+)" "(\w+)" \{\n(?:(?!^\}$).)*?prevent_destroy = true', re.M | re.S
+    )
+    names = {
+        ".".join(found)
+        for folder in FOLDERS
+        for file in folder.glob("*.tf")
+        for found in guarded.findall(file.read_text("utf-8"))
+    }
+    words = (FOLDER.parents[1] / "docs" / "aws.md").read_text("utf-8").partition("**Destroy.**")[2]
+    assert set(re.findall(r"`(aws_\w+\.\w+)`", words)) == names
+    assert {"aws_kms_key.platform", "aws_kms_key.state"} < names
 
 
 @pytest.fixture(scope="module")
@@ -109,3 +164,12 @@ def test_no_statement_about_users_is_in_the_log_of_the_database():
     (group,) = evaluated().of("aws_db_parameter_group")
     (statements,) = [p["value"] for p in group["parameter"] if p["name"] == "log_statement"]
     assert statements == "none"
+
+
+def test_every_page_has_a_client_and_a_session_of_its_own():
+    """Whoever may use the app alone would otherwise run commands through Dagster's pages."""
+    rules = evaluated().of("aws_lb_listener_rule")
+    logins = [rule["action"][0]["authenticate_oidc"] for rule in rules]
+    assert len(logins) == 3
+    for own in ("client_id", "session_cookie_name"):
+        assert len({login[own] for login in logins}) == 3, own

@@ -110,6 +110,8 @@ def test_a_limit_gives_the_wished_number_of_quiet_months(correlation):
     assert first.any(axis=1).mean() > 0.99
     assert (first.argmax(axis=1) + 1).mean() == pytest.approx(wished, rel=0.08)
     assert limit < limit_for(charts, 120, correlation) < limit_for(30, 120, correlation)
+    # A month that is much larger than its reference alarms no more often than others.
+    assert limit_for(charts, wished, 0.99) == limit_for(charts, wished, 0.0)
 
 
 @pytest.mark.parametrize(

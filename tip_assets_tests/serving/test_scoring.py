@@ -105,6 +105,20 @@ def test_every_row_has_a_prediction_or_a_reason_in_both_formats(
     assert reasons["total_bill", "is not a number"] == 1
 
 
+def test_other_columns_of_the_file_stay_as_text_before_ours(model, tmp_path):
+    lines = f"id,{HEADER},tip,note,{PREDICTED}\n007,20.5,Female,No,Sun,Dinner,2,3.5,=1+1,9\n"
+    text, typed, _ = scored(model, tmp_path, f"{lines}008,x,Female,No,Sun,Dinner,2,,,\n")
+    columns = ["row", *contract.FEATURE_NAMES, "id", "tip", "note", PREDICTED]
+    assert text.splitlines()[0].split(",")[: len(columns)] == columns
+    assert list(typed)[: len(columns)] == columns
+    first, second = text.splitlines()[1:]
+    assert first.split(",")[7:10] == ["007", "3.5", "'=1+1"]
+    assert first.split(",")[10] != "9"
+    assert second.split(",")[7:11] == ["008", "", "", ""]
+    assert typed["id"].tolist() == ["007", "008"]
+    assert typed["note"].tolist() == ["=1+1", None]
+
+
 def test_a_file_with_decimal_commas_is_scored_and_refused_cells_stay_as_they_stand(model, tmp_path):
     plain, _, _ = scored(model, tmp_path, f"{HEADER}\n20.5,Female,No,Sun,Dinner,2\n")
     header = HEADER.upper().replace(",", "\t")

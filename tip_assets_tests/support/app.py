@@ -18,6 +18,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
 
 from app import predictions, sources
+from app.scoring_jobs import scoring_jobs
 from tip_assets.settings import get_settings
 from tip_assets_tests.support.ports import free_port
 
@@ -25,6 +26,11 @@ ROOT = Path(__file__).parents[2]
 CHROMIUM = "/usr/bin/chromium"
 READY_WITHIN_SECONDS = 60
 DESKTOP, PHONE = (1440, 900), (390, 844)
+# What a check says may quote a cell of a file: it must be shown, and mean nothing.
+HOSTILE = (
+    "<img src=x onerror=alert(1)> [here](http://example.org) ![p](/p.png) $x^2$ :red[hot] "
+    "www.example.org a@example.org `code`"
+)
 _QUIET = (
     "--no-sandbox",
     "--disable-gpu",
@@ -46,6 +52,7 @@ def forget_the_app() -> None:
     for made in predictions._made.values():
         made.stop()
     predictions._made.clear()
+    scoring_jobs.cache_clear()
 
 
 @contextmanager

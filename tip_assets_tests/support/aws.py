@@ -24,12 +24,12 @@ REGION = "eu-central-1"
 class AwsServer:
     """The server, and its administrator's way in."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, module: str = "moto.server") -> None:
         port, self.log = free_port(), folder / "log"
         self.address = f"http://127.0.0.1:{port}"
         with self.log.open("w") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+                [sys.executable, "-m", module, "-H", "127.0.0.1", "-p", str(port)],
                 stdout=output,
                 stderr=output,
             )

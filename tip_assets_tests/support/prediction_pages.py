@@ -18,6 +18,7 @@ from streamlit.testing.v1 import AppTest
 
 from app import predictions as rooms
 from app import sources
+from app.scoring_jobs import scoring_jobs
 from tip_assets.modelling.recipe import Recipe
 from tip_assets.modelling.search import best_of, search
 from tip_assets.modelling.split import PART, TRAIN
@@ -78,19 +79,36 @@ def until(true: Callable[[], object], within_seconds: float = 20) -> None:
         time.sleep(0.02)
 
 
-def page(name: str) -> AppTest:
-    test = AppTest.from_file(VIEWS / f"{name}.py", default_timeout=60).run()
+def page(name: str, **query: str) -> AppTest:
+    test = AppTest.from_file(VIEWS / f"{name}.py", default_timeout=60)
+    for key, value in query.items():
+        test.query_params[key] = value
+    test.run()
     assert not test.exception
     return test
 
 
 def fill(test: AppTest, bill: float | None, size: int = 2) -> AppTest:
-    test.number_input(key="bill_total_bill").set_value(bill)
+    test.text_input(key="bill_total_bill").set_value("" if bill is None else f"{bill:.2f}")
     test.number_input(key="bill_size").set_value(size)
     for name in ("sex", "smoker", "time"):
         test.radio(key=f"bill_{name}").set_value(RECORD[name])
     test.selectbox(key="bill_day").set_value(RECORD["day"])
     test.button[0].click().run()
+    assert not test.exception
+    return test
+
+
+def score(test: AppTest, name: str, content: bytes) -> AppTest:
+    """Upload a file to the page of files, and wait for what becomes of it."""
+    test.file_uploader[0].set_value((name, content, "text/csv"))
+    test.run()
+    test.button[0].click().run()
+    key = str(test.query_params.get("job", ""))
+    job = scoring_jobs().find(key)
+    if job:
+        until(lambda: not job.is_running)
+        test.run()
     assert not test.exception
     return test
 

@@ -91,8 +91,9 @@ def _lines(found: Evaluated, use: int) -> Iterator[Line]:
             + zones * PRICES["public address"]
         ),
     )
-    # And the administrator's, the identity provider's client's, the key of the state.
-    secrets = len(found.of("aws_secretsmanager_secret")) + 2
+    # And the administrator's, the identity provider's clients', the key of the state.
+    clients = len(found.of("aws_lb_listener_rule"))
+    secrets = len(found.of("aws_secretsmanager_secret")) + 1 + clients
     alarms = len(found.of("aws_cloudwatch_metric_alarm"))
     yield Line(
         f"{secrets} secrets, 2 keys, {alarms} alarms, a private zone",
@@ -127,12 +128,6 @@ def table(sizes: str) -> str:
     return "\n".join([f"| {sizes.partition('.')[0]} | USD a month |", "|---|---|", *rows, total])
 
 
-def prices() -> str:
-    """The prices as docs/aws.md has them."""
-    rows = [f"| {name} | {price:g} |" for name, price in PRICES.items()]
-    return "\n".join(["| list price, us-east-1 | USD |", "|---|---|", *rows])
-
-
 if __name__ == "__main__":
-    for text in (prices(), *map(table, SIZES)):
+    for text in map(table, SIZES):
         print(f"{text}\n")  # noqa: T201

@@ -7,7 +7,7 @@ terraform {
   required_providers {
     aws = {
       source  = "hashicorp/aws"
-      version = "~> 6.25"
+      version = ">= 5.100, < 7"
     }
   }
 }
@@ -64,13 +64,13 @@ variable "repository" {
   }
 }
 
-variable "client_secret_name" {
-  description = "Name of the secret with the identity provider's client secret, which a plan reads."
+variable "client_secrets" {
+  description = "Where the secrets of the identity provider's clients are, which a plan reads; as in ../variables.tf."
   type        = string
 
   validation {
-    condition     = can(regex("^[A-Za-z0-9/_+=.@-]+$", var.client_secret_name))
-    error_message = "The name of a secret in Secrets Manager."
+    condition     = can(regex("^[A-Za-z0-9/_+=.@-]+$", var.client_secrets))
+    error_message = "The beginning of the names of secrets in Secrets Manager."
   }
 }
 

@@ -1,10 +1,14 @@
-# The bucket of the state, which holds one secret: that of the identity provider's client.
+# The bucket of the state, which holds the secrets of the identity provider's clients.
 
 resource "aws_kms_key" "state" {
   description             = "Terraform's state of ${var.name}"
   enable_key_rotation     = true
   deletion_window_in_days = 30
   policy                  = data.aws_iam_policy_document.state_key.json
+
+  lifecycle {
+    prevent_destroy = true
+  }
 }
 
 data "aws_iam_policy_document" "state_key" {

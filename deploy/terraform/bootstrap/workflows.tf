@@ -96,7 +96,7 @@ data "aws_iam_policy_document" "plan" {
 
   statement {
     actions   = ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"]
-    resources = ["${local.secrets}:${var.client_secret_name}-??????"]
+    resources = ["${local.secrets}:${var.client_secrets}/*"]
   }
 
   statement {

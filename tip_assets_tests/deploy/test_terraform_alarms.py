@@ -1,0 +1,79 @@
+"""Alarms on AWS ring for what somebody must look at, and only where alarms are told."""
+
+from typing import Any
+
+import pytest
+from moto.events.models import EventPattern
+
+from tip_assets_tests.support.terraform import SIZES, evaluated
+from tip_assets_tests.support.terraform_costs import bill
+
+ECS = "arn:aws:ecs:eu-central-1:111122223333"
+SCALING = "Scaling activity initiated by (deployment ecs-svc/1)"
+UNHEALTHY = "Task failed ELB health checks in (target-group app)"
+ENDED = "Essential container in task exited"
+
+
+def rings(kind: str, **event: Any) -> bool:
+    """Whether a rule of EventBridge tells an event of ECS."""
+    found = evaluated().of("aws_cloudwatch_event_rule")
+    rules = {rule["name"]: rule["event_pattern"] for rule in found}
+    return bool(EventPattern.load(rules[f"tip-platform-{kind}"]).matches_event(event))
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "exits", "told"),
+    [
+        ("TaskFailedToStart", "CannotPullContainerError", {}, True),
+        ("EssentialContainerExited", ENDED, {"exitCode": 1}, True),
+        ("EssentialContainerExited", ENDED, {"exitCode": 137}, True),
+        ("ServiceSchedulerInitiated", UNHEALTHY, {"exitCode": 143}, True),
+        ("EssentialContainerExited", ENDED, {"exitCode": 0}, False),
+        ("ServiceSchedulerInitiated", SCALING, {"exitCode": 143}, False),
+        ("UserInitiated", "Dagster ended the run", {"exitCode": 143}, False),
+    ],
+)
+def test_a_task_that_ends_badly_is_told_with_its_reason(code, reason, exits, told):
+    # EventBridge looks into each object of a list; moto's matcher, into an object only.
+    detail = {"stopCode": code, "stoppedReason": reason, "containers": exits}
+    for cluster, status, expected in (
+        ("tip-platform", "STOPPED", told),
+        ("tip-platform", "RUNNING", False),
+        ("another", "STOPPED", False),
+    ):
+        where = {"clusterArn": f"{ECS}:cluster/{cluster}", "lastStatus": status}
+        event = {"source": "aws.ecs", "detail-type": "ECS Task State Change"}
+        assert rings("stopped-task", **event, detail=where | detail) is expected
+
+
+def test_a_deployment_that_ecs_takes_back_is_told():
+    event = {"source": "aws.ecs", "detail-type": "ECS Deployment State Change"}
+    service = [f"{ECS}:service/tip-platform/app"]
+    for name, expected in (
+        ("SERVICE_DEPLOYMENT_FAILED", True),
+        ("SERVICE_DEPLOYMENT_COMPLETED", False),
+    ):
+        told = rings("failed-deployment", **event, resources=service, detail={"eventName": name})
+        assert told is expected
+
+
+def test_alarms_have_a_topic_of_their_own():
+    found = evaluated()
+    topics = {topic["name"]: topic["id"] for topic in found.of("aws_sns_topic")}
+    alarms = found.of("aws_cloudwatch_metric_alarm")
+    told = {action for alarm in alarms for action in alarm["alarm_actions"] + alarm["ok_actions"]}
+    told |= {target["arn"] for target in found.of("aws_cloudwatch_event_target")}
+    assert told == {topics["tip-platform-alarms"]}
+    (told_monthly,) = (
+        variable["value"]
+        for container in found.containers()
+        for variable in container["environment"]
+        if container["name"] == "run" and variable["name"] == "TIPS_SNS_TOPIC_ARN"
+    )
+    assert told_monthly.endswith(":tip-platform-messages")
+
+
+@pytest.mark.parametrize("sizes", SIZES)
+def test_a_budget_exceeds_what_the_docs_expect(sizes):
+    (budget,) = evaluated(sizes=sizes).of("aws_budgets_budget")
+    assert float(budget["limit_amount"]) > sum(line.cost for line in bill(sizes))
