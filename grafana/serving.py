@@ -97,7 +97,7 @@ def _answers() -> list[Panel]:
             "Rows by source, column and first reason.",
             promql_now("sum by (source, column, reason) (tips_app_refused_rows_total)"),
             {
-                "source": "Asked for", "column": "Column", "reason": "Reason",
+                "source": "Source", "column": "Column", "reason": "Reason",
                 "Value": ("Rows", "short"),
             },
             without=["Time"],
@@ -168,7 +168,7 @@ LIMIT 100"""
             "The newest hundred of the time range, with the tips from feedback.",
             Sql(last),
             {
-                "at": ("Asked", "dateTimeAsIso"), "version": "Version",
+                "at": ("Predicted at", "dateTimeAsIso"), "version": "Version",
                 "bill": ("Bill", "currencyUSD"), "predicted": ("Predicted", "currencyUSD"),
                 "low": ("Interval from", "currencyUSD"), "high": ("to", "currencyUSD"),
                 "actual": ("Tip", "currencyUSD"),

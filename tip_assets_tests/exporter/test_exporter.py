@@ -95,7 +95,7 @@ def test_every_metric_is_exported_and_described(settings, store):
     lengthen(store, 2)
     predict(store, 1)
     far = datetime(2024, 3, 1, tzinfo=UTC)
-    LandingLog(store).looked({"2024-03": Landed("new", 1, far)})
+    LandingLog(store).record_check({"2024-03": Landed("new", 1, far)})
     store.hold("2024-03", 9, 1, "poor")
     comparison = {"rows": 9, "rmse": 1, "champion_rmse": 1, "difference": 0, "low": -1, "high": 1}
     facts = {"version": 2, "champion": 1, "confidence": 0.95, "verdict": "not enough evidence"}
