@@ -167,14 +167,14 @@ def test_two_scrapes_at_once_share_the_answer_and_nothing_else(settings, monkeyp
     collector, registry = MetricStoreCollector(settings), CollectorRegistry()
     registry.register(collector)
     asked, answers = threading.Barrier(3), threading.Event()
-    question = collector._question
+    question = collector._start_read
 
     def asks() -> Future[Page]:
         answer = question()
         asked.wait(20)
         return answer
 
-    monkeypatch.setattr(collector, "_question", asks)
+    monkeypatch.setattr(collector, "_start_read", asks)
     collector._thread.submit(answers.wait)  # the store answers when both have asked
     with ThreadPoolExecutor(2) as prometheus:
         scrapes = [prometheus.submit(generate_latest, registry) for _ in range(2)]
