@@ -115,7 +115,7 @@ def test_one_ctrl_c_ends_a_run(environment):
     run.send_signal(signal.SIGINT)
     rest, _ = run.communicate(timeout=120)
     assert run.returncode == 1
-    assert "interrupted; what was done stays, run it again" in rest
+    assert "interrupted; finished steps are kept, run it again" in rest
 
 
 @pytest.mark.parametrize(

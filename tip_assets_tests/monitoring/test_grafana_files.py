@@ -180,7 +180,7 @@ def test_a_stack_starts_grafana_if_it_is_installed(stack, tmp_path, monkeypatch)
     assert grafana_of_stack.command()[:2] == [str(tmp_path / "bin" / "grafana"), "server"]
     monkeypatch.setenv("PATH", str(tmp_path))
     assert grafana_of_stack.command() is None
-    with pytest.raises(SystemExit, match="Grafana is not on the path"):
+    with pytest.raises(SystemExit, match="Grafana is no longer on the path"):
         grafana_of_stack.main(tmp_path / "grafana.env")
 
 
