@@ -106,7 +106,7 @@ def rebuild(version: Annotated[int, typer.Argument(help="A registry version.")])
     with registry_of() as (settings, registry):
         result = rebuild_version(registry, settings, version)
     if result.identical:
-        typer.echo(f"Version {version}: rebuilt, byte for byte identical.")
+        typer.echo(f"Version {version}: rebuilt, identical byte for byte.")
         return
     typer.echo(f"Version {version} cannot be reproduced here. What differs:")
     for line in result.differences:

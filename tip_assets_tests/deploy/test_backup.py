@@ -93,7 +93,7 @@ def test_landing_files_belong_to_their_producers(settings, backups):
     (changed,) = own.iterdir()
     changed.write_text("changed since")
     (settings.storage_root / LATE).write_text("landed since")
-    with pytest.raises(Refused, match=r"files in .* already: with --replace"):
+    with pytest.raises(Refused, match=r"files in .* already: use --replace"):
         restore(settings, backup, replace=False)
     _, kept = restore(settings, backup, replace=True)
     assert kept == [f"landing/2024-01/{changed.name}"]
@@ -129,18 +129,18 @@ def test_databases_are_saved_between_runs(settings, backups):
 
 def test_what_a_backup_would_miss_is_named(settings, backups, tmp_path, monkeypatch):
     server = settings.model_copy(update={"mlflow_tracking_uri": "http://127.0.0.1:5000"})
-    with pytest.raises(Refused, match="say in MLFLOW_BACKEND_STORE_URI"):
+    with pytest.raises(Refused, match="set MLFLOW_BACKEND_STORE_URI"):
         save(server, backups, 0)
     outside = settings.model_copy(update={"metric_store": f"sqlite:///{tmp_path}/other.db"})
-    with pytest.raises(Refused, match=r"metrics \(.*other.db\) lies outside"):
+    with pytest.raises(Refused, match=r"metrics \(.*other.db\) is outside"):
         save(outside, backups, 0)
     monkeypatch.setitem(os.environ, "MLFLOW_DEFAULT_ARTIFACT_ROOT", "s3://another/bucket")
-    with pytest.raises(Refused, match=r"MLflow's artifacts .* lie outside"):
+    with pytest.raises(Refused, match=r"MLflow's artifacts .* are outside"):
         save(settings, backups, 0)
 
 
 def test_a_backup_does_not_go_into_what_it_saves(settings):
-    with pytest.raises(Refused, match="lies within what is saved"):
+    with pytest.raises(Refused, match="is in a saved folder"):
         save(settings, settings.state_folder / "backups", 0)
     assert not (settings.state_folder / "backups").exists()
 

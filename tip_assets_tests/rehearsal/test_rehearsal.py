@@ -36,7 +36,7 @@ def test_scenarios_are_read_from_words():
 
 @pytest.mark.parametrize("words", ["prices@3", "prices:+20%", "outage:3@4", "dearer:+20%@3", ""])
 def test_what_is_no_scenario_is_refused_with_those_that_are(words):
-    with pytest.raises(UnknownScenario, match=r"known are quiet, prices:\+20%@7"):
+    with pytest.raises(UnknownScenario, match=r"use quiet, prices:\+20%@7"):
         Scenario.parse([words])
 
 

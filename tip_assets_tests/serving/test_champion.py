@@ -72,7 +72,7 @@ def test_a_rollback_while_a_month_decides_comes_after_it_or_is_refused(line, mon
     assert line.run(GOOD_AGAIN, MODEL_CHECKS).success
     person.join()
     if to is None:  # the person meant version 2, which does not serve any more
-        assert told == ["version 3 replaced version 2 while this waited: look at it, then repeat"]
+        assert told == ["version 3 replaced version 2 meanwhile: check it, then repeat"]
         assert changes(line) == [(None, 1), (1, 2), (2, 3)]
     else:
         assert changes(line) == [(None, 1), (1, 2), (2, 3), (3, 1)]
