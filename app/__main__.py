@@ -11,7 +11,7 @@ from streamlit.web import cli
 
 from app.predictions import predictions
 from app.sources import give_up_soon
-from tip_assets.runtime.signals import end_when_asked
+from tip_assets.runtime.signals import end_on_signal
 
 MAIN = Path(__file__).with_name("main.py")
 
@@ -21,7 +21,7 @@ def main() -> None:
 
     Streamlit runs the script of the pages when somebody comes, which may be days after a restart.
     """
-    end_when_asked()  # Streamlit replaces the handlers of SIGINT and SIGTERM when it serves
+    end_on_signal()  # Streamlit replaces the handlers of SIGINT and SIGTERM when it serves
     give_up_soon()
     predictions()  # opens the port of the numbers, and begins to load the champion
     cli.main(["run", str(MAIN), *sys.argv[1:]], prog_name="streamlit")

@@ -16,7 +16,7 @@ from upath import UPath
 from app.form import record_in_words
 from app.style import dollars
 from tip_assets import contract
-from tip_assets.ingestion.feedback import PREDICTION_ID, TIP, ToldTips, tell_tips
+from tip_assets.ingestion.feedback import PREDICTION_ID, TIP, FeedbackResult, submit_feedback
 from tip_assets.ingestion.landing import BROKEN_LINE
 from tip_assets.ingestion.table_files import UnreadableFile, read_pieces
 from tip_assets.metric_store.prediction_log import PredictionLog
@@ -31,9 +31,9 @@ _COLUMNS = ["row", "id", "value", "reason"]
 
 @dataclass(frozen=True)
 class Told:
-    """What became of the tips that were told: how many were new, known just so, and refused.
+    """What became of submitted tips: how many were new, known already, and refused.
 
-    `first_refused` are the first of them, as `ToldTips` has them; `at` is when the new ones were
+    `first_refused` are the first of these, as in `FeedbackResult`; `at` is when the new ones were
     written, by which they can be withdrawn.
     """
 
@@ -92,7 +92,7 @@ def previews(rows: Iterable[Row]) -> list[Preview]:
 
 def preview_file(log: PredictionLog, file: Path) -> tuple[Told, list[Preview]]:
     """Check a file of tips without noting any; raises what `tell_file` raises."""
-    pieces: list[ToldTips] = []
+    pieces: list[FeedbackResult] = []
 
     def rows() -> Iterator[Row]:
         for piece in _tell_pieces(log, file, datetime.now(UTC), write=False):
@@ -126,7 +126,7 @@ def prediction_in_words(row: Row) -> str:
 def tell_one(log: PredictionLog, key: str, tip: float | str) -> Told:
     """Tell the tip of one prediction."""
     told, at = pd.DataFrame({PREDICTION_ID: [key], TIP: [tip]}, index=[1]), datetime.now(UTC)
-    return _together([tell_tips(log, told, at)], at)
+    return _together([submit_feedback(log, told, at)], at)
 
 
 def tell_file(log: PredictionLog, file: Path) -> Told:
@@ -172,7 +172,7 @@ def describe(told: Told) -> str:
 
 def _tell_pieces(
     log: PredictionLog, file: Path, at: datetime, write: bool = True
-) -> Iterator[ToldTips]:
+) -> Iterator[FeedbackResult]:
     for piece in read_pieces(UPath(file), [PREDICTION_ID, TIP]):
         missing = [name for name in (PREDICTION_ID, TIP) if name not in piece.columns]
         if missing:
@@ -180,13 +180,13 @@ def _tell_pieces(
         tips = piece.records[TIP]
         given = piece.records[tips.notna() & (tips.astype("string").str.strip() != "")]
         if len(given):
-            yield tell_tips(log, given, at, piece.decimal, write)
+            yield submit_feedback(log, given, at, piece.decimal, write)
         if piece.broken_lines:
             lines = [(row, "", line, BROKEN_LINE) for row, line in piece.broken_lines.items()]
-            yield ToldTips(0, 0, pd.DataFrame(lines, columns=_COLUMNS))
+            yield FeedbackResult(0, 0, pd.DataFrame(lines, columns=_COLUMNS))
 
 
-def _together(pieces: Iterable[ToldTips], at: datetime) -> Told:
+def _together(pieces: Iterable[FeedbackResult], at: datetime) -> Told:
     """Of those that were refused only the first are kept: a session has them till it ends."""
     new = known = refused = 0
     first = pd.DataFrame(columns=_COLUMNS)

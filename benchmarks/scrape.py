@@ -71,7 +71,7 @@ def predict(store: MetricStore, months: int, in_newest: int = PREDICTIONS) -> No
         answer = {"predicted": 3.0, "low": 1.0, "high": 5.0, "coverage": 0.9}
         asked = {"at": at, "month": month, "version": n + 1, "inputs": {}, "contract": "1.0"}
         log.record([{"id": key, **asked, **answer} for key in ids])
-        log.tell_tips(dict(zip(ids, map(float, rng.normal(3, 1, TOLD)), strict=False)), at)
+        log.record_tips(dict(zip(ids, map(float, rng.normal(3, 1, TOLD)), strict=False)), at)
 
 
 def main(months: int) -> None:

@@ -101,8 +101,8 @@ ORDER BY i.month DESC"""
             "rows_kept": panels.column("Rows kept", width=100),
             "rows_quarantined": panels.column("Quarantined", width=110),
             "share": panels.column("Columns drifted", "percentunit", width=130),
-            "drifted": panels.column("Dataset drifted", words=panels.YES_NO, width=130),
-            "action": panels.column("Decision", words=_ACTIONS, width=100),
+            "drifted": panels.column("Dataset drifted", texts=panels.YES_NO, width=130),
+            "action": panels.column("Decision", texts=_ACTIONS, width=100),
             "champion_after": panels.column("Champion", width=100),
             "version": panels.column("New version", to=MLFLOW_RUN, width=110),
             "rmse": panels.column("Its test RMSE", "currencyUSD", width=120),
@@ -166,7 +166,7 @@ ORDER BY month DESC, drifted DESC, effect_size DESC"""
                 "month": panels.column("Month", to=REPORTS, width=100),
                 "column": "Column", "test": "Test", "score": "Score",
                 "effect": "Effect", "effect_size": "Effect size",
-                "drifted": panels.column("Drifted", words=panels.YES_NO),
+                "drifted": panels.column("Drifted", texts=panels.YES_NO),
             },
         ),
     ]  # fmt: skip
@@ -249,7 +249,7 @@ ORDER BY month DESC, outside DESC, "column", "group\""""
                 "version": "Version", "column": "Column", "group": "Category", "rows": "Rows",
                 "rmse": ("RMSE", "currencyUSD"), "low": ("By chance from", "currencyUSD"),
                 "high": ("to", "currencyUSD"),
-                "outside": panels.column("Outside", words=panels.YES_NO),
+                "outside": panels.column("Outside", texts=panels.YES_NO),
             },
         ),
     ]  # fmt: skip

@@ -24,7 +24,7 @@ from tip_assets.exporter.page import Metric
 Panel = Builder[models.Panel]
 Query = Sql | prometheus.Dataquery
 Properties = list[models.DynamicConfigValue]
-Words = Mapping[str, tuple[str, str]]  # a text and a colour by value
+Texts = Mapping[str, tuple[str, str]]  # a text and a colour by value
 LIMIT = "limit"
 NAME = common.BigValueTextMode.NAME  # a stat shows its series' name
 YES_NO = {"true": ("yes", "red"), "false": ("no", "green")}
@@ -137,9 +137,9 @@ def table(
     return panel
 
 
-def state_timeline(title: str, description: str, query: Query, words: Words) -> statetimeline.Panel:
+def state_timeline(title: str, description: str, query: Query, texts: Texts) -> statetimeline.Panel:
     """Draw a band for each series, coloured by its values."""
-    panel = _panel(statetimeline.Panel(), title, description, [query]).mappings(values(words))
+    panel = _panel(statetimeline.Panel(), title, description, [query]).mappings(values(texts))
     panel.color_scheme(_color(models.FieldColorModeId.THRESHOLDS)).fill_opacity(80).line_width(0)
     panel.thresholds(thresholds("green"))
     panel.tooltip(build.VizTooltipOptions().mode(common.TooltipDisplayMode.SINGLE))
@@ -152,9 +152,9 @@ def text(title: str, description: str, content: str) -> Text:
     return panel.mode(TextMode.MARKDOWN).content(content)
 
 
-def values(words: Words) -> list[models.ValueMapping]:
+def values(texts: Texts) -> list[models.ValueMapping]:
     """Give values a text and a colour."""
-    results = enumerate(words.items())
+    results = enumerate(texts.items())
     return [
         models.ValueMap(
             {v: models.ValueMappingResult(t, color, index=i) for i, (v, (t, color)) in results}
@@ -166,18 +166,18 @@ def column(
     name: str = "",
     unit: str = "",
     *,
-    words: Words | None = None,
+    texts: Texts | None = None,
     to: tuple[str, str] | None = None,
     width: int | None = None,
     hidden: bool = False,
 ) -> Properties:
     """Say how a table shows a column: heading, unit, words for values, link (title, address)."""
     link = to and [{"title": to[0], "url": to[1], "targetBlank": True}]
-    cells = words and common.TableColorTextCellOptions()
+    cells = texts and common.TableColorTextCellOptions()
     found = {
         "displayName": name,
         "unit": unit,
-        "mappings": words and values(words),
+        "mappings": texts and values(texts),
         "custom.cellOptions": cells,
         "links": link,
         "custom.width": width,

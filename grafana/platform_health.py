@@ -90,7 +90,7 @@ def _alerts() -> list[Panel]:
             promql_now(_FIRING),
             {
                 "alertname": panels.column("Alert", to=(RUNBOOK_TITLE, RUNBOOK_URL)),
-                "severity": panels.column("Severity", words=_SEVERITIES),
+                "severity": panels.column("Severity", texts=_SEVERITIES),
                 "cause": "Cause",
             },
             without=["Time", "Value"],
@@ -154,7 +154,7 @@ LIMIT 50"""
                 "ended_at": panels.column("Ended", "dateTimeAsIso", width=170),
                 "month": panels.column("Month", to=DAGSTER_RUN, width=90),
                 "job": "Job",
-                "status": panels.column("Status", words=_STATUS, width=90),
+                "status": panels.column("Status", texts=_STATUS, width=90),
                 "failure": "Failure",
                 "run_id": panels.column(hidden=True),
             },

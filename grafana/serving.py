@@ -151,8 +151,8 @@ LIMIT 100"""
             "Of the newest month with told tips, and of the newest such month that has ended: the "
             "share with its 95 % interval, and the share that was promised.",
             *(
-                promql(f"max by (period) ({model.REALISED[name].name})", f"{words}, {{{{period}}}}")
-                for name, words in coverage.items()
+                promql(f"max by (period) ({model.REALISED[name].name})", f"{text}, {{{{period}}}}")
+                for name, text in coverage.items()
             ),
             unit="percentunit",
         ).min(0).max(1),

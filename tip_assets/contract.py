@@ -1,9 +1,7 @@
-"""The data contract: the one truth about columns, types, categories, ranges, codes and spellings.
+"""The data contract: columns, types, categories, ranges, codes and spellings of a valid record.
 
-Belongs here: what a valid record is, and the check that tells. Does not belong here: where records
-come from (`ingestion/landing.py`) or how the served model encodes them
-(`modelling/served_model.py`, which gets `document()` handed into its artifact and so never depends
-on a later contract).
+A registered model stores `document()` in its artifact and encodes records by it
+(`modelling/served_model.py`), so it never depends on a later contract.
 """
 
 import re
@@ -14,15 +12,15 @@ from typing import Any
 import pandas as pd
 import pandera.pandas as pa
 
-# Major: records valid before are refused now, or codes change. Minor: more is accepted.
+# Major: records that were valid are refused, or codes change. Minor: more records are valid.
 VERSION = "1.0"
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+(,\d+)?", re.ASCII)
-VERSION_TAG = "tips.contract"  # what tables and registered models carry their version under
+VERSION_TAG = "tips.contract"  # the tag of tables and registered models
 
 
 @dataclass(frozen=True)
 class NumberColumn:
-    """A numeric column; both bounds are valid. `plural` names records by it: `bills above 50`."""
+    """A numeric column with inclusive bounds. `plural` names its records: `bills above 50`."""
 
     name: str
     label: str
@@ -34,7 +32,7 @@ class NumberColumn:
     kind: str = "number"
 
     def reasons(self) -> list[pa.Check]:
-        """The checks of this column, each worded as the reason for refusing a value."""
+        """The checks of this column; each error is the reason for refusing a value."""
         checks = [
             pa.Check.ge(self.minimum, error=f"must be at least {self.minimum:g} {self.unit}"),
             pa.Check.le(self.maximum, error=f"must be at most {self.maximum:g} {self.unit}"),
@@ -47,9 +45,9 @@ class NumberColumn:
 
 @dataclass(frozen=True)
 class CategoryColumn:
-    """A column of categories: the code of each, and other accepted spellings (any letter case).
+    """A column of categories, with the code of each and other accepted spellings (any letter case).
 
-    `sensitive`: it says what people are, so what a model makes of it is measured. `plurals` name
+    `sensitive`: an attribute of people, whose effect on predictions is measured. `plurals` name the
     records of a category: `Mondays`.
     """
 
@@ -67,14 +65,14 @@ class CategoryColumn:
 
     @property
     def spellings(self) -> dict[str, str]:
-        """Every accepted spelling in lower case, mapped to its category."""
+        """Map every accepted spelling, in lower case, to its category."""
         own = {category.casefold(): category for category in self.codes}
         return own | self.other_spellings
 
     def reasons(self) -> list[pa.Check]:
-        """The check of this column, worded as the reason for refusing a value."""
-        words = ", ".join(self.codes)
-        return [pa.Check.isin(self.categories, error=f"is not one of {words}")]
+        """The check of this column; its error is the reason for refusing a value."""
+        categories = ", ".join(self.codes)
+        return [pa.Check.isin(self.categories, error=f"is not one of {categories}")]
 
 
 Column = NumberColumn | CategoryColumn
@@ -82,8 +80,8 @@ Column = NumberColumn | CategoryColumn
 LUNCH = "Lunch"
 
 # The order is the feature order of the model. Codes are those of the original system, so that its
-# transformed files mean the same here. Upper bounds catch unit errors such as cents for dollars:
-# the dearest bill of the sample is 50.81 USD.
+# transformed files keep their meaning. Upper bounds catch unit errors such as cents for dollars:
+# the highest bill of the sample is 50.81 USD.
 FEATURES: tuple[Column, ...] = (
     NumberColumn("total_bill", "Total bill", "USD", 0.01, 300, plural="bills"),
     CategoryColumn("sex", "Sex of the payer", {"Female": 0, "Male": 1}, sensitive=True),
@@ -127,7 +125,7 @@ FEATURE_NAMES = [column.name for column in FEATURES]
 COLUMNS = {column.name: column for column in (*FEATURES, LABEL)}
 NUMBERS = [column for column in COLUMNS.values() if isinstance(column, NumberColumn)]
 CATEGORIES = [column for column in COLUMNS.values() if isinstance(column, CategoryColumn)]
-# A category's place is its code.
+# A category's position is its code.
 CATEGORY_TYPES = {column.name: pd.CategoricalDtype(column.categories) for column in CATEGORIES}
 SENSITIVE = [column for column in CATEGORIES if column.sensitive]
 
@@ -146,7 +144,7 @@ class CheckedRecords:
 
 @lru_cache(maxsize=2)
 def schema(with_label: bool = True) -> pa.DataFrameSchema:
-    """The Pandera schema of clean records, with or without the tip."""
+    """Return the Pandera schema of clean records, with or without the tip."""
     columns = [*FEATURES, LABEL] if with_label else FEATURES
     return pa.DataFrameSchema(
         {
@@ -163,11 +161,11 @@ def schema(with_label: bool = True) -> pa.DataFrameSchema:
 
 
 def check(records: pd.DataFrame, with_label: bool = True, decimal: str = ".") -> CheckedRecords:
-    """Sort records into those that satisfy the contract and those that do not.
+    """Split records into those that satisfy the contract and those that do not.
 
-    `records` may hold text or typed values, in any column order, with extra columns (left out of
-    the answer); its index must be unique. A column that is missing refuses every record. `decimal`
-    is the decimal mark of numbers that are text.
+    `records` may hold text or typed values, in any column order, with extra columns (dropped); its
+    index must be unique. If a column is missing, every record is refused. `decimal` is the decimal
+    mark of numbers that are text.
     """
     columns = [*FEATURES, LABEL] if with_label else list(FEATURES)
     missing = [column.name for column in columns if column.name not in records]
@@ -178,17 +176,17 @@ def check(records: pd.DataFrame, with_label: bool = True, decimal: str = ".") ->
         return CheckedRecords(pd.DataFrame(columns=[c.name for c in columns]), refused)
 
     given = records[[column.name for column in columns]]
-    clean, words = given.copy(), []
+    clean, refusals = given.copy(), []
     for column in columns:
         if isinstance(column, CategoryColumn):
             clean[column.name] = _canonical(given[column.name], column)
         else:
             clean[column.name], not_numbers = _numbers(given[column.name], decimal)
-            words.append(_refusals(not_numbers, column.name, None, "is not a number"))
+            refusals.append(_refusals(not_numbers, column.name, None, "is not a number"))
 
     broken = _broken_values(clean, with_label)
-    # A text that is no number became null above: the reason to tell is the first one.
-    refused = pd.concat([*words, broken]).drop_duplicates(["position", "column"])
+    # Text that is no number became null above: keep only the first reason.
+    refused = pd.concat([*refusals, broken]).drop_duplicates(["position", "column"])
     refused = refused.sort_values("position", kind="stable", ignore_index=True)
     refused["value"] = [
         _as_text(given.at[position, column])
@@ -222,7 +220,7 @@ def codes(records: pd.DataFrame) -> pd.DataFrame:
 
 
 def document() -> dict[str, Any]:
-    """The contract of the features as plain data: what a registered model carries with it."""
+    """Return the contract of the features as plain data, to store with a registered model."""
     features = []
     for column in FEATURES:
         facts = asdict(column)
@@ -233,21 +231,21 @@ def document() -> dict[str, Any]:
 
 
 def same_major(one: str, other: str) -> bool:
-    """Whether two versions of the contract have the same major: records of one suit the other."""
+    """Return whether two contract versions have the same major, so that records of one fit both."""
     return one.partition(".")[0] == other.partition(".")[0]
 
 
 def _canonical(values: pd.Series, column: CategoryColumn) -> pd.Series:
-    """Accepted spellings become their category; anything else stays, to be refused by name."""
+    """Replace accepted spellings by their category; other values stay and are refused later."""
     text = _decoded(values).astype("string")
     known = text.str.strip().str.casefold().map(column.spellings)
     return known.astype(object).where(known.notna(), text.astype(object).where(text.notna(), None))
 
 
 def _numbers(values: pd.Series, decimal: str) -> tuple[pd.Series, pd.Index]:
-    """Values as floats, and the index of those that say something else than a number."""
+    """Return values as floats, and the index of those that are not numbers."""
     if not (values.dtype == object or pd.api.types.is_numeric_dtype(values)) or _is_bool(values):
-        # Dates and truth values would be counted as numbers of nanoseconds, ones and zeros.
+        # Dates and bools would become nanoseconds, ones and zeros.
         values = values.astype("string").astype(object)
     plain = _decoded(values)
     if decimal == ",":
@@ -258,7 +256,7 @@ def _numbers(values: pd.Series, decimal: str) -> tuple[pd.Series, pd.Index]:
 
 
 def _with_point(text: str) -> str | None:
-    """A number with a decimal comma as one with a point; None for any other text."""
+    """Return a number with a decimal comma as one with a point; None for other text."""
     return text.replace(",", ".") if _DECIMAL_COMMA.fullmatch(text.strip()) else None
 
 
@@ -268,7 +266,7 @@ def _broken_values(clean: pd.DataFrame, with_label: bool) -> pd.DataFrame:
     except pa.errors.SchemaErrors as errors:
         cases = errors.failure_cases
         outside = cases[cases["index"].isna()]
-        if len(outside):  # a fault of the schema itself, not of a record
+        if len(outside):  # an error in the schema, not in a record
             raise
         reasons = cases["check"].replace("not_nullable", "is missing")
         # Records are few and columns fewer: keep only the first reason for a value.
@@ -277,12 +275,12 @@ def _broken_values(clean: pd.DataFrame, with_label: bool) -> pd.DataFrame:
 
 
 def no_refusals() -> pd.DataFrame:
-    """An empty table of refused values."""
+    """Return an empty table of refused values."""
     return _refusals([], [], [], [])
 
 
 def _refusals(positions: Any, columns: Any, values: Any, reasons: Any) -> pd.DataFrame:
-    """A table of refused values; scalars are repeated for every position."""
+    """Return a table of refused values; scalars are repeated for every position."""
     table = pd.DataFrame({"position": list(positions)})
     for name, column in (("column", columns), ("value", values), ("reason", reasons)):
         table[name] = list(column) if isinstance(column, list | pd.Series) else column
@@ -290,7 +288,7 @@ def _refusals(positions: Any, columns: Any, values: Any, reasons: Any) -> pd.Dat
 
 
 def _decoded(values: pd.Series) -> pd.Series:
-    """Bytes as text, as Parquet files of other systems hold them."""
+    """Decode bytes, which Parquet files of other systems hold, as text."""
     if values.dtype != object:
         return values
     return values.map(lambda v: v.decode("utf-8", "replace") if isinstance(v, bytes) else v)

@@ -1,7 +1,7 @@
-"""The only entry point of Dagster: assets, checks, jobs and resources put together.
+"""Dagster's only entry point: all assets, checks, jobs and resources.
 
-Belongs here: wiring. Loading this module imports none of mlflow, evidently, xgboost, hyperopt or
-matplotlib: assets import them when they run.
+Loading this module imports none of mlflow, evidently, xgboost, hyperopt or matplotlib: assets
+import them when they run.
 """
 
 import dagster as dg
@@ -18,7 +18,7 @@ from tip_assets.settings import get_settings
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """All definitions of the platform."""
+    """Return all definitions of the platform."""
     return dg.Definitions(
         assets=dg.load_assets_from_package_module(assets),
         asset_checks=dg.load_asset_checks_from_package_module(checks),

@@ -36,20 +36,20 @@ def save(
     from deploy.backup.save import forget
     from deploy.backup.save import save as save_all
 
-    with _told_in_words():
+    with _errors_as_messages():
         begun = time.monotonic()
         folder, manifest = save_all(get_settings(), to.resolve(), wait)
         forget(to, keep)
-        typer.echo(_words("saved", manifest, begun))
+        typer.echo(_summary("saved", manifest, begun))
         typer.echo(str(folder))
 
 
 @app.command()
 def check(backup: Backup) -> None:
     """Say whether a backup is whole."""
-    with _told_in_words():
+    with _errors_as_messages():
         begun = time.monotonic()
-        typer.echo(_words("whole", read_manifest(backup), begun))
+        typer.echo(_summary("whole", read_manifest(backup), begun))
 
 
 @app.command()
@@ -65,15 +65,15 @@ def restore(
     """
     from deploy.backup.restore import restore as restore_all
 
-    with _told_in_words():
+    with _errors_as_messages():
         begun = time.monotonic()
         manifest, kept = restore_all(get_settings(), backup.resolve(), replace)
-        typer.echo(_words("restored", manifest, begun))
+        typer.echo(_summary("restored", manifest, begun))
         if kept:
             typer.echo(f"{len(kept)} landing files were there already and left as they were.")
 
 
-def _words(what: str, manifest: Manifest, begun: float) -> str:
+def _summary(what: str, manifest: Manifest, begun: float) -> str:
     took, size = time.monotonic() - begun, manifest.bytes / 1e6
     return (
         f"{what} in {took:.1f} s: {len(manifest.files)} files and databases, {size:.1f} MB, "
@@ -82,7 +82,7 @@ def _words(what: str, manifest: Manifest, begun: float) -> str:
 
 
 @contextmanager
-def _told_in_words() -> Iterator[None]:
+def _errors_as_messages() -> Iterator[None]:
     try:
         yield
     except (Refused, Missing, SQLAlchemyError, OSError) as error:

@@ -18,7 +18,7 @@ import typer
 from deploy.stack.folder import CannotPrepare, Stack
 from deploy.stack.servers import check_programs, s3_sockets
 from tip_assets.runtime.orphaned_processes import end, orphaned_processes
-from tip_assets.runtime.signals import end_when_asked
+from tip_assets.runtime.signals import end_on_signal
 from tip_assets.runtime.supervisor import BINARIES, Missing, Server
 from tip_assets.settings import Settings
 
@@ -141,8 +141,8 @@ def _start_supervisor(stack: Stack) -> None:
             _fail(server.message_if_taken)
     try:
         stack.prepare()
-    except CannotPrepare as trouble:
-        _fail(str(trouble))
+    except CannotPrepare as error:
+        _fail(str(error))
     (stack.folder / "supervisor.sock").unlink(missing_ok=True)
     environment = os.environ | stack.environment()
     subprocess.run(stack.supervisor.command(), env=environment, check=True)
@@ -174,11 +174,11 @@ def _wait(what: str, until: Callable[[], bool]) -> None:
         time.sleep(0.3)
 
 
-def _fail(words: str) -> NoReturn:
-    typer.echo(f"error: {words}", err=True)
+def _fail(message: str) -> NoReturn:
+    typer.echo(f"error: {message}", err=True)
     raise typer.Exit(1)
 
 
 if __name__ == "__main__":
-    end_when_asked()
+    end_on_signal()
     app()

@@ -29,10 +29,10 @@ def command() -> list[str] | None:
     program = shutil.which("grafana") or shutil.which("grafana-server")
     if program is None:
         return None
-    words = [program] if Path(program).name == "grafana-server" else [program, "server"]
+    server = [program] if Path(program).name == "grafana-server" else [program, "server"]
     unpacked = Path(program).resolve().parents[1]
     home = unpacked if (unpacked / "conf" / "defaults.ini").exists() else _OF_PACKAGE
-    return [*words, f"--homepath={home}", f"--config={SOURCE / 'grafana.ini'}"]
+    return [*server, f"--homepath={home}", f"--config={SOURCE / 'grafana.ini'}"]
 
 
 def write_dashboards(folder: Path, settings: Settings) -> None:
@@ -81,13 +81,13 @@ def metric_store_variables(reader: str, ssl_mode: str) -> dict[str, str]:
 
 def main(environment_file: Path) -> None:
     """Become Grafana."""
-    words = command()
-    if words is None:
+    server = command()
+    if server is None:
         sys.exit("error: Grafana is not on the path any more")
     lines = environment_file.read_text("utf-8").splitlines()
     told = dict(line.split("=", 1) for line in lines)
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    os.execve(words[0], words, kept | told)
+    os.execve(server[0], server, kept | told)
 
 
 if __name__ == "__main__":

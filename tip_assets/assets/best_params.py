@@ -39,14 +39,14 @@ def best_params(
     """
     month = context.partition_key
     recipe = recipe_for(splits, **settings.recipe_options)
-    # Before the search: an MLflow server that is away is told at once.
+    # Before the search, so that an MLflow server that is down fails the step at once.
     run_id = month_run(mlflow_tracking, month, recipe.fingerprint)
     log = fresh_process.trial_log(mlflow_tracking.experiment_id(TRAINING_EXPERIMENT), run_id, month)
     trials = search(splits[splits[PART] == TRAIN], recipe, made=log.add)
     log.finish()
     best = best_of(trials)
     context.log.info("best of %d trials: %s", len(trials), best)
-    read, asked = len(recipe.months), settings.window_months
+    read, most = len(recipe.months), settings.window_months
     rows = int(((splits[PART] == TRAIN) & ~from_feedback(splits)).sum())
     return dg.MaterializeResult(
         value=search_result(recipe, trials),
@@ -57,7 +57,7 @@ def best_params(
             "rounds": best.rounds,
             "parameters": dg.MetadataValue.json(best.parameters),
             "months_read": read,
-            "window": f"{read} of at most {asked} months: {', '.join(recipe.months)}",
+            "window": f"{read} of at most {most} months: {', '.join(recipe.months)}",
             "training_rows": rows,
             "rows_searched": min(rows, recipe.search_rows),
             "mlflow_run": mlflow_tracking.run_link(TRAINING_EXPERIMENT, run_id),
@@ -66,7 +66,7 @@ def best_params(
 
 
 def search_result(recipe: Recipe, trials: list[Trial]) -> dict[str, Any]:
-    """What the search found, as plain data."""
+    """Return the result of the search as plain data."""
     return {
         "fingerprint": recipe.fingerprint,
         "best": best_of(trials).to_dict(),

@@ -1,4 +1,4 @@
-"""`drift_metrics`: the numbers of the month."""
+"""`drift_metrics`: the month's drift and quality metrics."""
 
 import hashlib
 import json
@@ -43,12 +43,12 @@ def drift_metrics(
     splits: pd.DataFrame,
     registered_model: dict[str, Any],
 ) -> dg.MaterializeResult[dict[str, Any]]:
-    """Drift and quality of the month, per column and for the dataset, from all of its rows.
+    """Drift and quality metrics of the month, per column and for the dataset, from all of its rows.
 
-    A column has drifted when one of its control charts alarms: far out in this month, or less far
-    in two of the last three that were measured against the same reference. The limit follows from
-    how many quiet months one alarm may cost. Written to the metric store and to MLflow; a rerun
-    replaces.
+    A column has drifted when one of its control charts alarms: beyond the limit in this month, or
+    one less than the limit in two of the last three months measured against the same reference.
+    The limit follows from the accepted rate of false alarms. Metrics go to the metric store and to
+    MLflow; a rerun replaces them.
     """
     month = context.partition_key
     datasets = datasets_of(context, mlflow_tracking, splits, registered_model)
@@ -75,11 +75,11 @@ def drift_metrics(
 
 
 def charted(month: str, served_by: int | None, before: list[MeasuredMonth]) -> str:
-    """Describe which months the charts look at; `before` are those against this reference."""
+    """Describe which months the charts use; `before` are those with the same reference."""
     if served_by is None:
-        return "no model served this month, so the charts look at it alone"
+        return "no model served this month, so the charts use this month alone"
     if not before:
-        return f"the charts start anew: no month was charted against version {served_by} yet"
+        return f"the charts start with this month: none was charted against version {served_by} yet"
     looked_at = [measured.month for measured in before[-MONTHS_BEFORE:]]
     since = months_apart(looked_at[0], month)
     missing = [
@@ -87,8 +87,8 @@ def charted(month: str, served_by: int | None, before: list[MeasuredMonth]) -> s
         for age in range(since - 1, 0, -1)
         if (between := month_after(month, -age)) not in looked_at
     ]
-    words = f"the charts look at {', '.join([*looked_at, month])}"
-    return f"{words}; not measured: {', '.join(missing)}" if missing else words
+    text = f"the charts use {', '.join([*looked_at, month])}"
+    return f"{text}; not measured: {', '.join(missing)}" if missing else text
 
 
 def _compare_on(
@@ -99,9 +99,9 @@ def _compare_on(
     registered_model: dict[str, Any],
     settings: Settings,
 ) -> dict[str, Any] | None:
-    """The challenger against the champion on the held-out rows of the months that have drifted.
+    """Compare challenger and champion on the held-out rows of the months that have drifted.
 
-    None unless drift persists: a challenger that has learned the new world must be able to show it.
+    Returns None unless drift persists. A challenger trained on the changed data can then win.
     """
     incumbent = registered_model["incumbent"]
     if len(drifted) < 2 or registered_model["comparison"] is None:
@@ -122,7 +122,7 @@ def _compare_on(
 
 
 def versions_of(registered_model: dict[str, Any]) -> tuple[int, int]:
-    """The month's challenger, and the version that served the month: itself in the first."""
+    """Return the month's challenger and the serving version; equal in the first month."""
     version, served_by = registered_model["version"], registered_model["served_by"]
     return version, served_by["version"] if served_by else version
 
@@ -130,7 +130,7 @@ def versions_of(registered_model: dict[str, Any]) -> tuple[int, int]:
 def rows_of(
     metrics: DriftMetrics, registered_model: dict[str, Any], runs: Mapping[int, str]
 ) -> dict[Any, list[dict[str, Any]]]:
-    """The month's rows of the metric store, by table; `runs` are MLflow's, by version."""
+    """Return the month's metric store rows by table; `runs` are MLflow run ids by version."""
     served_by = registered_model["served_by"]
     version, serving = versions_of(registered_model)
     quality = [
@@ -184,7 +184,7 @@ def _error_rows(metrics: DriftMetrics) -> dict[Any, list[dict[str, Any]]]:
 
 
 def _comparison(registered_model: dict[str, Any]) -> list[dict[str, Any]]:
-    """The row of the month's comparison; none without a champion to compare with."""
+    """Return the row of the month's comparison; no row without a champion."""
     found = registered_model["comparison"]
     if not found:
         return []
@@ -198,7 +198,7 @@ def _comparison(registered_model: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def flat_metrics(metrics: DriftMetrics) -> dict[str, float]:
-    """The month as MLflow metrics: scores and flags by column, shares, model errors."""
+    """Return the month as MLflow metrics: scores and flags by column, shares, model errors."""
     flat: dict[str, float] = {
         "dataset.drifted": float(metrics.dataset.drifted),
         "dataset.drifted_columns": metrics.dataset.drifted_columns,
@@ -210,7 +210,7 @@ def flat_metrics(metrics: DriftMetrics) -> dict[str, float]:
             f"{column.column}.effect_size": column.effect_size,
             f"{column.column}.drifted": float(column.drifted),
         }
-    # MLflow's names have neither equals signs nor commas; the charts' have only spaces.
+    # MLflow metric names allow no equals signs or commas; chart names contain only spaces.
     flat |= {f"chart.{chart.chart}.z": chart.z for chart in metrics.charts}
     for side, quality in metrics.regression_quality.items():
         flat |= {f"{side}.{name}": float(value) for name, value in quality.to_dict().items()}
@@ -238,7 +238,7 @@ def _metadata(metrics: DriftMetrics, value: dict[str, Any]) -> dict[str, Any]:
 
 
 def _chart_table(metrics: DriftMetrics) -> str:
-    lines = ["| chart | z | limit | alarm | would have been seen |", "|---" * 5 + "|"]
+    lines = ["| chart | z | limit | alarm | smallest detectable change |", "|---" * 5 + "|"]
     for c in metrics.charts:
         alarm = f"**{c.alarm}**" if c.alarm else "no"
         lines.append(

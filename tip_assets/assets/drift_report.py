@@ -1,4 +1,4 @@
-"""`drift_report`: four pages a person can read. Also what both drift assets compare and chart."""
+"""`drift_report`: Evidently's HTML reports. Also the datasets and charts of both drift assets."""
 
 from typing import Any
 
@@ -45,9 +45,9 @@ def drift_report(
 ) -> dg.MaterializeResult[dict[str, str]]:
     """Evidently's reports on data drift, target drift, regression performance and data quality.
 
-    The reference is what the model that served the month was trained on, the current side all rows
-    of the month. Large months are drawn from a stated sample; no number is read from a report. A
-    column is marked as drifted where its control charts alarm.
+    The reference is the training data of the model that served the month; current is all rows of
+    the month. Large months are sampled, and the report states the sample size. A column is marked
+    as drifted when one of its control charts alarms. No number is read from a report.
     """
     datasets = datasets_of(context, mlflow_tracking, splits, registered_model)
     before = measured_before(metric_store, registered_model)
@@ -71,9 +71,9 @@ def datasets_of(
     splits: pd.DataFrame,
     registered_model: dict[str, Any],
 ) -> Datasets:
-    """Reference and current rows of the month, with the predictions of the model that served it.
+    """Return the month's reference and current rows with predictions of the model that served it.
 
-    The serving model's months are read one by one: they may lie further back than any window.
+    Reads the serving model's months one by one: they may be older than the training window.
     """
     registry = ModelRegistry(tracking.client)
     served_by = registered_model["served_by"]
@@ -93,7 +93,7 @@ def datasets_of(
 
 
 def measured_before(store: MetricStore, registered_model: dict[str, Any]) -> list[MeasuredMonth]:
-    """The months before that were measured against the same reference."""
+    """Return the earlier months that were measured against the same reference."""
     served_by = registered_model["served_by"]
     version = served_by["version"] if served_by else None
     return measured_months_before(store, registered_model["month"], version)
@@ -105,7 +105,7 @@ def charts_of(
     before: list[MeasuredMonth],
     with_smallest_changes: bool = True,
 ) -> list[ChartResult]:
-    """The month on its control charts."""
+    """Return the month's control charts."""
     effects = [measured.effects for measured in before]
     return judge_month(datasets, effects, settings.quiet_months_per_alarm, with_smallest_changes)
 

@@ -1,7 +1,4 @@
-"""Small pictures for the Dagster UI and MLflow, drawn with matplotlib as PNG bytes.
-
-Belongs here: drawing. Does not belong here: computing what is drawn.
-"""
+"""Small plots for the Dagster UI and MLflow, drawn with matplotlib as PNG bytes."""
 
 import base64
 import io
@@ -14,7 +11,7 @@ INK, ACCENT, ALARM, FAINT = "#111827", "#2b6cb0", "#c53030", "#cbd2d9"
 
 
 def predicted_against_actual(actual: np.ndarray, predicted: np.ndarray) -> bytes:
-    """Scatter of predictions over actual tips, in dollars; the diagonal is a perfect model."""
+    """Plot predictions over actual tips, in dollars; the diagonal is a perfect model."""
     figure, axes = canvas(3.6, 3.4)
     top = float(max(actual.max(), predicted.max())) * 1.05
     axes.plot([0, top], [0, top], color=FAINT, linewidth=1)
@@ -24,7 +21,7 @@ def predicted_against_actual(actual: np.ndarray, predicted: np.ndarray) -> bytes
 
 
 def importances(shares: dict[str, float]) -> bytes:
-    """Bars of each feature's share of the total gain."""
+    """Plot each feature's share of the total gain as bars."""
     names = sorted(shares, key=lambda name: shares[name])
     figure, axes = canvas(4.2, 2.4, left=0.85)
     axes.barh(names, [100 * shares[name] for name in names], color=ACCENT)
@@ -33,7 +30,7 @@ def importances(shares: dict[str, float]) -> bytes:
 
 
 def control_charts(charts: Sequence[Any]) -> bytes:
-    """Each chart's effect as a bar, between the limits; those that alarm are red.
+    """Plot each control chart's effect as a bar between the limits; alarms are red.
 
     `charts` are `ChartResult`s.
     """
@@ -49,7 +46,7 @@ def control_charts(charts: Sequence[Any]) -> bytes:
 
 
 def as_markdown(title: str, png: bytes) -> str:
-    """A picture as markdown that needs no file beside it."""
+    """Return a picture as Markdown with the image embedded."""
     return f"![{title}](data:image/png;base64,{base64.b64encode(png).decode()})"
 
 
@@ -59,7 +56,7 @@ def canvas(width: float, height: float, left: float = 0.6) -> tuple[Any, Any]:
 
     figure = Figure(figsize=(width, height), dpi=96)
     FigureCanvasAgg(figure)
-    # Margins in inches; an automatic layout draws every picture twice.
+    # Margins in inches: an automatic layout draws every picture twice.
     axes = figure.add_axes((left / width, 0.5 / height, 1 - (left + 0.1) / width, 1 - 0.6 / height))
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=8, colors=INK)
@@ -70,6 +67,6 @@ def canvas(width: float, height: float, left: float = 0.6) -> tuple[Any, Any]:
 
 def to_png(figure: Any) -> bytes:
     buffer = io.BytesIO()
-    # Without the date and the version, the same numbers give the same bytes.
+    # Without date and version, the same numbers produce the same bytes.
     figure.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""`production_model`: the promotion, decided and carried out."""
+"""`production_model`: decide on the promotion and carry it out."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -23,12 +23,12 @@ from tip_assets.tracking.runs import top_run
 
 
 class Release(dg.Config):
-    """How a person lets a held model through."""
+    """Run config to release a held model."""
 
     reason: str = Field(
         "",
-        description="Why this month's model may serve although a check holds it back; recorded in "
-        "the champion's history. Empty: the rule decides.",
+        description="Reason to release this month's model although a check holds it; recorded in "
+        "the champion's history. Empty: the promotion rule decides.",
     )
 
 
@@ -50,11 +50,11 @@ def production_model(
     registered_model: dict[str, Any],
     drift_metrics: dict[str, Any],
 ) -> dg.MaterializeResult[dict[str, Any]]:
-    """Whether the month's model becomes the champion, and the change of aliases if it does.
+    """The decision whether the month's model becomes the champion, with the alias change.
 
-    Promoted: the first sound model; a better one; one shown to be not worse when drift is confirmed
-    or the champion is old. Otherwise the champion stays. Materialize it by hand with a reason to
-    release a model that was held; one whose predictions are not to be believed is never released.
+    Promotes the first sound model, a better one, or one shown to be not worse when drift is
+    confirmed or the champion is old. Otherwise the champion stays. Materialize this asset with a
+    reason to release a held model. A model with implausible predictions is never released.
     """
     registry = ModelRegistry(mlflow_tracking.client)
     month, version = context.partition_key, registered_model["version"]
@@ -99,7 +99,7 @@ def _refusal(
     faults: str,
     person: str | None,
 ) -> dg.Failure:
-    """A release that no reason makes possible: recorded, and told to who asked for it."""
+    """Record a release that is not allowed, and return the failure that says why."""
     month, version = registered_model["month"], registered_model["version"]
     serving = registry.by_alias(CHAMPION)
     champion = serving.number if serving else None
@@ -116,8 +116,8 @@ def _refusal(
             "person": person,
         }
     )
-    words = f"Version {version} cannot serve, whatever the reason: {faults}."
-    return dg.Failure(words, allow_retries=False)
+    message = f"Version {version} cannot be released: {faults}."
+    return dg.Failure(message, allow_retries=False)
 
 
 def _champion(
@@ -126,12 +126,12 @@ def _champion(
     registered_model: dict[str, Any],
     released: bool,
 ) -> ModelVersion | None:
-    """The champion that is to be replaced or kept.
+    """Return the champion to replace or keep.
 
-    A champion that is this month's version means that an earlier attempt was cut off after moving
-    the alias: the one before it is the answer. Raises dg.Failure when another model serves than the
-    month's was compared with, unless a person releases it anyway or no comparison is needed: the
-    model of a newer month stays.
+    If this month's version is already the champion, an earlier attempt was interrupted after it
+    moved the alias: returns the champion before it. Raises dg.Failure when the champion is not the
+    one that the month's model was compared with, unless a person releases the model or a newer
+    month's champion stays anyway.
     """
     champion, compared = registry.by_alias(CHAMPION), registered_model["incumbent"]
     if champion and champion.number == registered_model["version"]:
@@ -147,14 +147,14 @@ def _champion(
 def _compared_with_another(
     store: MetricStore, registered_model: dict[str, Any], serving: int | None
 ) -> dg.Failure:
-    """Someone moved the champion after `registered_model` was compared with it."""
+    """Return the failure for a champion that changed after the comparison."""
     compared = registered_model["incumbent"]
     change = store.change_to(serving) if serving else None
     why = f" ({change['action']}: {change['reason']})" if change else ""
     return dg.Failure(
         f"Version {registered_model['version']} was compared with "
-        f"{_named(compared['version'] if compared else None)}, but {_named(serving)} serves by now"
-        f"{why}. Run the month again: that repeats the comparison.",
+        f"{_named(compared['version'] if compared else None)}, but {_named(serving)} serves now"
+        f"{why}. Run the month again to repeat the comparison.",
         allow_retries=False,
     )
 
@@ -194,7 +194,7 @@ def _carry_out(
     registered_model: dict[str, Any],
     champion: ModelVersion | None,
 ) -> dict[str, Any]:
-    """Move the aliases if the decision says so; `previous` first, so that a rollback has a goal."""
+    """Move the aliases on a promotion; `previous` first, so that a rollback has a target."""
     version, before = registered_model["version"], champion.number if champion else None
     if decision.promotes:
         if before is not None:

@@ -1,4 +1,4 @@
-"""`raw_tips`: the landing files of a month, sorted by the contract."""
+"""`raw_tips`: read a month's landing files and validate them against the contract."""
 
 import hashlib
 import json
@@ -36,7 +36,7 @@ landing_tips = dg.AssetSpec(
     kinds={"csv", "parquet"},
     owners=OWNERS,
     partitions_def=months,
-    # Judged by when the landing sensor saw new files; people are told by `silence_sensor`.
+    # Freshness counts from when the landing sensor saw new files; `silence_sensor` notifies people.
     freshness_policy=dg.FreshnessPolicy.time_window(
         fail_window=timedelta(days=get_settings().max_silent_days)
     ),
@@ -57,12 +57,12 @@ def raw_tips(
     settings: dg.ResourceParam[Settings],
     metric_store: MetricStore,
 ) -> dg.MaterializeResult[pd.DataFrame]:
-    """Tip records of the month that satisfy the contract, with their source file and row.
+    """The month's tip records that satisfy the contract, with their source file and row.
 
-    Rows, lines and files that break it go to quarantine with the reason; what was good goes on.
+    Rows, lines and files that break it go to quarantine with the reason; valid rows continue.
     """
     month, storage = context.partition_key, settings.storage_root
-    # Taken before reading: a file that lands meanwhile makes the next tick run the month again.
+    # Taken before reading: if a file lands meanwhile, the next tick runs the month again.
     landed = landed_months(storage).get(month)
     landing = read_month(storage, month)
     folder = landing_folder(storage, month)
@@ -84,7 +84,7 @@ def raw_tips(
 
 
 def data_version(rows: pd.DataFrame) -> str:
-    """Digest valid records, their order and their sources; how they are written does not count."""
+    """Return a digest of valid records, their order and sources; independent of the file format."""
     sources, files = pd.factorize(rows[SOURCE_FILE])
     digest = hashlib.sha256(json.dumps(list(files)).encode())
     for values in (content_hash(contract.codes(rows)), sources, rows[SOURCE_ROW].to_numpy()):
@@ -104,9 +104,9 @@ def _numbers(landing: MonthOfLanding) -> dict[str, int]:
 def _metadata(landing: MonthOfLanding) -> Mapping[str, dg.MetadataValue]:
     files, unreadable, kept, refused = _numbers(landing).values()
     feedback = int(feedback_rows(landing.rows).sum())
-    told = f" ({feedback:,} from feedback)" if feedback else ""
+    from_app = f" ({feedback:,} from feedback)" if feedback else ""
     summary = (
-        f"{kept} rows kept{told}, {refused} quarantined, from {files} file{'s' * (files != 1)}"
+        f"{kept} rows kept{from_app}, {refused} quarantined, from {files} file{'s' * (files != 1)}"
     )
     if unreadable:
         summary += f" ({unreadable} unreadable)"
@@ -132,7 +132,7 @@ def _metadata(landing: MonthOfLanding) -> Mapping[str, dg.MetadataValue]:
 
 
 def preview(frame: pd.DataFrame, rows: int = 5) -> str:
-    """The first rows of a table as markdown."""
+    """Return the first rows of a table as Markdown."""
     head = frame.head(rows).astype(str)
     lines = [" | ".join(head.columns), " | ".join("---" for _ in head.columns)]
     lines += [" | ".join(cell.replace("|", "\\|") for cell in row) for row in head.to_numpy()]

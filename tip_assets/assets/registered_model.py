@@ -1,4 +1,4 @@
-"""`registered_model`: the month's challenger in the registry, held against the champion."""
+"""`registered_model`: register the month's challenger and compare it with the champion."""
 
 import hashlib
 from typing import Any
@@ -11,14 +11,14 @@ from tip_assets import contract
 from tip_assets.metric_store.store import MetricStore
 from tip_assets.modelling.boundary_inputs import boundary_inputs, difference_facts, prediction_facts
 from tip_assets.modelling.comparison import Comparison, compare
-from tip_assets.modelling.flip import flip_metrics, flip_words
+from tip_assets.modelling.flip import describe_flip, flip_metrics
 from tip_assets.modelling.group_errors import group_errors
 from tip_assets.modelling.promotion import quality_faults
 from tip_assets.modelling.search import search_words
 from tip_assets.modelling.split import PART, TEST
 from tip_assets.modelling.training import (
     TrainingReport,
-    feedback_words,
+    describe_feedback,
     load_booster,
     predict_rows,
     read_report,
@@ -60,8 +60,8 @@ def registered_model(
 ) -> dg.MaterializeResult[dict[str, Any]]:
     """The month's model as a registry version, compared with the champion on the same test rows.
 
-    The alias `challenger` points to it. The same recipe is never registered twice. What the version
-    answers is looked at before how good it is, in this process and in one that has not trained it.
+    The alias `challenger` points to it. The same recipe is never registered twice. Predictions are
+    checked for plausibility first, in this process and in one that has not trained the model.
     """
     report = read_report(trained_booster)
     registry = ModelRegistry(mlflow_tracking.client)
@@ -87,7 +87,7 @@ def registered_model(
         "incumbent": _facts(incumbent),
         "served_by": _facts(served_by),
         "comparison": comparison.to_dict() if comparison else None,
-        "feedback": feedback_words(report),
+        "feedback": describe_feedback(report),
         "quality_faults": quality_faults(report.baselines, report.against),
         "search": search_words(
             report.cross_validated_rmse,
@@ -95,7 +95,7 @@ def registered_model(
             report.to_recipe().search_rows,
             int(report.train["rows"]),
         ),
-        "flip": flip_words(report.flip),
+        "flip": describe_flip(report.flip),
         "train": report.train,
         "test": report.test,
         "baselines": report.baselines,
@@ -132,19 +132,19 @@ def _register(
         f"{', '.join(report.months)}; test RMSE {report.test['rmse']:.3f} USD on "
         f"{report.test['rows']} rows."
     )
-    if words := feedback_words(report):
-        description += f" {words}."
-    description += f" Predictions with {flip_words(report.flip)}."
+    if feedback_note := describe_feedback(report):
+        description += f" {feedback_note}."
+    description += f" Predictions with {describe_flip(report.flip)}."
     return registry.register(source, run_id, model_id, tags, description)
 
 
 def _incumbent(
     registry: ModelRegistry, store: MetricStore, version: ModelVersion
 ) -> ModelVersion | None:
-    """Who serves; or, once this version has been decided on, who served then.
+    """Return the serving version; once this version is decided on, the one that served then.
 
-    So a rerun makes the same comparison, whoever has been promoted since. A held version is still
-    open, until the model of a newer month serves: that one it cannot replace any more.
+    A rerun therefore repeats the same comparison. A held version stays undecided until the model of
+    a newer month serves.
     """
     champion = registry.by_alias(CHAMPION)
     closed = champion is not None and champion.month > version.month
@@ -159,7 +159,7 @@ def _incumbent(
 
 
 def _records(rows: pd.DataFrame) -> pd.DataFrame:
-    """Encoded rows as they are asked of a model."""
+    """Return encoded rows as the records that a model predicts."""
     return contract.decode(rows[contract.FEATURE_NAMES])
 
 
@@ -170,15 +170,15 @@ def _compare(
     predicted: np.ndarray,
     settings: Settings,
 ) -> Comparison | None:
-    """Compare on the window's test rows; None without a champion that can read them."""
+    """Compare on the window's test rows; None without a champion of the same contract."""
     if incumbent is None or not incumbent.reads_todays_records:
         return None
-    rival = registry.predict(incumbent.number, _records(test))
-    return compare(tips_of(test), predicted, rival, **settings.comparison_options)
+    by_champion = registry.predict(incumbent.number, _records(test))
+    return compare(tips_of(test), predicted, by_champion, **settings.comparison_options)
 
 
 def _served_by(registry: ModelRegistry, store: MetricStore, month: str) -> ModelVersion | None:
-    """Who served the month; None as well when that model cannot read today's records."""
+    """Return the version that served the month; None if it cannot read today's records."""
     number = store.champion_before(month)
     version = registry.version(number) if number else None
     return version if version and version.reads_todays_records else None

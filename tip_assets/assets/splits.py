@@ -1,4 +1,4 @@
-"""`splits`: which rows a model may learn from, and which only measure it."""
+"""`splits`: assign each row to train or test."""
 
 import dagster as dg
 import numpy as np
@@ -34,9 +34,9 @@ def splits(
 ) -> dg.MaterializeResult[pd.DataFrame]:
     """The month's rows, each marked train or test by a hash of its content.
 
-    A row and its exact duplicates are on the same side for ever, so no champion of an earlier month
-    has learned from a row that a later challenger is measured on. Feedback only trains, up to a
-    share of the training rows; the rest of it is left out.
+    A row and its exact duplicates always get the same part, so no earlier champion has learned from
+    a row that measures a later challenger. Feedback is only used for training, up to a share of the
+    training rows; the rest is left out.
     """
     rows = split(transformed_tips, context.partition_key, settings.max_feedback_share)
     train, test = (int((rows[PART] == part).sum()) for part in (TRAIN, TEST))
@@ -62,6 +62,6 @@ def splits(
 
 
 def split(rows: pd.DataFrame, month: str, most_feedback: float = MOST_FEEDBACK) -> pd.DataFrame:
-    """Add the month and the part of each row."""
+    """Add the columns with each row's month and part."""
     only_month = pd.Categorical.from_codes(np.zeros(len(rows), "int8"), [month])
     return rows.assign(**{MONTH: only_month, PART: part_of(rows, most_feedback)})

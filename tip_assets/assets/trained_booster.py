@@ -13,7 +13,7 @@ from tip_assets.modelling.search import Trial
 from tip_assets.modelling.split import PART, TEST
 from tip_assets.modelling.training import (
     TrainingReport,
-    feedback_words,
+    describe_feedback,
     load_booster,
     predict_rows,
     read_report,
@@ -50,8 +50,8 @@ def trained_booster(
 ) -> dg.MaterializeResult[bytes]:
     """The booster fitted with the best parameters to all training rows of the window.
 
-    It learns dollars above the fitted share of the bill, and is measured on the test rows beside
-    three simple rules. That share and its report travel inside it.
+    Learns dollars above the fitted share of the bill; its test error is compared with three
+    baselines. The booster stores that share and its training report as attributes.
     """
     month = context.partition_key
     recipe = recipe_for(splits, **settings.recipe_options)
@@ -97,10 +97,10 @@ def _metadata(report: TrainingReport) -> dict[str, Any]:
         f"{rule.replace('_', ' ')} {rmse:.3f}" for rule, rmse in report.baselines.items()
     )
     verdict = report.against[LEAST_SQUARES]["verdict"]
-    words, facts = feedback_words(report), report.feedback or {}
+    feedback_note, facts = describe_feedback(report), report.feedback or {}
     return {
         "summary": f"test RMSE {report.test['rmse']:.3f} USD; {rules}"
-        + (f"; {words}" if words else ""),
+        + (f"; {feedback_note}" if feedback_note else ""),
         **{f"feedback_{name}": value for name, value in facts.items()},
         "test_rmse_usd": report.test["rmse"],
         "train_rmse_usd": report.train["rmse"],

@@ -1,4 +1,4 @@
-"""`transformed_tips`: records as numbers."""
+"""`transformed_tips`: encode records as numbers."""
 
 import dagster as dg
 import numpy as np
@@ -20,9 +20,9 @@ from tip_assets.partitions import OWNERS, months
     code_version=contract.VERSION,
 )
 def transformed_tips(raw_tips: pd.DataFrame) -> dg.MaterializeResult[pd.DataFrame]:
-    """Features and label of every row, categories as the contract's codes.
+    """Features and label of every row; categories are the contract's codes.
 
-    The encoding is the served model's own function, so training and serving cannot disagree.
+    Uses the served model's encoding function, so training and serving cannot disagree.
     """
     rows = transform(raw_tips)
     return dg.MaterializeResult(
@@ -40,7 +40,7 @@ def transformed_tips(raw_tips: pd.DataFrame) -> dg.MaterializeResult[pd.DataFram
 def transform(records: pd.DataFrame) -> pd.DataFrame:
     """Encode valid records; money keeps its precision, codes and counts become small integers.
 
-    Months that hold feedback get a column that marks its rows.
+    Months with feedback get a column that marks its rows.
     """
     from tip_assets.modelling.served_model import encode
 
@@ -57,7 +57,7 @@ def transform(records: pd.DataFrame) -> pd.DataFrame:
 
 
 def _smallest_integer(column: contract.Column) -> np.dtype:
-    """The smallest signed integer that holds every code or count of a column."""
+    """Return the smallest signed integer type that holds every code or count of a column."""
     if isinstance(column, contract.CategoryColumn):
         most = max(column.codes.values())
     else:

@@ -1,1 +1,1 @@
-"""What starts runs, and in which order: jobs, schedule, sensors."""
+"""What starts runs and in which order: jobs, schedule, sensors."""

@@ -1,7 +1,4 @@
-"""Jobs: which assets are made together, for how long at most, and which month first.
-
-Belongs here: selections and run tags. Does not belong here: when they run.
-"""
+"""Jobs: asset selections with their run tags (time limit, priority)."""
 
 import dagster as dg
 
@@ -12,7 +9,7 @@ from tip_assets.settings import get_settings
 
 _TAGS = {
     "dagster/max_runtime": f"{get_settings().max_run_minutes * 60:.0f}",
-    # A month is run again as a whole: what is done already costs little and changes nothing.
+    # Retry the whole month: finished steps cost little and change nothing.
     "dagster/retry_strategy": "ALL_STEPS",
 }
 
@@ -24,14 +21,14 @@ class _Retries(dg.RetryPolicy):
         return 0.0 if interrupted.is_set() else float(super().calculate_delay(attempt_num))
 
 
-# What talks to the network retries by itself first; bad data is told by failures that allow none.
+# Network calls retry by themselves first; failures caused by bad data allow no retry.
 _RETRIES = _Retries(
     max_retries=1, delay=10, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS
 )
 
 
 def _oldest_first(month: str) -> dict[str, str]:
-    """The priority of a month in Dagster's queue and pools: who serves depends on the order."""
+    """Return run tags that make the oldest month run first: the champion depends on the order."""
     return {"dagster/priority": str(-months_apart(get_settings().first_month, month))}
 
 
@@ -56,7 +53,7 @@ ingestion_job = dg.define_asset_job(
     config=_BY_MONTH,
     tags=_TAGS,
     op_retry_policy=_RETRIES,
-    description="A late file for an old month: that month's rows anew, no model of it.",
+    description="A late file for an old month: ingests that month again without training a model.",
 )
 
 RELEASED = dg.AssetSelection.assets("drift_report", "drift_metrics", "production_model")
@@ -66,6 +63,6 @@ release_job = dg.define_asset_job(
     selection=RELEASED.without_checks(),
     tags=_TAGS,
     op_retry_policy=_RETRIES,
-    description="Releases a model that was held, with a reason: the promotion without its checks. "
-    "Drift comes with it, because a model held for its quality has not been measured for it.",
+    description="Releases a held model with a reason: the promotion without its checks. "
+    "Includes drift, which is not measured for a model that is held for its quality.",
 )

@@ -1,7 +1,7 @@
-"""Reacting to new landing files.
+"""The sensor that requests runs for new or changed landing files.
 
-Belongs here: comparing what has landed with what was ingested. Does not belong here: reading files
-(`ingestion/landing.py`), the clock (`schedules.py`), or what follows a run (`run_sensors.py`).
+Reading files is in `ingestion/landing.py`, the clock in `schedules.py`, what follows a run in
+`run_sensors.py`.
 """
 
 import json
@@ -30,16 +30,15 @@ def landing_sensor(
     settings: dg.ResourceParam[Settings],
     metric_store: MetricStore,
 ) -> dg.SensorResult:
-    """Run each month whose landing files are not the ones it was last run on.
+    """Run each month whose landing files changed since its last run.
 
-    Files count when two ticks have seen them unchanged: a month is not run while it is being
-    written. A late file for a month that newer ones follow has that month's rows made anew and the
-    newest one retrained: no model of an old month is made twice. A month that was deferred is run
-    again when the earlier ones are done. A folder that is no month of the platform is told in the
-    log and nothing else.
+    Files count once two consecutive ticks see them unchanged, so a month does not run while it is
+    being written. A late file for an old month ingests that month again and retrains the newest
+    one. A deferred month runs again when the earlier months are done. The sensor logs and ignores
+    folders that are not months.
     """
     for run_id in close_dead_runs(context.instance):
-        context.log.warning("the process of run %s was killed: the run is closed", run_id)
+        context.log.warning("the process of run %s was killed: closed the run", run_id)
     landed = landed_months(settings.storage_root)
     for folder in landed.keys() - set(months.get_partition_keys()):
         context.log.warning("landing/%s is not one of the platform's months: ignored", folder)
@@ -55,11 +54,11 @@ def landing_sensor(
         *_requests(context.instance, known, changed, decided),
         *_deferred(context.instance, settings, metric_store, set(known) - set(changed)),
     ]
-    asked = {month: digest for month, digest in before.items() if month in known} | changed
+    requested = {month: digest for month, digest in before.items() if month in known} | changed
     return dg.SensorResult(
         run_requests=requests,
-        skip_reason=None if requests else _why_nothing(known, still, asked),
-        cursor=json.dumps({"seen": known, "asked": asked}),
+        skip_reason=None if requests else _why_nothing(known, still, requested),
+        cursor=json.dumps({"seen": known, "asked": requested}),
         asset_events=[_landed(month, digest) for month, digest in changed.items()],
     )
 
@@ -70,10 +69,10 @@ def _requests(
     changed: dict[str, str],
     decided: set[str],
 ) -> Iterator[dg.RunRequest]:
-    """The runs that bring every changed month up to date, oldest month first.
+    """Yield the runs that bring every changed month up to date, oldest month first.
 
-    A run key names the files and what they follow, so that the same change is never run twice, and
-    files that are put back are run again.
+    The run key names the files and the run before, so that the same change never runs twice, and
+    restored files run again.
     """
     newest = max(known, default="")
     late = ""
@@ -93,23 +92,23 @@ def _requests(
         yield _whole_month(newest, f"{newest} {known[newest]} after {late}")
 
 
-def _why_nothing(known: dict[str, str], still: dict[str, str], asked: dict[str, str]) -> str:
+def _why_nothing(known: dict[str, str], still: dict[str, str], requested: dict[str, str]) -> str:
     moving = sorted(known.keys() - still.keys())
     if moving:
         return f"files are still landing for {', '.join(moving)}"
-    waiting = sorted(month for month in known if asked.get(month) != known[month])
-    return f"waiting for {', '.join(waiting)}" if waiting else "every month has been asked for"
+    waiting = sorted(month for month in known if requested.get(month) != known[month])
+    return f"waiting for {', '.join(waiting)}" if waiting else "every month has been requested"
 
 
 def _landed(month: str, digest: str) -> dg.AssetMaterialization:
-    """That files of a month have landed: what the freshness of the landing is judged by."""
+    """Return the materialization that records new landing files; freshness counts from it."""
     return dg.AssetMaterialization("landing_tips", partition=month, metadata={LANDED: digest})
 
 
 def _deferred(
     instance: dg.DagsterInstance, settings: Settings, store: MetricStore, known: set[str]
 ) -> Iterator[dg.RunRequest]:
-    """Runs of the deferred months whose earlier months are done."""
+    """Yield runs of the deferred months whose earlier months are done."""
     for month in sorted(known):
         run = last_training(instance, month)
         if run is None or not was_deferred(instance, run):

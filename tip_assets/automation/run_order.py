@@ -1,12 +1,10 @@
-"""The order of months: a month is trained and decided on after every earlier month that has landed.
+"""Run order: find earlier months that have landed and are still pending.
 
-Belongs here: finding the earlier months that are still pending. Does not belong here: the check
-that defers a month (`checks/order.py`), or running it later (`landing_sensor.py`, `cli/months.py`).
-
-A champion is compared with the one before it, so the order of months decides who serves. Dagster's
-queue runs one month at a time, oldest first. A month that starts too early all the same is deferred
-and runs again when the earlier ones are done. Self-dependent partitions cannot do this: a held
-month makes no `production_model`, and a backfill would stop there.
+A challenger is compared with the champion before it, so the run order decides which model serves.
+Dagster's queue runs one month at a time, oldest first. A month that starts too early is deferred
+(`checks/order.py`) and runs again when the earlier ones are done (`landing_sensor.py`,
+`cli/months.py`). Self-dependent partitions cannot do this: a held month makes no
+`production_model`, and a backfill would stop there.
 """
 
 from typing import Literal
@@ -30,11 +28,11 @@ _QUEUED = {dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED}
 def pending_months(
     instance: dg.DagsterInstance, settings: Settings, store: MetricStore, month: str
 ) -> Pending:
-    """Earlier months that have landed and are not done, oldest first, with their progress.
+    """Return earlier months that have landed and are not done, oldest first, with their progress.
 
-    A month is done when it was decided on, or when its last run ended in any way but by being
-    deferred. Within the training window it must also have rows, unless its own checks refused them:
-    no model is trained on a window that a crash has left incomplete.
+    A month is done when its model was decided on, or when its last run ended without being
+    deferred. A month in the training window must also have rows unless its own checks refused them,
+    so that no model is trained on a window that a crash has left incomplete.
     """
     landed = [
         other
@@ -53,19 +51,25 @@ def pending_months(
 
 
 def without_a_run(pending: Pending) -> list[str]:
-    """The pending months that wait for somebody to run them for the first time, or again."""
-    return [month for month, words in pending.items() if words in ("was never run", "was deferred")]
+    """Return the pending months that were never run or were deferred."""
+    return [
+        month
+        for month, progress in pending.items()
+        if progress in ("was never run", "was deferred")
+    ]
 
 
 def describe(pending: Pending) -> str:
-    """A sentence about the months that go first, each with its progress."""
-    named = [f"{month} goes first and {words}" for month, words in list(pending.items())[:_NAMED]]
+    """Describe the months that go first, each with its progress."""
+    named = [
+        f"{month} goes first and {progress}" for month, progress in list(pending.items())[:_NAMED]
+    ]
     others = [f"{len(pending) - _NAMED} months after it"] if len(pending) > _NAMED else []
     return ", ".join(named + others)
 
 
 def _leaves_a_gap(other: str, month: str, settings: Settings, store: MetricStore) -> bool:
-    """Whether a month that should be in the window has no rows and was not refused."""
+    """Return whether a month of the window has no rows although its checks did not refuse it."""
     if months_apart(other, month) >= settings.window_months:
         return False
     if (settings.storage_root / "assets" / "splits" / f"{other}.parquet").exists():
@@ -77,12 +81,12 @@ def _leaves_a_gap(other: str, month: str, settings: Settings, store: MetricStore
 
 
 def _progress(instance: dg.DagsterInstance, month: str) -> Progress | None:
-    """The progress of an undecided month; None when it is done."""
+    """Return the progress of an undecided month; None if it is done."""
     run = last_training(instance, month)
     if run is None:
         return "was never run"
     if not run.is_finished:
         return "is queued" if run.status in _QUEUED else "runs"
     if run.tags.get(WILL_RETRY_TAG) == "true" and run.remote_job_origin is not None:
-        return "is queued"  # the daemon has not made the second run yet
+        return "is queued"  # the daemon has not created the retry yet
     return "was deferred" if was_deferred(instance, run) else None

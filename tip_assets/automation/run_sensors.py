@@ -1,8 +1,7 @@
-"""What follows a run of the daemon, and what follows from silence.
+"""Sensors that report runs of the daemon, and missing landing files.
 
-Belongs here: the sensors that call `reporting/report_run.py`, so that a month run by the daemon is
-recorded and reported like one of the command line. Does not belong here: starting runs
-(`landing_sensor.py`).
+They call `reporting/report_run.py`, so that a month run by the daemon is recorded and reported like
+one run by the command line. Starting runs is in `landing_sensor.py`.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -18,8 +17,8 @@ from tip_assets.settings import Settings
 
 
 def _report(context: dg.RunStatusSensorContext, settings: Settings) -> None:
-    for words in report_run(context.instance, context.dagster_run.run_id, settings):
-        context.log.error("not told: %s", words)
+    for problem in report_run(context.instance, context.dagster_run.run_id, settings):
+        context.log.error("not delivered: %s", problem)
 
 
 @dg.run_status_sensor(
@@ -30,7 +29,7 @@ def _report(context: dg.RunStatusSensorContext, settings: Settings) -> None:
 def success_report(
     context: dg.RunStatusSensorContext, settings: dg.ResourceParam[Settings]
 ) -> None:
-    """Records a run that succeeded and tells of the month's model and drift."""
+    """Record a successful run and send the messages about the month's model and drift."""
     _report(context, settings)
 
 
@@ -38,7 +37,7 @@ def success_report(
 def failure_report(
     context: dg.RunFailureSensorContext, settings: dg.ResourceParam[Settings]
 ) -> None:
-    """Records a run that failed, hung or was stopped by a check, and tells of it."""
+    """Record a run that failed, hung or was stopped by a check, and send its message."""
     _report(context, settings)
 
 
@@ -50,7 +49,7 @@ def failure_report(
 def cancellation_report(
     context: dg.RunStatusSensorContext, settings: dg.ResourceParam[Settings]
 ) -> None:
-    """Records a run that somebody canceled."""
+    """Record a canceled run."""
     _report(context, settings)
 
 
@@ -61,18 +60,18 @@ def cancellation_report(
 def silence_sensor(
     context: dg.SensorEvaluationContext, settings: dg.ResourceParam[Settings]
 ) -> dg.SkipReason:
-    """Tells, once, when no landing file has come for too long.
+    """Notify people once when no file has landed for too long.
 
-    Also reports runs whose report was missed, and tries again what could not be told.
+    Also reports runs whose report was missed and retries undelivered messages.
     """
     report_missed_runs(context.instance, settings)
     telling, newest = notifications(settings), newest_landing(settings.storage_root)
     silent = timedelta(days=settings.max_silent_days)
     if newest is not None and datetime.now(UTC) - newest > silent:
-        words = f"{newest:%Y-%m-%d %H:%M} UTC"
-        not_told = telling.send(silence_message(words, settings.max_silent_days))
+        problem = f"{newest:%Y-%m-%d %H:%M} UTC"
+        undelivered = telling.send(silence_message(problem, settings.max_silent_days))
     else:
-        not_told = telling.send()
-    for trouble in (*not_told, *publish_parameters(settings)):
-        context.log.error("not told: %s", trouble)
+        undelivered = telling.send()
+    for problem in (*undelivered, *publish_parameters(settings)):
+        context.log.error("not delivered: %s", problem)
     return dg.SkipReason(f"newest landing file: {newest or 'none yet'}")

@@ -1,8 +1,4 @@
-"""When the month runs by the clock.
-
-Belongs here: the monthly schedule, and skipping what is already done. Does not belong here:
-reacting to new files (`landing_sensor.py`).
-"""
+"""The monthly schedule. Reacting to new files is in `landing_sensor.py`."""
 
 from datetime import timedelta
 
@@ -27,10 +23,9 @@ def monthly_schedule(
     settings: dg.ResourceParam[Settings],
     metric_store: MetricStore,
 ) -> dg.RunRequest | dg.SkipReason:
-    """On the first of a month at 06:00 UTC, run the month that has just ended.
+    """Run the month that has just ended, on the first of each month at 06:00 UTC.
 
-    The landing sensor has usually done so already; then, or when nothing has landed, it skips and
-    says why.
+    Skips with a reason when the landing sensor has already run the month or nothing has landed.
     """
     ended = context.scheduled_execution_time.replace(day=1) - timedelta(days=1)
     month = ended.strftime(MONTH_FORMAT)

@@ -1,13 +1,10 @@
-"""The check on `drift_metrics`: whether drift stops a promotion.
-
-Belongs here: the words of an alarm. Does not belong here: what is called drift (`drift/alarm.py`).
-"""
+"""The check on `drift_metrics`: whether drift holds the promotion."""
 
 from typing import Any
 
 import dagster as dg
 
-from tip_assets.metric_store.holds import DATASET_HAS_NOT_DRIFTED, hold, words
+from tip_assets.metric_store.holds import DATASET_HAS_NOT_DRIFTED, describe, hold
 from tip_assets.metric_store.store import MetricStore
 from tip_assets.modelling.promotion import better_on_drifted_months
 from tip_assets.partitions import months
@@ -20,14 +17,14 @@ from tip_assets.settings import Settings
 def dataset_has_not_drifted(
     drift_metrics: dict[str, Any], metric_store: MetricStore, settings: dg.ResourceParam[Settings]
 ) -> dg.AssetCheckResult:
-    """No control chart alarms, or the challenger has learned what persists, or a person agrees."""
+    """No control chart alarms, or the challenger wins on persistent drift, or it is released."""
     drifted, found = drift_metrics["dataset"]["drifted"], _found(drift_metrics)
     learned = settings.promote_on_confirmed_drift and better_on_drifted_months(drift_metrics)
     released = hold(metric_store, drift_metrics, found) if drifted and not learned else None
     return dg.AssetCheckResult(
         passed=not drifted or learned or released is not None,
         severity=dg.AssetCheckSeverity.ERROR,
-        description=words(found, released),
+        description=describe(found, released),
         metadata={
             "compared": drift_metrics["note"],
             "charted": drift_metrics["charted"],
@@ -37,7 +34,7 @@ def dataset_has_not_drifted(
 
 
 def _found(drift_metrics: dict[str, Any]) -> str:
-    """What the charts found, since when, and whether the challenger is better on those months."""
+    """Describe what the charts found, since when, and how the challenger does on those months."""
     found, drifted = str(drift_metrics["verdict"]), drift_metrics["drifted_months"]
     if len(drifted) < 2:
         return found

@@ -1,7 +1,4 @@
-"""Checks on the data of a month: rows as they landed, and how they are split.
-
-Belongs here: what must hold before anything is trained.
-"""
+"""Checks on a month's data that must pass before training: landed rows and their split."""
 
 import io
 
@@ -22,7 +19,7 @@ from tip_assets.settings import Settings
 
 @dg.asset_check(asset="raw_tips", blocking=True, partitions_def=months)
 def rows_satisfy_the_contract(raw_tips: pd.DataFrame) -> dg.AssetCheckResult:
-    """Every row that was kept satisfies the contract when it is read back."""
+    """Every kept row satisfies the contract when it is read back."""
     refused = valid_records.check(as_piece(raw_tips[list(contract.COLUMNS)])).refused
     first = refused.head(1).to_dict("records")
     return dg.AssetCheckResult(
@@ -37,7 +34,7 @@ def rows_satisfy_the_contract(raw_tips: pd.DataFrame) -> dg.AssetCheckResult:
 def enough_rows(
     context: dg.AssetCheckExecutionContext, settings: dg.ResourceParam[Settings]
 ) -> dg.AssetCheckResult:
-    """The month has enough rows from producers to measure anything on; feedback does not count."""
+    """The month has enough rows from producers to train and measure; feedback does not count."""
     rows, feedback = _kept(settings, context.partition_key)
     least = settings.min_rows
     whence = f" from producers ({feedback} from feedback do not count)" if feedback else ""
@@ -56,7 +53,7 @@ def enough_rows(
 def few_rows_are_quarantined(
     context: dg.AssetCheckExecutionContext, settings: dg.ResourceParam[Settings]
 ) -> dg.AssetCheckResult:
-    """Most of what producers sent is valid; otherwise what is left may not be the month."""
+    """Most rows from producers are valid; otherwise the rest may not represent the month."""
     path = quarantine_file(settings.storage_root, context.partition_key)
     quarantined = _quarantined(settings, context.partition_key)
     refused = rows_in(quarantined[~quarantined["file"].map(is_feedback).astype(bool)])
@@ -77,14 +74,14 @@ def few_rows_are_quarantined(
 
 @dg.asset_check(asset="splits", blocking=True, partitions_def=months)
 def no_row_is_on_both_sides(splits: pd.DataFrame) -> dg.AssetCheckResult:
-    """Equal rows are on one side: none that measures a model has been learned from."""
+    """Equal rows are in one part, so no test row was used for training."""
     used = splits[splits[PART] != LEFT_OUT]
     hashes, test = content_hash(used), used[PART].eq(TEST).to_numpy()
     both = len(np.intersect1d(hashes[test], hashes[~test]))
     return dg.AssetCheckResult(
         passed=both == 0,
         severity=dg.AssetCheckSeverity.ERROR,
-        description=f"{both} different rows are on both sides",
+        description=f"{both} different rows are both train and test rows",
         metadata={"rows_on_both_sides": both},
     )
 
@@ -103,6 +100,6 @@ def _quarantined(settings: Settings, month: str) -> pd.DataFrame:
 
 
 def _where(refused: pd.DataFrame) -> str:
-    """File, and row if it is one, of the first entry."""
+    """Return the file, and the row if there is one, of the first entry."""
     first = refused.iloc[0]
     return str(first["file"]) if pd.isna(first["row"]) else f"{first['file']}, row {first['row']}"

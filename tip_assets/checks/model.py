@@ -1,7 +1,7 @@
-"""Checks on the month's model, before it may serve, and on the one that does.
+"""Checks on the month's model before it may serve, and on the champion.
 
-Belongs here: whether a model can be served, is good enough, is equally good for all. Does not
-belong here: which of two models is better (`modelling/comparison.py`).
+They check whether a model can be served, is good enough, and is equally good for all groups. Which
+of two models is better is decided in `modelling/comparison.py`.
 """
 
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 
 from tip_assets import contract
-from tip_assets.metric_store.holds import MODEL_IS_SOUND, hold, words
+from tip_assets.metric_store.holds import MODEL_IS_SOUND, describe, hold
 from tip_assets.metric_store.store import MetricStore
 from tip_assets.modelling.boundary_inputs import SAME_WITHIN_USD, implausible, unfaithful
 from tip_assets.modelling.evaluation import LEAST_SQUARES
@@ -36,8 +36,8 @@ def least_squares_is_not_better(trained_booster: bytes) -> dg.AssetCheckResult:
 def predictions_are_plausible(registered_model: dict[str, Any]) -> dg.AssetCheckResult:
     """Every prediction is a number in the contract's range of the tip.
 
-    Asked of the window's test rows and of records at the corners of the contract. Nobody can
-    release a model that fails: it would answer nonsense, whatever its average error.
+    Checks the window's test rows and the boundary inputs. A model that fails cannot be released:
+    its average error does not matter if some predictions are impossible.
     """
     predictions = registered_model["predictions"]
     faults = implausible(predictions)
@@ -57,9 +57,9 @@ def predictions_are_plausible(registered_model: dict[str, Any]) -> dg.AssetCheck
 
 @dg.asset_check(asset="registered_model", blocking=True, partitions_def=months)
 def fresh_process_predicts_the_same(registered_model: dict[str, Any]) -> dg.AssetCheckResult:
-    """Loaded from the registry by a process that has not trained it, the version is the booster.
+    """A fresh process that loads the version from the registry predicts what the booster predicts.
 
-    Nobody can release a version that fails: what would serve is not what was measured.
+    A version that fails cannot be released: the served model is not the measured one.
     """
     fresh_process = registered_model["fresh_process"]
     faults = unfaithful(fresh_process)
@@ -82,14 +82,14 @@ def fresh_process_predicts_the_same(registered_model: dict[str, Any]) -> dg.Asse
 def model_is_sound(
     registered_model: dict[str, Any], metric_store: MetricStore
 ) -> dg.AssetCheckResult:
-    """The model is better than the mean tip, and not shown to be worse than a share of the bill."""
+    """The model is better than the mean tip and not shown to be worse than a share of the bill."""
     faults = "; ".join(registered_model["quality_faults"])
     rules = registered_model["baselines"]
     released = hold(metric_store, registered_model, faults) if faults else None
     return dg.AssetCheckResult(
         passed=not faults or released is not None,
         severity=dg.AssetCheckSeverity.ERROR,
-        description=words(faults or "better than the simple rules on the same rows", released),
+        description=describe(faults or "better than the baselines on the same rows", released),
         metadata={
             "test_rmse_usd": registered_model["test"]["rmse"],
             **{f"test_rmse_{rule}_usd": value for rule, value in rules.items()},
@@ -99,9 +99,9 @@ def model_is_sound(
 
 @dg.asset_check(asset="registered_model", partitions_def=months)
 def no_group_is_worse(registered_model: dict[str, Any]) -> dg.AssetCheckResult:
-    """No group of test rows is predicted worse than chance explains, whoever pays, when and where.
+    """No group of test rows is predicted worse than chance explains.
 
-    A group that is predicted better is told, and is no fault.
+    A group is one category of a column. A better group is reported and does not fail the check.
     """
     groups, overall = registered_model["groups"], registered_model["test"]["rmse"]
     outside = [group for group in groups if group["outside"]]
@@ -109,7 +109,7 @@ def no_group_is_worse(registered_model: dict[str, Any]) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         passed=not worse,
         severity=dg.AssetCheckSeverity.WARN,
-        description="; ".join(map(_group_words, outside))
+        description="; ".join(map(_describe_group, outside))
         or f"none of {len(groups)} groups is outside of what chance explains",
         metadata={
             "worse_groups": len(worse),
@@ -123,7 +123,7 @@ def no_group_is_worse(registered_model: dict[str, Any]) -> dg.AssetCheckResult:
 def champion_is_not_too_old(
     production_model: dict[str, Any], settings: dg.ResourceParam[Settings]
 ) -> dg.AssetCheckResult:
-    """The champion is young enough: any model shown to be not worse replaces an older one."""
+    """The champion is not older than the limit; an older one is replaced by a model not worse."""
     trained, most = production_model["champion_month"], settings.max_champion_age_months
     age = months_apart(trained, production_model["month"]) if trained else 0
     return dg.AssetCheckResult(
@@ -138,7 +138,7 @@ def champion_is_not_too_old(
     )
 
 
-def _group_words(group: dict[str, Any]) -> str:
+def _describe_group(group: dict[str, Any]) -> str:
     side = "worse" if group["rmse"] > group["high"] else "better"
     return (
         f"{group['column']} {group['group']}: RMSE {group['rmse']:.3f} USD on {group['rows']} rows "

@@ -1,8 +1,4 @@
-"""The check that keeps months in order.
-
-Belongs here: stopping a month that is too early. Does not belong here: finding the months before it
-that are pending (`automation/run_order.py`).
-"""
+"""The check that defers a month while earlier months are pending (`automation/run_order.py`)."""
 
 import dagster as dg
 
@@ -21,9 +17,9 @@ def training_window_is_whole(
 ) -> dg.AssetCheckResult:
     """Every earlier month that has landed is done and in the training window.
 
-    A month that comes too early is deferred: it stops here, and the landing sensor runs it again
-    when the earlier ones are done. Months without landing files are gaps, and months refused by
-    their own checks are left out; neither defers anything.
+    A month that starts too early is deferred: it stops here, and the landing sensor runs it again
+    when the earlier ones are done. Months without landing files and months refused by their own
+    checks do not defer others.
     """
     month = context.partition_key
     pending = pending_months(context.instance, settings, metric_store, month)

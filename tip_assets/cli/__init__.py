@@ -1,8 +1,6 @@
-"""The command `tips`: what a person or a script types.
+"""The command `tips`: arguments, output and exit codes; one file per group of commands.
 
-Belongs here: arguments, words and exit codes; each file of this package has the commands of one
-subject. Does not belong here: anything a function elsewhere could do without a terminal. Imports
-inside commands keep `tips --help` fast.
+Commands import what they need when they run, which keeps `tips --help` fast.
 """
 
 import tempfile
@@ -18,7 +16,7 @@ __all__ = ["app", "main", "models", "months", "parameters", "rehearse", "servers
 
 
 def main() -> None:
-    """The entry point: trouble that no command expects is told in a line, the rest in a file."""
+    """Run the command; print an unexpected error in one line and its traceback to a file."""
     try:
         app()
     except Exception as error:
@@ -26,10 +24,10 @@ def main() -> None:
             "w", prefix="tips-error-", suffix=".log", delete=False, encoding="utf-8"
         ) as log:
             log.write(traceback.format_exc())
-        from tip_assets.runtime.services import trouble_in_words
+        from tip_assets.runtime.services import describe_error
 
         lines = [line for line in str(error).strip().splitlines() if line.strip()]
-        words = "; ".join(line.strip() for line in lines[:3]) or "no more is known"
-        words = trouble_in_words(error) or f"{type(error).__name__}: {words}"
-        typer.echo(f"error: {words}\nEverything is in {Path(log.name)}", err=True)
+        message = "; ".join(line.strip() for line in lines[:3]) or "no details"
+        message = describe_error(error) or f"{type(error).__name__}: {message}"
+        typer.echo(f"error: {message}\nTraceback: {Path(log.name)}", err=True)
         raise SystemExit(int(Exit.FAILED)) from error

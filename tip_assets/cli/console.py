@@ -1,8 +1,4 @@
-"""What a person sees while a month runs.
-
-Belongs here: progress lines. Does not belong here: the summary at the end (`summary.py`), or what
-is kept off the terminal (`runtime/run_logging.py`).
-"""
+"""Progress lines on the terminal while a month runs."""
 
 import logging
 import os
@@ -15,9 +11,9 @@ _LINE_EVERY_TRIALS = 10
 
 
 class Progress(logging.Handler):
-    """Prints a line per finished asset, and the trials of the search as they come.
+    """Prints a line per finished asset, and the trials of the search as they finish.
 
-    `assets` is how many will be made.
+    `assets` is the number of assets in the run.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -43,8 +39,8 @@ class Progress(logging.Handler):
             name = event.asset_key.to_user_string()
             summary = event.materialization.metadata.get("summary")
             seconds = time.monotonic() - self.started.get(event.step_key, time.monotonic())
-            words = summary.value if summary else ""
-            self._line(f"[{self.done}/{self.assets}] {name:<17} {seconds:5.1f} s  {words}")
+            text = summary.value if summary else ""
+            self._line(f"[{self.done}/{self.assets}] {name:<17} {seconds:5.1f} s  {text}")
         elif event.event_type_value == "ASSET_CHECK_EVALUATION":
             check = event.event_specific_data
             if not check.passed:
@@ -70,7 +66,7 @@ class Progress(logging.Handler):
 
 @contextmanager
 def progress(stream: TextIO) -> Iterator[Progress]:
-    """Show progress on a stream while the block runs, through a handle of its own."""
+    """Show progress on a duplicate of a stream while the block runs."""
     stream.flush()
     with os.fdopen(os.dup(stream.fileno()), "w") as terminal:
         handler = Progress(terminal)

@@ -1,7 +1,4 @@
-"""Three generated months after the first: quiet, changed, and with broken files.
-
-Belongs here: what the demonstration plays and says. Does not belong here: generating or running.
-"""
+"""The demonstration: the sample, then a quiet month, a changed one, one with broken files."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,7 +19,7 @@ from tip_assets.settings import Settings
 
 @dataclass(frozen=True)
 class Scene:
-    """A generated month and what to look for in it."""
+    """A generated month and what to expect of it."""
 
     title: str
     expect: str
@@ -47,7 +44,7 @@ SCENES = (
     ),
     Scene(
         "a month with broken files, generated without any change",
-        "Bad rows and files go to quarantine with the reason; what was good goes on.",
+        "Bad rows and files go to quarantine with the reason; valid rows continue.",
         seed=4,
         broken=True,
     ),
@@ -55,10 +52,10 @@ SCENES = (
 
 
 def play(settings: Settings) -> Iterator[str | Outcome]:
-    """Play the first months of the platform; gives what to say, and each month's outcome.
+    """Run the platform's first months; yields texts to print, and each month's outcome.
 
-    Raises FileExistsError when one of them has landing files of its own: generated months must not
-    mix with real ones.
+    Raises FileExistsError when one of them has other landing files: generated months must not mix
+    with real ones.
     """
     storage, first = settings.storage_root, settings.first_month
     played = [month_after(first, place) for place in range(len(SCENES) + 1)]
@@ -66,11 +63,11 @@ def play(settings: Settings) -> Iterator[str | Outcome]:
         for path in landing_files(storage, month):
             if not path.name.startswith((GENERATED, LANDED_SAMPLE)):
                 raise FileExistsError(
-                    f"{path} is not of the demonstration: play it in a storage of its own, such as "
+                    f"{path} is not a file of the demo: run the demo in an empty storage, such as "
                     "TIPS_STORAGE=./demo"
                 )
     land_sample(storage, first)
-    yield f"{first}: the sample as it is, so that there is a champion."
+    yield f"{first}: the unchanged sample, to get a champion."
     yield run_month(settings, first)
     for month, scene in zip(played[1:], SCENES, strict=True):
         land_generated(storage, month, 244, scene.seed, scene.change, scene.broken)

@@ -1,7 +1,4 @@
-"""Commands about models: who serves, rolling back, rebuilding, predicting a file.
-
-Belongs here: those commands. Does not belong here: months (`months.py`).
-"""
+"""Commands about models: champion, history, rollback, rebuild, predict."""
 
 import getpass
 import shutil
@@ -47,8 +44,8 @@ def champion(as_json: AsJson = False) -> None:
     typer.echo(f"data        {', '.join(recipe.months)}")
     typer.echo(f"test RMSE   {metrics['test_rmse']:.3f} USD on {metrics['test_rows']:.0f} rows")
     for rule in sorted(name for name in metrics if name.startswith("test_rmse_")):
-        words = rule.removeprefix("test_rmse_").replace("_", " ")
-        typer.echo(f"  {words:<13} {metrics[rule]:.3f}")
+        label = rule.removeprefix("test_rmse_").replace("_", " ")
+        typer.echo(f"  {label:<13} {metrics[rule]:.3f}")
     typer.echo(f"recipe      {recipe.fingerprint}, seed {recipe.seed}")
     typer.echo(f"MLflow run  {version.run_id}")
     typer.echo(f"top run     {top}")
@@ -56,7 +53,7 @@ def champion(as_json: AsJson = False) -> None:
 
 @app.command(rich_help_panel=LOOKING)
 def history(as_json: AsJson = False) -> None:
-    """Show who served when, and why it changed."""
+    """Show which model served when, and why it changed."""
     from tip_assets.metric_store.store import MetricStore
 
     settings = get_settings()
@@ -95,21 +92,21 @@ def rollback(
         require_platform(settings, settings.metric_store_url)
         store = MetricStore(url=settings.metric_store_url)
         before, after = roll_back(registry, store, to, reason, getpass.getuser())
-        not_told = publish_parameters(settings)
+        undelivered = publish_parameters(settings)
     typer.echo(f"Version {after.number} serves again; version {before.number} is `previous`.")
-    for trouble in not_told:
-        typer.echo(f"not told: {trouble}", err=True)
+    for problem in undelivered:
+        typer.echo(f"not published: {problem}", err=True)
 
 
 @app.command(rich_help_panel=MODELS)
 def rebuild(version: Annotated[int, typer.Argument(help="A registry version.")]) -> None:
-    """Build a version again and prove that its bytes are the same, or name what differs."""
+    """Rebuild a version and verify that its bytes are the same, or name what differs."""
     from tip_assets.serving.champion import rebuild as rebuild_version
 
     with registry_of() as (settings, registry):
         result = rebuild_version(registry, settings, version)
     if result.identical:
-        typer.echo(f"Version {version}: rebuilt, identical byte for byte.")
+        typer.echo(f"Version {version}: rebuilt, byte for byte identical.")
         return
     typer.echo(f"Version {version} cannot be reproduced here. What differs:")
     for line in result.differences:
@@ -126,7 +123,7 @@ def predict(
         Path | None, typer.Option(help="Write CSV here; default: to the terminal.")
     ] = None,
 ) -> None:
-    """Predict the tips of a file by the champion; refused rows are listed with the reason."""
+    """Predict the tips of a file with the champion; list refused rows with the reason."""
     from upath import UPath
 
     from tip_assets.serving.champion import serving_version
@@ -134,7 +131,7 @@ def predict(
     from tip_assets.serving.scoring import ScoredFileWriter, score_file
 
     scored, refused = 0, 0
-    # Shown when it is whole: a file may turn out to be damaged at its end.
+    # Printed when complete: the end of a file may be damaged.
     with tempfile.TemporaryFile("w+", encoding="utf-8", newline="") as answer:
         with registry_of() as (settings, registry):
             model = load_version(registry, serving_version(registry).number)

@@ -1,7 +1,4 @@
-"""Commands about months: running, releasing, catching up, and what was refused.
-
-Belongs here: those commands. Does not belong here: models (`models.py`) or servers (`servers.py`).
-"""
+"""Commands about months: run, backfill, release, quarantine, checks, notifications, simulate."""
 
 import getpass
 from typing import TYPE_CHECKING, Annotated
@@ -40,9 +37,9 @@ def run(
 ) -> None:
     """Run a month: ingestion, search, training, comparison, drift, promotion.
 
-    Earlier months that have landed and were not run yet are run first. While the daemon runs one of
-    them, the month is deferred: the daemon runs it after them. Exit code 0: done; 1: failed; 3: a
-    check held or deferred the month and the champion keeps serving.
+    Runs earlier months that have landed and were never run first. If the daemon runs one of them,
+    the month is deferred, and the daemon runs it afterwards. Exit code 0: done; 1: failed; 3: a
+    check held or deferred the month, and the champion keeps serving.
     """
     from tip_assets.ingestion.simulate import land_sample
 
@@ -68,7 +65,7 @@ def backfill(
 ) -> None:
     """Run every month that has landed, oldest first, in one process.
 
-    A month that fails or is held does not stop the ones after it; Ctrl-C does. Exit code: 1 when
+    A month that fails or is held does not stop later months; Ctrl-C does. Exit code: 1 when
     one failed, else 3 when one was held.
     """
     from tip_assets.ingestion.landing import landing_digests
@@ -107,7 +104,7 @@ def release(
 
     settings = settings_for(month)
     if not reason.strip():
-        fail("a release needs a reason: it is kept in the champion's history")
+        fail("a release needs a reason: it is recorded in the champion's history")
     require_platform(settings, settings.metric_store_url, settings.tracking_uri)
     if not (settings.storage_root / "assets" / "registered_model" / f"{month}.json").exists():
         fail(f"{month} has no model to release: run the month first")
@@ -122,7 +119,7 @@ def release(
 
 @app.command(rich_help_panel=LOOKING)
 def quarantine(month: Month, as_json: AsJson = False) -> None:
-    """List what was refused of a month, and why. Drop corrected files and run the month again."""
+    """List a month's refused rows and files with the reason. Land corrected files and rerun."""
     import io
 
     import pandas as pd
@@ -149,7 +146,7 @@ def quarantine(month: Month, as_json: AsJson = False) -> None:
 
 @app.command(rich_help_panel=LOOKING)
 def checks(month: Month, as_json: AsJson = False) -> None:
-    """List what the checks of a month found when they last ran."""
+    """List the latest results of a month's checks."""
     from tip_assets.metric_store.store import MetricStore
 
     settings = settings_for(month)
@@ -167,7 +164,7 @@ def checks(month: Month, as_json: AsJson = False) -> None:
 
 @app.command(rich_help_panel=LOOKING)
 def notifications(as_json: AsJson = False) -> None:
-    """List what people were told, oldest first, and what could not be delivered."""
+    """List the notifications, oldest first, including undelivered ones."""
     from tip_assets.reporting.outbox import notifications as telling
 
     settings = get_settings()
@@ -177,11 +174,11 @@ def notifications(as_json: AsJson = False) -> None:
         echo_json(sent)
         return
     if not sent:
-        typer.echo("Nobody has been told anything yet.")
+        typer.echo("No notifications yet.")
     for row in sent:
         delivered = f"to {row['delivered_to']}" if row["delivered_at"] else "NOT DELIVERED"
-        trouble = f": {row['trouble']}" if row["trouble"] else ""
-        typer.echo(f"{row['at']:%Y-%m-%d %H:%M} UTC  {row['subject']}  ({delivered}{trouble})")
+        problem = f": {row['trouble']}" if row["trouble"] else ""
+        typer.echo(f"{row['at']:%Y-%m-%d %H:%M} UTC  {row['subject']}  ({delivered}{problem})")
         typer.echo("".join(f"    {line}\n" for line in row["text"].splitlines()))
 
 
@@ -212,7 +209,7 @@ def simulate(
 
 @app.command(rich_help_panel=PLAYING)
 def demo() -> None:
-    """Play four months: the sample, then three generated ones (quiet, changed, broken files)."""
+    """Run four months: the sample, then three generated ones (quiet, changed, broken files)."""
     from tip_assets.cli.demo import play
     from tip_assets.cli.summary import summary
 
@@ -232,7 +229,7 @@ def demo() -> None:
 
 
 def _run_in_order(settings: Settings, month: str, as_json: bool) -> list["Outcome"]:
-    """Run a month after those that go before it, each with its summary; gives their outcomes."""
+    """Run pending earlier months and the month, each with its summary; returns the outcomes."""
     from tip_assets.cli.run_month import in_order, run_month
     from tip_assets.cli.summary import summary
 
@@ -249,7 +246,7 @@ def _run_in_order(settings: Settings, month: str, as_json: bool) -> list["Outcom
 
 
 def exit_code(outcome: "Outcome") -> int:
-    """The exit code that tells how a run has ended."""
+    """Return the exit code for a run's outcome."""
     if outcome.failure:
         return Exit.FAILED
     return Exit.HELD if outcome.is_held else 0

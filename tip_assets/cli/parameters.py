@@ -1,8 +1,4 @@
-"""The command about what is kept in the Parameter Store.
-
-Belongs here: that command. Does not belong here: writing there
-(`runtime/published_parameters.py`).
-"""
+"""The command `tips parameters`: show the platform's parameters in the Parameter Store."""
 
 import typer
 
@@ -12,17 +8,17 @@ from tip_assets.settings import get_settings
 
 @app.command(rich_help_panel=LOOKING)
 def parameters(as_json: AsJson = False) -> None:
-    """Show what is kept in the Parameter Store: settings, the model that serves, paths."""
+    """Show the Parameter Store's parameters: settings, the model that serves, paths."""
     from tip_assets.runtime.published_parameters import NAMES
-    from tip_assets.settings.parameter_store import ParameterStore, ParameterTrouble
+    from tip_assets.settings.parameter_store import ParameterError, ParameterStore
 
     prefix = get_settings().parameter_prefix
     if not prefix:
         fail("no Parameter Store is used: TIPS_PARAMETER_PREFIX is empty")
     try:
         stored = ParameterStore(prefix).read(*NAMES)
-    except ParameterTrouble as trouble:
-        fail(str(trouble))
+    except ParameterError as error:
+        fail(str(error))
     if as_json:
         echo_json({name: vars(found) for name, found in stored.items()})
         return

@@ -1,7 +1,4 @@
-"""The command `tips rehearse`: what the platform would have done on months like yours.
-
-Belongs here: its options and progress. Does not belong here: playing (`rehearsal/`).
-"""
+"""The command `tips rehearse`: simulate the platform's decisions on months like yours."""
 
 import os
 from pathlib import Path
@@ -20,46 +17,46 @@ if TYPE_CHECKING:
 def rehearse(
     months: Annotated[int, typer.Option(min=2, max=240, help="Months of a history.")] = 24,
     rows: Annotated[int, typer.Option(min=30, help="Rows of a month.")] = 60,
-    histories: Annotated[int, typer.Option(min=1, help="Histories to play.")] = 40,
+    histories: Annotated[int, typer.Option(min=1, help="Histories to simulate.")] = 40,
     scenario: Annotated[
         list[str] | None,
         typer.Option(
-            help="What happens, again for more: quiet, prices:+20%@7 (from month 7 on), "
+            help="Event, repeatable: quiet, prices:+20%@7 (from month 7 on), "
             "tips:-10%@5, mix:lunch+15@4, outage@6, dirty:10%@3, poison@8."
         ),
     ] = None,
     change: Annotated[
         list[str] | None,
-        typer.Option("--set", help="A setting to try, as TIPS_TRIALS=20; again for more."),
+        typer.Option("--set", help="Setting to try, such as TIPS_TRIALS=20; repeatable."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same answer.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed returns the same result.")] = 1,
     search: Annotated[
         bool, typer.Option("--search", help="Search parameters each month: slow.")
     ] = False,
-    output: Annotated[Path, typer.Option(help="Where the page goes.")] = Path("rehearsal.html"),
+    output: Annotated[Path, typer.Option(help="File of the HTML page.")] = Path("rehearsal.html"),
 ) -> None:
-    """Play months drawn from your landed data through the platform's own rules.
+    """Simulate months drawn from your landed data under the platform's rules.
 
-    Answers how often drift would be called in quiet months, how soon a change would be seen, how
-    many promotions there would be and how many of them right, and what each policy's predictions
-    would have cost. Without landed data, months are drawn like the bundled sample.
+    Estimates how often drift would be called in quiet months, how soon a change would be detected,
+    how many promotions there would be and how many of them right, and the error of each policy.
+    Without landed data, months are drawn from the bundled sample.
     """
-    # Histories run beside each other: more threads would only wait.
+    # Histories run in parallel: more threads would only wait.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     from tip_assets.rehearsal.page import page
     from tip_assets.rehearsal.play import Rehearsal
     from tip_assets.rehearsal.results import play_all, results_of, table
     from tip_assets.rehearsal.scenario import QUIET, Scenario, UnknownScenario
 
-    words = scenario or [QUIET]
+    events = scenario or [QUIET]
     try:
-        what_happens = Scenario.parse(words)
+        what_happens = Scenario.parse(events)
         settings = _with(get_settings(), change or [])
     except (UnknownScenario, ValueError) as error:
         fail(str(error))
     pool, source = _pool(settings)
     rehearsal = Rehearsal(pool, what_happens, months, rows, settings, searches=search)
-    typer.echo(f"Drawn from {source}; scenario: {', '.join(words)}", err=True)
+    typer.echo(f"Drawn from {source}; scenario: {', '.join(events)}", err=True)
     processes = len(os.sched_getaffinity(0))
     with typer.progressbar(
         play_all(rehearsal, histories, seed, processes),
@@ -71,24 +68,24 @@ def rehearse(
     results = results_of(rehearsal, played)
     for name, value in table(rehearsal, results):
         typer.echo(f"  {name:<18} {value}")
-    output.write_text(page(rehearsal, ", ".join(words), played, results), "utf-8")
+    output.write_text(page(rehearsal, ", ".join(events), played, results), "utf-8")
     typer.echo(f"  page               {output}")
 
 
 def _with(settings: Settings, changes: list[str]) -> Settings:
-    """The settings with some of them replaced. Raises ValueError for what is no setting."""
+    """Return the settings with some replaced. Raises ValueError for unknown settings."""
     values = {}
-    for words in changes:
-        name, equals, value = words.partition("=")
+    for change in changes:
+        name, equals, value = change.partition("=")
         field = name.strip().lower().removeprefix("tips_")
         if not equals or field not in Settings.model_fields:
-            raise ValueError(f"{words!r} is not a setting and its value, as TIPS_TRIALS=20")
+            raise ValueError(f"{change!r} is not a setting with a value, such as TIPS_TRIALS=20")
         values[field] = value
     return Settings.model_validate(settings.model_dump() | values)
 
 
 def _pool(settings: Settings) -> tuple["pd.DataFrame", str]:
-    """The records that months are drawn from: those of every ingested month, else the sample."""
+    """Return the records to draw months from: all ingested months, else the sample."""
     import pandas as pd
 
     from tip_assets import contract

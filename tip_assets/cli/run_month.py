@@ -1,7 +1,4 @@
-"""Running a month in this process, as the command line does.
-
-Belongs here: executing Dagster's jobs and telling how they ended. Does not belong here: printing.
-"""
+"""Run a month's Dagster jobs in this process, for the command line."""
 
 import atexit
 import gc
@@ -37,11 +34,11 @@ _LOOK_AGAIN_SECONDS = 0.5
 class Outcome:
     """How a run of a month ended.
 
-    `values` are the values of the assets that were made. `held` are blocking checks that failed,
-    by name, with their words; `failure` the words of a step that failed for another reason.
-    `champion` is the version that serves after the run; `interrupted` says that a person or the
-    limit of time ended it. `not_told` are notifications that could not be delivered and parameters
-    that could not be written, in words.
+    `values` are the values of the assets that were made. `held` maps failed blocking checks to
+    their descriptions; `failure` is the message of a step that failed for another reason.
+    `champion` is the version that serves after the run. `interrupted`: a person or the time limit
+    ended it. `undelivered` describes notifications that were not delivered and parameters that were
+    not written.
     """
 
     month: str
@@ -52,7 +49,7 @@ class Outcome:
     failure: str | None
     champion: int | None
     interrupted: bool
-    not_told: list[str]
+    undelivered: list[str]
     log: Path
 
     @property
@@ -62,7 +59,7 @@ class Outcome:
         return bool(self.held) or decided.get("action") == "held"
 
     def to_dict(self) -> dict[str, Any]:
-        """The outcome as plain data, without what the trials and reports hold in full."""
+        """Return the outcome as plain data, without the full trials and reports."""
         shown = ("registered_model", "drift_metrics", "production_model")
         ending = "failed" if self.failure else "held" if self.is_held else "done"
         return {
@@ -72,7 +69,7 @@ class Outcome:
             "champion": self.champion,
             "failure": self.failure,
             "held": self.held,
-            "not_told": self.not_told,
+            "not_told": self.undelivered,
             "summaries": self.summaries,
             **{name: self.values[name] for name in shown if name in self.values},
         }
@@ -80,10 +77,10 @@ class Outcome:
 
 @contextmanager
 def in_order(settings: Settings, month: str) -> Iterator[list[str]]:
-    """Gives the months to run, oldest first: those that go before a month, and the month itself.
+    """Yield the months to run, oldest first: pending earlier months, and the month itself.
 
-    Earlier months that have landed go first if they were never run or were deferred. No other
-    command runs a month while the block does.
+    Earlier months that have landed are run first if they were never run or were deferred. No other
+    command runs a month during the block.
     """
     with _one_command(settings):
         with noise_to(log_file(settings, month)):
@@ -113,7 +110,7 @@ def release(
 
 
 def log_file(settings: Settings, month: str) -> Path:
-    """Where libraries' output of a month's runs goes."""
+    """Return the log file for libraries' output of a month's runs."""
     return settings.state_folder / "logs" / f"{month}.log"
 
 
@@ -138,7 +135,7 @@ def _execute(
             close_dead_runs(instance)
             run_id = str(uuid.uuid4())
             result = _play(settings, instance, shown, run_id, month, job_name, config, tags)
-            not_told = report_missed_runs(instance, settings)
+            undelivered = report_missed_runs(instance, settings)
             facts = run_facts(instance, run_id)
             decided = facts.made.keys() & {"registered_model", "production_model"}
             return Outcome(
@@ -150,20 +147,20 @@ def _execute(
                 failure=facts.failure if result else facts.failure or "interrupted",
                 champion=_champion(settings) if decided else None,
                 interrupted=result is None or facts.interrupted or facts.timed_out,
-                not_told=not_told,
+                undelivered=undelivered,
                 log=log,
             )
 
 
 @contextmanager
 def _one_command(settings: Settings) -> Iterator[None]:
-    """Let no other command run a month on this machine while the block does; waits for one that is.
+    """Lock this machine against other commands that run a month; waits for a running one.
 
-    The lock ends with the process that holds it. Runs of the daemon do not take it: a month that
-    meets one is deferred by its check.
+    The lock is released when its process ends. The daemon's runs do not take it: the check of the
+    run order defers a month that conflicts with one.
     """
     prepare_instance(settings)
-    # A singleton can be locked again by the process that holds it.
+    # A singleton lock is reentrant in its process.
     lock = FileLock(settings.dagster_folder / ".command.lock", is_singleton=True)
     try:
         held = lock.acquire(blocking=False)
@@ -184,7 +181,7 @@ def _play(
     config: dict[str, Any],
     tags: dict[str, str],
 ) -> Any:
-    """Execute a job of the month; gives its result, None when it was interrupted between steps."""
+    """Execute a job of the month; returns None when it was interrupted between steps."""
     from tip_assets.definitions import defs
     from tip_assets.reporting.run_facts import ENDED_BECAUSE_TAG
 
@@ -210,17 +207,17 @@ def _play(
     return result
 
 
-def _close(instance: Any, run_id: str, words: str) -> None:
-    """Close a run that was interrupted where Dagster does not look: between two steps."""
+def _close(instance: Any, run_id: str, message: str) -> None:
+    """Close a run that was interrupted between two steps, which Dagster does not detect."""
     run = instance.get_run_by_id(run_id)
     if run is not None and not run.is_finished:
-        instance.report_run_failed(run, words)
+        instance.report_run_failed(run, message)
 
 
 def _collect_less_garbage() -> None:
-    """Importing the libraries makes millions of objects that stay.
+    """Collect garbage less often: imports create millions of permanent objects.
 
-    Looking through them again and again costs 1 s of a month, and once more at exit another.
+    Visiting them again and again costs 1 s per month, and another second at exit.
     """
     gc.set_threshold(200_000, 50, 50)
     atexit.register(gc.freeze)
@@ -235,7 +232,7 @@ def _champion(settings: Settings) -> int | None:
 
 
 def _write_errors(result: Any) -> None:
-    """Into the log of the month, in full: the summary tells the first in a line."""
+    """Write full errors to the month's log; the summary has the first one in one line."""
     for event in result.get_step_failure_events():
         error = event.step_failure_data.error
         if error is not None:

@@ -1,8 +1,4 @@
-"""Commands that start servers.
-
-Belongs here: those commands. Does not belong here: which servers there are
-(`runtime/local_servers.py`).
-"""
+"""Commands that start or prepare servers."""
 
 import os
 import shlex
@@ -23,10 +19,10 @@ def up() -> None:
     """Start the app, the Dagster UI with its daemon and the MLflow UI, and print the addresses."""
     from tip_assets.runtime.local_servers import servers
     from tip_assets.runtime.local_servers import up as start
-    from tip_assets.runtime.signals import end_when_asked
+    from tip_assets.runtime.signals import end_on_signal
     from tip_assets.runtime.supervisor import Missing
 
-    end_when_asked()
+    end_on_signal()
     settings = get_settings()
     for server in servers(settings):
         _fail_if_busy(server)
@@ -54,11 +50,11 @@ def start_app() -> None:
 
 @app.command(rich_help_panel=LOOKING)
 def exporter() -> None:
-    """Serve the platform's numbers to Prometheus, read from the metric store at each scrape."""
+    """Serve the platform's Prometheus metrics, read from the metric store at each scrape."""
     from tip_assets.exporter.server import start
-    from tip_assets.runtime.signals import end_when_asked
+    from tip_assets.runtime.signals import end_on_signal
 
-    end_when_asked()
+    end_on_signal()
     settings = get_settings()
     require_platform(settings, settings.metric_reader or settings.metric_store_url)
     try:
@@ -66,7 +62,7 @@ def exporter() -> None:
     except OSError as error:
         fail(
             f"port {settings.exporter_port}, meant for the exporter, cannot be opened "
-            f"({error.strerror}): stop who has it or set TIPS_EXPORTER_PORT"
+            f"({error.strerror}): stop the process that uses it or set TIPS_EXPORTER_PORT"
         )
     address = f"http://{settings.exporter_host}:{settings.exporter_port}/metrics"
     typer.echo(f"The exporter is on {address}; Ctrl-C stops it.")
@@ -75,7 +71,7 @@ def exporter() -> None:
 
 @app.command(rich_help_panel=LOOKING)
 def databases() -> None:
-    """Make the databases and users that the settings name, and bring every schema up to date."""
+    """Create the databases and users that the settings name, and upgrade every schema."""
     from sqlalchemy.exc import SQLAlchemyError
 
     from tip_assets.runtime.databases import prepare_databases
@@ -89,12 +85,12 @@ def databases() -> None:
             prepare_databases(settings)
     except SQLAlchemyError as error:
         fail(f"{error}; see {log}")
-    typer.echo("Databases are there, their schemas are up to date.")
+    typer.echo("All databases exist, and their schemas are up to date.")
 
 
 @app.command(rich_help_panel=LOOKING)
 def instance() -> None:
-    """Write Dagster's configuration into DAGSTER_HOME, as the settings want it."""
+    """Write Dagster's configuration to DAGSTER_HOME according to the settings."""
     from tip_assets.runtime.instance import prepare_instance
 
     settings = get_settings()

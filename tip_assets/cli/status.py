@@ -1,7 +1,4 @@
-"""The command `tips status`: one screen of what needs a person.
-
-Belongs here: showing it. Does not belong here: finding it (`reporting/status.py`).
-"""
+"""The command `tips status`: one screen of what needs a person (`reporting/status.py`)."""
 
 from datetime import UTC, datetime
 

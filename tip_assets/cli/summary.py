@@ -1,7 +1,4 @@
-"""The end of a run in words: what was found, what was decided, what to do next.
-
-Belongs here: text for a person. Does not belong here: deciding or computing anything.
-"""
+"""The summary at the end of a run: findings, decision, next commands."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -17,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def summary(outcome: "Outcome", settings: Settings) -> str:
-    """The whole summary of a month's run."""
+    """Return the summary of a month's run."""
     lines = [
         "",
         f"{outcome.month}: {_ending(outcome)} ({outcome.seconds:.0f} s)",
@@ -41,8 +38,8 @@ def _facts(outcome: "Outcome", settings: Settings) -> Iterator[str]:
     if outcome.failure:
         yield f"  error        {outcome.failure}"
         yield f"  full log     {outcome.log}"
-    for trouble in outcome.not_told:
-        yield f"  not told     {trouble}"
+    for problem in outcome.undelivered:
+        yield f"  undelivered  {problem}"
     if "raw_tips" in outcome.summaries:
         yield f"  rows         {outcome.summaries['raw_tips']}"
         refused = outcome.summaries["raw_tips"]
@@ -51,8 +48,8 @@ def _facts(outcome: "Outcome", settings: Settings) -> Iterator[str]:
     registered = outcome.values.get("registered_model")
     if registered:
         yield from model_lines(registered)
-    for check, words in outcome.held.items():
-        yield f"  held by      {check}: {words}"
+    for check, description in outcome.held.items():
+        yield f"  held by      {check}: {description}"
     decided = outcome.values.get("production_model")
     if decided:
         yield f"  verdict      {decided['action']}: {decided['reason']}"
@@ -68,21 +65,21 @@ def _facts(outcome: "Outcome", settings: Settings) -> Iterator[str]:
 
 
 def _next(outcome: "Outcome", settings: Settings) -> Iterator[str]:
-    """What to type next, aligned with what it does."""
+    """Yield the next commands, aligned with their meanings."""
     month, tips = f"--month {outcome.month}", ".venv/bin/tips"
     has_servers = bool(settings.dagster_storage)
-    steps = [] if has_servers else [("make up", "look at it in Dagster, MLflow and the app")]
+    steps = [] if has_servers else [("make up", "open it in Dagster, MLflow and the app")]
     if outcome.is_held and outcome.held.keys() <= set(RELEASABLE):
-        steps.append((f"{tips} release {month} --reason '...'", "let the model through"))
+        steps.append((f"{tips} release {month} --reason '...'", "release the model"))
     elif outcome.held or outcome.failure:
         steps.append((f"{tips} checks {month}", "what every check found"))
         steps.append((f"{tips} quarantine {month}", "what was refused, and why"))
-        steps.append((f"{tips} run {month}", "when the cause is mended"))
+        steps.append((f"{tips} run {month}", "after the cause is fixed"))
     else:
         if not has_servers:
-            steps.append(("make demo", "play three more months"))
-        steps.append((f"{tips} predict FILE.csv", "predict tips by the champion"))
-        steps.append((f"{tips} history", "who served when, and why"))
+            steps.append(("make demo", "run three more months"))
+        steps.append((f"{tips} predict FILE.csv", "predict tips with the champion"))
+        steps.append((f"{tips} history", "which model served when, and why"))
     width = max(len(command) for command, _ in steps)
     for place, (command, meaning) in enumerate(steps):
         yield f"  {'next' if not place else '':<11}  {command:<{width}}   {meaning}"

@@ -1,7 +1,4 @@
-"""What every command shares: the application, exit codes, arguments, ways to fail and to print.
-
-Belongs here: those. Does not belong here: a command.
-"""
+"""What all commands share: the application, exit codes, arguments, printing and failing."""
 
 import json
 import os
@@ -19,7 +16,7 @@ from tip_assets.settings import Settings, get_settings
 if TYPE_CHECKING:
     from tip_assets.tracking.registry import ModelRegistry
 
-# Of a platform, one of these is there first: a folder of that name alone may be anybody's.
+# A platform's state folder has one of these; any other folder of that name is not a platform.
 _MADE_FIRST = ("metrics.db", "mlflow.db", "dagster")
 
 app = typer.Typer(
@@ -47,9 +44,9 @@ Reason = Annotated[str, typer.Option(help="Why; kept in the champion's history."
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
 
-def fail(words: str) -> NoReturn:
-    """End with exit code 1 and a sentence."""
-    typer.echo(f"error: {words}", err=True)
+def fail(message: str) -> NoReturn:
+    """Print a message and exit with code 1."""
+    typer.echo(f"error: {message}", err=True)
     raise typer.Exit(Exit.FAILED)
 
 
@@ -57,7 +54,7 @@ def echo_json(value: Any) -> None:
     """Print a value as JSON; times as ISO 8601 in UTC."""
 
     def as_text(other: Any) -> str:
-        # SQLite keeps no zone: what it gives back is what was written, UTC.
+        # SQLite keeps no time zone: the times it returns are UTC.
         in_utc = other.astimezone(UTC) if other.tzinfo else other.replace(tzinfo=UTC)
         return str(in_utc.isoformat())
 
@@ -65,7 +62,7 @@ def echo_json(value: Any) -> None:
 
 
 def settings_for(month: str) -> Settings:
-    """The settings, once the month is known to be one of the platform's."""
+    """Return the settings; fails unless the month is one of the platform's."""
     from tip_assets.partitions import is_month, months
 
     settings = get_settings()
@@ -73,16 +70,16 @@ def settings_for(month: str) -> Settings:
         fail(f"{month!r} is not a month such as 2024-01")
     if not months.has_partition_key(month):
         last = months.get_last_partition_key()
-        until = f"to {last}" if last else "of which none has begun"
+        until = f"to {last}" if last else "(none has begun)"
         fail(f"{month} is outside of the platform's months, {settings.first_month} {until}")
     return settings
 
 
 def require_platform(settings: Settings, *databases: str) -> None:
-    """End with exit code 1 unless these databases exist; URLs of servers count as existing.
+    """Exit with code 1 unless these databases exist; URLs of servers count as existing.
 
-    Every command that needs a platform and makes none starts with it: connecting would make a
-    missing SQLite database.
+    For commands that need a platform but do not create one: connecting would create a missing
+    SQLite database.
     """
     from sqlalchemy import make_url
 
@@ -96,10 +93,10 @@ def require_platform(settings: Settings, *databases: str) -> None:
 
 
 def announce_new_platform(settings: Settings) -> None:
-    """Say on stderr that this command makes a platform, and where, unless there is one.
+    """Print to stderr where this command creates a platform, unless there is one.
 
-    Every command that makes what is missing starts with it. Storages other than folders hold a
-    platform already or are set on purpose.
+    For commands that create what is missing. Says nothing for storages other than folders, which
+    are always set on purpose.
     """
     root = settings.storage_root
     if root.protocol == "s3" or (root / "landing").exists():
@@ -107,13 +104,13 @@ def announce_new_platform(settings: Settings) -> None:
     if any((settings.state_folder / made).exists() for made in _MADE_FIRST):
         return
     chosen = "storage" in settings.model_fields_set
-    words = " (TIPS_STORAGE)" if chosen else ": set TIPS_STORAGE to use an existing one"
-    typer.echo(f"New platform in {root}{words}", err=True)
+    message = " (TIPS_STORAGE)" if chosen else ": set TIPS_STORAGE to use an existing one"
+    typer.echo(f"New platform in {root}{message}", err=True)
 
 
 @contextmanager
 def registry_of() -> Iterator[tuple[Settings, "ModelRegistry"]]:
-    """The settings and the registry, library noise kept off, expected trouble told in words."""
+    """Yield settings and registry; hides library output and reports expected errors as messages."""
     from mlflow.exceptions import MlflowException
 
     from tip_assets.ingestion.table_files import UnreadableFile
@@ -125,7 +122,7 @@ def registry_of() -> Iterator[tuple[Settings, "ModelRegistry"]]:
 
     settings = get_settings()
     require_platform(settings, settings.tracking_uri)
-    # A platform on servers has no state folder on this machine until something is run here.
+    # A platform on servers has no state folder on this machine until something runs here.
     log = settings.state_folder / "logs" / "tips.log"
     try:
         with noise_to(log if settings.state_folder.exists() else Path(os.devnull)):

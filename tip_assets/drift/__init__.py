@@ -1,5 +1,5 @@
-"""Pure functions that say whether a month's data has drifted, and how well the model served it.
+"""Pure functions that measure a month's drift and the errors of the model that served it.
 
-Nothing in this package knows Dagster or where data is stored; Evidently stays in
-`evidently_reports.py`.
+Nothing in this package imports Dagster or reads storage. Only `evidently_reports.py` imports
+Evidently.
 """

@@ -1,7 +1,6 @@
-"""When a chart alarms, by a limit that follows from how many quiet months one alarm may cost.
+"""The alarm rule of the control charts, with a limit set by the accepted rate of false alarms.
 
-Belongs here: the limit and the rule over the last months. Does not belong here: a month's effects
-(`charts.py`) or what an alarm stops (`checks/drift.py`).
+A month's effects are computed in `charts.py`; `checks/drift.py` holds the promotion.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,9 +15,9 @@ from tip_assets.drift.datasets import Datasets
 from tip_assets.drift.smallest_change import smallest_changes
 
 ONE_MONTH, TWO_OF_THREE = "one month", "two of three months"
-# Months before this one that the second part of the rule looks at.
+# Earlier months that the second part of the rule uses.
 MONTHS_BEFORE = 2
-# Of the integrals in `quiet_months`.
+# Grid of the integrals in `quiet_months`.
 _SHIFTS, _STEPS, _LOG_MONTHS = 64, 2_000, (-9.0, 19.0)
 
 
@@ -26,8 +25,8 @@ _SHIFTS, _STEPS, _LOG_MONTHS = 64, 2_000, (-9.0, 19.0)
 class ChartResult:
     """A month on one chart: its effect, the limit, and the part of the rule that alarms, if any.
 
-    `smallest_change` describes the change that this month would have shown in four cases of five;
-    None when no change of the kind is that large.
+    `smallest_change` describes the smallest change that this month detects with 80 % power; None
+    if there is none.
     """
 
     chart: str
@@ -43,14 +42,14 @@ class ChartResult:
 
 @lru_cache(maxsize=256)
 def limit_for(charts: int, quiet_months_per_alarm: float, correlation: float) -> float:
-    """The limit that gives one alarm in so many quiet months, on all charts taken together.
+    """Return the limit for one false alarm in `quiet_months_per_alarm` months over all charts.
 
-    `correlation` is that of the effects of two months, which share their reference: month rows
-    divided by the rows of month and reference. Charts are taken as independent, which makes the
-    limit rather too wide than too narrow. `benchmarks/drift.py` measures what it gives.
+    `correlation` is that of the effects of two months with the same reference: month rows divided
+    by the rows of month and reference. Charts are assumed to be independent, which makes the limit
+    too wide rather than too narrow. `benchmarks/drift.py` measures the actual rate.
 
     The limit is never below that of months that share nothing: where months are much larger than
-    the reference, a few lucky references make a mean of many months beside frequent alarms.
+    the reference, a few lucky references make a high mean beside frequent alarms.
     """
     from scipy import optimize
 
@@ -64,11 +63,11 @@ def limit_for(charts: int, quiet_months_per_alarm: float, correlation: float) ->
 
 
 def quiet_months(limit: float, charts: int, correlation: float) -> float:
-    """Mean number of months until the first alarm when nothing has changed.
+    """Return the mean number of months until the first alarm when nothing has changed.
 
-    A reference that is high or low by chance shifts its chart for as long as it serves: `shift`.
-    Given the shifts months are independent, so the mean is E[1 / sum of the charts' rates], which
-    is the integral over t of E[exp(-t rate)] ** charts.
+    A reference that is high or low by chance shifts its chart as long as it is used: `shift`. Given
+    the shifts, months are independent, so the mean is E[1 / sum of the charts' rates]. That is the
+    integral over t of E[exp(-t rate)] ** charts.
     """
     from scipy import stats
 
@@ -92,7 +91,7 @@ def judge_month(
     quiet_months_per_alarm: float,
     with_smallest_changes: bool = True,
 ) -> list[ChartResult]:
-    """Chart a month and judge it; `before` is `judge`'s."""
+    """Compute a month's charts and apply the rule; `before` as in `judge`."""
     found = effects(datasets.reference, datasets.current)
     rows = len(datasets.current)
     correlation = rows / (rows + len(datasets.reference))
@@ -104,12 +103,12 @@ def judge_month(
 
 
 def drifted_columns(charts: Sequence[ChartResult]) -> set[str]:
-    """The columns on which a chart alarms."""
+    """Return the columns on which a chart alarms."""
     return {chart.column for chart in charts if chart.alarm}
 
 
 def verdict(charts: Sequence[ChartResult]) -> str:
-    """Describe what the charts found: for each drifted column the chart that shows it most."""
+    """Describe the drifted columns, each with the chart of its largest effect."""
     strongest: dict[str, ChartResult] = {}
     for chart in sorted((c for c in charts if c.alarm), key=lambda c: -abs(c.z)):
         strongest.setdefault(chart.column, chart)
@@ -128,10 +127,10 @@ def judge(
     limit: float,
     smallest_changes: Mapping[str, str | None],
 ) -> list[ChartResult]:
-    """Judge each chart of a month: |z| beyond the limit, or beyond limit - 1 again.
+    """Apply the rule: |z| beyond the limit, or beyond limit - 1 in two of three months.
 
-    `before` are the effects, by chart, of the months that were measured before this one against the
-    same reference, newest last; of those, the last two count.
+    `before` has the effects, by chart, of the earlier months with the same reference, newest last;
+    the last two count.
     """
     return [
         ChartResult(

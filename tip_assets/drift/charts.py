@@ -1,7 +1,6 @@
-"""Control charts: how far a month lies from the reference, as standard normal deviates.
+"""Control charts: the month's difference from the reference as standard normal deviates.
 
-Belongs here: which charts there are, and the effect on each. Does not belong here: when a chart
-alarms (`alarm.py`), or the tests that reports show (`statistics.py`).
+When a chart alarms is decided in `alarm.py`. The tests that reports show are in `statistics.py`.
 """
 
 from dataclasses import dataclass
@@ -18,16 +17,16 @@ ADJUSTED_BILL = f"{contract.BILL} given {contract.PARTY} and {contract.MEAL}"
 ADJUSTED_TIP = f"{contract.LABEL.name} given {PREDICTION}"
 _CENT = 0.01
 _NOTHING = 1e-9
-# Smaller tails have no normal quantile; no limit lies there.
+# Smaller tails have no normal quantile, and limits are never that large.
 _FAR_OUT = 1e-300
 
 
 @dataclass(frozen=True)
 class Effect:
-    """The month's effect on one chart, whose alarm means that `column` has drifted.
+    """The month's effect on one chart; an alarm means that `column` has drifted.
 
-    `z` is standard normal when nothing has changed; positive when values are higher or the category
-    is more frequent than in the reference.
+    `z` is standard normal when nothing has changed. It is positive when values are higher or the
+    category is more frequent than in the reference.
     """
 
     chart: str
@@ -36,13 +35,14 @@ class Effect:
 
 
 def effects(reference: pd.DataFrame, current: pd.DataFrame) -> list[Effect]:
-    """The effects of a month on the charts that the contract's columns give.
+    """Return the month's effects on the charts of the contract's columns.
 
     Both frames hold decoded records with tip and `prediction`; a reference row's prediction must be
-    of a model that has not seen the row. A number gets a chart of its ranks, a column of categories
-    one for each that occurs (of two, one: the other mirrors it). Two charts are adjusted: the bill
-    given party size and meal shows prices whatever the mix of tables; the tip given its prediction
-    shows that guests tip differently on the same bills.
+    of a model that has not seen the row. A numeric column has one chart of ranks; a categorical
+    column has one chart per category that occurs (one for two categories, which mirror each
+    other). Two charts are adjusted: the bill given party size and meal shows price changes
+    independent of the mix of tables; the tip given its prediction shows that guests tip differently
+    on the same bills.
     """
     found = []
     for name, column in contract.COLUMNS.items():
@@ -64,14 +64,14 @@ def effects(reference: pd.DataFrame, current: pd.DataFrame) -> list[Effect]:
 
 
 def category_chart(column: str, category: str) -> str:
-    """The name of a category's chart."""
+    """Return the name of a category's chart."""
     return f"{column} {category}"
 
 
 def charted_categories(
     column: contract.CategoryColumn, reference: ValueCounts, current: ValueCounts
 ) -> list[str]:
-    """The categories that get a chart: those that occur; of a column of two, the first."""
+    """Return the categories with a chart: those that occur; of two, only the first."""
     if len(column.categories) == 2:
         return column.categories[:1]
     occurring = {*reference.values, *current.values}
@@ -79,9 +79,9 @@ def charted_categories(
 
 
 def rank_z(reference: ValueCounts, current: ValueCounts) -> float:
-    """The difference of mean ranks in standard deviations (Mann-Whitney's test, with ties).
+    """Return the difference of mean ranks in standard deviations (Mann-Whitney test with ties).
 
-    The variance is that over all ways to deal the ranks to the two sides; 0 if all are equal.
+    The variance is over all permutations of the ranks; returns 0 if all values are equal.
     """
     both = reference.merge(current)
     ranks = np.cumsum(both.counts) - (both.counts - 1) / 2
@@ -96,10 +96,10 @@ def rank_z(reference: ValueCounts, current: ValueCounts) -> float:
 
 
 def proportion_z(category: str, reference: ValueCounts, current: ValueCounts) -> float:
-    """The difference of a category's shares as a standard normal deviate.
+    """Return the difference of a category's shares as a standard normal deviate.
 
-    Up to `EXACT_ROWS` rows its tail is that of Fisher's exact test (mid-p): the pooled z of a rare
-    category is skewed, and alarms too often. Beyond, and far out, it is the pooled z.
+    Up to `EXACT_ROWS` rows it uses Fisher's exact test (mid-p): the pooled z of a rare category is
+    skewed and alarms too often. For more rows, and for extreme tails, it is the pooled z.
     """
     from scipy import stats
 
@@ -118,7 +118,7 @@ def proportion_z(category: str, reference: ValueCounts, current: ValueCounts) ->
 
 
 def share_z(reference: float, reference_rows: int, current: float, current_rows: int) -> float:
-    """The difference of two shares in standard deviations, pooled; 0 if both are 0 or both 1."""
+    """Return the difference of two shares in pooled standard deviations; 0 if both are 0 or 1."""
     rows = reference_rows + current_rows
     pooled = (reference * reference_rows + current * current_rows) / rows
     spread = pooled * (1 - pooled) * rows / max(rows - 1, 1)
@@ -133,10 +133,10 @@ def adjusted_z(
     current: np.ndarray,
     current_covariates: np.ndarray,
 ) -> float:
-    """The month's effect on a value given covariates (a row for each value), in standard errors.
+    """Return the month's effect on a value given covariates, in standard errors.
 
-    It is that of the month in a least-squares fit of both sides together (analysis of covariance).
-    0 when the covariates leave nothing of the months' difference.
+    Fits both datasets together by least squares (analysis of covariance). Returns 0 when the
+    covariates explain the whole difference. `covariates` have one row per value.
     """
     value = np.concatenate([reference, current])
     month = np.repeat([0.0, 1.0], [len(reference), len(current)])
@@ -151,24 +151,24 @@ def adjusted_z(
 
 
 def residuals(values: np.ndarray, covariates: np.ndarray) -> np.ndarray:
-    """What least squares on covariates and a constant leaves of each column of values."""
+    """Return the residuals of each column of values after a fit on covariates and a constant."""
     design = np.column_stack([np.ones(len(covariates)), covariates])
     line, *_ = np.linalg.lstsq(design, values, rcond=None)
     return np.asarray(values - design @ line)
 
 
 def log_bill(records: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Logarithms of the bills, and what they are adjusted for: those of party sizes, and meals."""
+    """Return log bills and their covariates: log party sizes, and meals."""
     party = np.log(records[contract.PARTY].to_numpy(float))
     lunch = (records[contract.MEAL] == contract.LUNCH).to_numpy(float)
     return np.log(records[contract.BILL].to_numpy(float)), np.column_stack([party, lunch])
 
 
 def tip_ratio(records: pd.DataFrame) -> pd.Series:
-    """Each tip divided by its prediction, at least a cent."""
+    """Return each tip divided by its prediction (at least a cent)."""
     return records[contract.LABEL.name] / records[PREDICTION].clip(lower=_CENT)
 
 
 def standard_error(variance: float, reference_rows: int, current_rows: int) -> float:
-    """The standard error of the difference of two means."""
+    """Return the standard error of the difference of two means."""
     return float(np.sqrt(variance * (1 / reference_rows + 1 / current_rows)))

@@ -40,7 +40,7 @@ class ServingModel:
 
 @dataclass(frozen=True)
 class Datasets:
-    """Decoded records with tip and prediction; `note` says in words what is compared."""
+    """Decoded records with tip and prediction; `note` describes what is compared."""
 
     reference: pd.DataFrame
     current: pd.DataFrame

@@ -1,8 +1,7 @@
-"""Where the serving model errs: its lowest and highest errors, who is in them, and their shape.
+"""Where the serving model errs: its lowest and highest errors, their features and distribution.
 
-Belongs here: numbers about the errors of one side, as the original system reported them. Does not
-belong here: how large errors are on average (`modelling/evaluation.py`), or whether a group of
-people is predicted worse than chance explains (`modelling/group_errors.py`).
+These are the statistics that the original system reported. Mean errors are in
+`modelling/evaluation.py`, errors by group of people in `modelling/group_errors.py`.
 """
 
 from dataclasses import asdict, dataclass
@@ -16,14 +15,14 @@ from tip_assets.drift.value_counts import ValueCounts
 
 UNDER, MAJORITY, OVER = "underestimation", "majority", "overestimation"
 RANGE = "range"
-TAIL = 0.05  # the share of the rows at either end, Evidently's
+TAIL = 0.05  # the share of rows in either tail, as in Evidently
 
 
 @dataclass(frozen=True)
 class ErrorGroup:
-    """The errors of the rows at one end, or of those in between, in dollars.
+    """The errors of the rows in one tail, or of the majority between, in dollars.
 
-    Both numbers are None where they cannot be told: no row for the mean, one for the deviation.
+    The mean is None without rows, the standard deviation with fewer than two.
     """
 
     group: str
@@ -34,10 +33,10 @@ class ErrorGroup:
 
 @dataclass(frozen=True)
 class ErrorBias:
-    """What a feature is like in a group: the mean of numbers, the most frequent category.
+    """A feature in a group of errors: the mean of numbers, the most frequent category.
 
-    The majority is all rows, as in Evidently. The group `range` is how far the ends are apart: for
-    numbers as a share of the feature's whole range, for categories 1 if any group differs, else 0.
+    The majority is all rows, as in Evidently. The group `range` is the difference of the tails: for
+    numbers a share of the feature's whole range, for categories 1 if any group differs, else 0.
     """
 
     column: str
@@ -50,8 +49,8 @@ class ErrorBias:
 class ErrorNormality:
     """The line through the errors over the quantiles of a normal distribution (scipy's probplot).
 
-    `slope` estimates the deviation, `intercept` the mean, both in dollars; `r` is 1 for normal
-    errors, None where all are equal.
+    `slope` estimates the standard deviation, `intercept` the mean, both in dollars. `r` is 1 for
+    normal errors, None if all are equal.
     """
 
     slope: float
@@ -61,7 +60,7 @@ class ErrorNormality:
 
 @dataclass(frozen=True)
 class ErrorProfile:
-    """Everything of one side."""
+    """The error profile of one dataset."""
 
     groups: list[ErrorGroup]
     bias: list[ErrorBias]
@@ -74,8 +73,8 @@ class ErrorProfile:
 def error_profile(records: pd.DataFrame, predicted: str) -> ErrorProfile:
     """Measure the errors (prediction minus tip) of decoded records, at least two rows.
 
-    `predicted` names the column of predictions. The ends are the rows at or beyond the 5 % and the
-    95 % quantile of the errors, as in Evidently's regression performance.
+    `predicted` is the name of the column of predictions. The tails are the rows at or beyond the
+    5 % and the 95 % quantile of the errors, as in Evidently's regression performance.
     """
     error = (records[predicted] - records[contract.LABEL.name]).to_numpy(float)
     low, high = np.quantile(error, [TAIL, 1 - TAIL])

@@ -1,7 +1,6 @@
-"""The thin adapter around Evidently: four HTML reports of a month.
+"""Draw the month's four HTML reports with Evidently.
 
-Belongs here: everything that imports Evidently. Does not belong here: what decides; that is
-`charts.py` and `alarm.py`, and a report marks the columns on which they alarm.
+The reports decide nothing: they mark the columns whose control charts alarm (`alarm.py`).
 """
 
 import html
@@ -28,7 +27,7 @@ REPORTS = {
 # Evidently marks a column whose p-value is below its threshold.
 _MARKED, _NOT_MARKED = 1.01, 0.0
 _NOTE_STYLE = 'style="font: 15px/1.5 sans-serif; margin: 1rem 1.6rem"'
-# Each begins with a fixed text: without one, looking through a report takes 0.15 s.
+# Each begins with a fixed text: without one, searching a report takes 0.15 s.
 _RANDOM_IDENTIFIERS = (
     re.compile(r'"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}"'),
     re.compile(r"metric_[0-9a-f]{32}\b"),
@@ -49,15 +48,15 @@ def draw_reports(
 ) -> dict[str, str]:
     """Draw the four reports as standalone HTML; the same datasets give the same bytes.
 
-    Each side is drawn from at most `most_rows` rows, sampled with the seed. The columns that are
-    marked as drifted are those on which a chart alarms: Evidently's own defaults mark a column in
-    27 % of months without drift. The p-value of a column's test stands beside the mark.
+    Each dataset is sampled with the seed if it has more than `most_rows` rows. Columns are marked
+    as drifted if a control chart alarms: Evidently's own defaults mark a column in 27 % of months
+    without drift. The p-value of a column's test is shown beside the mark.
     """
     import_evidently()
     import plotly.io
     from evidently import Dataset, Report
 
-    # Streamlit puts a style of its own in its place wherever it is imported.
+    # Importing Streamlit replaces the Plotly template.
     plotly.io.templates.default = "plotly"
     definition = _definition()
     reference, current = (
@@ -77,12 +76,12 @@ def draw_reports(
 
 
 def _note(datasets: Datasets, found: str, most_rows: int) -> str:
-    """What is compared and what the charts found, as a line above the report."""
+    """Describe what is compared and what the charts found, for a line above the report."""
     most = max(len(datasets.reference), len(datasets.current))
-    sample = f" Drawn from a sample of {most_rows} rows a side." if most > most_rows else ""
+    sample = f" Drawn from a sample of {most_rows} rows per dataset." if most > most_rows else ""
     decides = (
         f" Control charts decide, on all rows: {found}. A column is marked as drifted when one of "
-        "its charts alarms; the p-value beside it is that of another test and decides nothing."
+        "its charts alarms; the p-value beside it is of another test and decides nothing."
     )
     return html.escape(f"{datasets.note[0].upper()}{datasets.note[1:]}.{sample}{decides}")
 
@@ -129,7 +128,7 @@ def _sample(frame: pd.DataFrame, most_rows: int, seed: int) -> pd.DataFrame:
 
 
 def _stable(page: str) -> str:
-    """Take out what is random: identifiers become numbers, categories get an order."""
+    """Make a report deterministic: number its identifiers and sort its categories."""
     numbers: dict[str, str] = {}
 
     def number(match: re.Match[str]) -> str:

@@ -1,7 +1,4 @@
-"""All numbers of a month's drift, gathered from the two datasets.
-
-Belongs here: the layout of the result. Does not belong here: where it is stored.
-"""
+"""All drift metrics of a month, computed from the two datasets."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -40,7 +37,7 @@ class DriftMetrics:
 
 
 def drift_metrics_of(datasets: Datasets, charts: list[ChartResult]) -> DriftMetrics:
-    """Measure everything about a month's two datasets; the charts say what has drifted."""
+    """Compute all metrics of a month's two datasets; the charts decide what has drifted."""
     frames = {"reference": datasets.reference, "current": datasets.current}
     columns = column_drifts(datasets.reference, datasets.current, charts)
     return DriftMetrics(
@@ -60,7 +57,7 @@ def drift_metrics_of(datasets: Datasets, charts: list[ChartResult]) -> DriftMetr
 
 
 def correlations(records: pd.DataFrame) -> dict[str, dict[str, float]]:
-    """Pearson's correlation of each number with the tip and the prediction; 0 if constant."""
+    """Return Pearson's correlation of each number with tip and prediction; 0 if constant."""
     numbers = [column.name for column in contract.NUMBERS]
     with_columns = [name for name in (contract.LABEL.name, PREDICTION) if name in records]
     numbers += [PREDICTION] if PREDICTION in records else []

@@ -1,8 +1,4 @@
-"""A month's drift by column and for the dataset: what was measured, and what is called drift.
-
-Belongs here: the results. Does not belong here: the charts that decide (`charts.py`, `alarm.py`) or
-what drift stops (`checks/drift.py`).
-"""
+"""A month's drift by column and for the dataset, from the charts and the reported tests."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -23,9 +19,9 @@ Role = Literal["feature", "target", "prediction"]
 class ColumnDrift:
     """Drift of one column: it has drifted when one of its charts alarms.
 
-    `score` is the p-value of `test`, the one the original system reported and Evidently shows;
-    `effect_size` is a distance. Both are reported and decide nothing. A prediction has no charts of
-    its own, since it follows from the features, and is never called drifted.
+    `score` is the p-value of `test`, as in the original system and Evidently; `effect_size` is a
+    distance. Both are only reported. A prediction has no charts, since it follows from the
+    features, and is never called drifted.
     """
 
     column: str
@@ -54,7 +50,7 @@ class DatasetDrift:
 
 
 def score_test(column: contract.Column | None) -> str:
-    """The test whose p-value is a column's score, by Evidently's name for it."""
+    """Return the test whose p-value is a column's score, by Evidently's name."""
     if not isinstance(column, contract.CategoryColumn):
         return "ks"
     return "z" if len(column.categories) == 2 else "chisquare"
@@ -63,9 +59,9 @@ def score_test(column: contract.Column | None) -> str:
 def column_drifts(
     reference: pd.DataFrame, current: pd.DataFrame, charts: Sequence[ChartResult]
 ) -> list[ColumnDrift]:
-    """The drift of every column of the contract, and of the prediction if there is one.
+    """Return the drift of every column of the contract, and of the prediction if there is one.
 
-    Both frames hold decoded records with the tip and perhaps `prediction`, at least one row each.
+    Both frames hold decoded records with the tip and optionally `prediction`, at least one row.
     """
     columns: dict[str, contract.Column | None] = dict(contract.COLUMNS)
     if PREDICTION in reference:
@@ -84,14 +80,14 @@ def column_drifts(
 
 
 def dataset_drift(drifts: Sequence[ColumnDrift]) -> DatasetDrift:
-    """The drift of the dataset from that of its columns."""
+    """Return the drift of the dataset from that of its columns."""
     counted = [drift for drift in drifts if drift.role != PREDICTION]
     drifted = sum(drift.drifted for drift in counted)
     return DatasetDrift(len(counted), drifted, drifted / len(counted), drifted=drifted > 0)
 
 
-def p_words(p: float) -> str:
-    """A p-value for people: four digits, or that it is smaller."""
+def format_p_value(p: float) -> str:
+    """Format a p-value with four digits, or as smaller than that."""
     return "<0.0001" if p < 0.0001 else f"{p:.4f}"
 
 
@@ -109,7 +105,7 @@ def _column_drift(
 def _measured(
     column: contract.Column | None, reference: ValueCounts, current: ValueCounts
 ) -> tuple[str, float, str, float]:
-    """Test, score, effect and effect size by the kind of column; None is the prediction."""
+    """Return test, score, effect and effect size by kind of column; None is the prediction."""
     test = score_test(column)
     tests: dict[str, Callable[[ValueCounts, ValueCounts], float]] = {
         "ks": statistics.ks_p_value,

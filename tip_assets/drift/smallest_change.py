@@ -1,7 +1,6 @@
-"""The smallest change that a month could have shown, so that "not drifted" can be believed.
+"""The smallest change that a month of its size can detect, in the column's own unit.
 
-Belongs here: the size of a change, in the column's own unit, that a chart would see. Does not
-belong here: whether it saw one (`alarm.py`).
+It shows how much "not drifted" means.
 """
 
 from collections.abc import Callable
@@ -31,10 +30,10 @@ _STEPS = 14  # of a bisection: to a tenth of a percent
 def smallest_changes(
     reference: pd.DataFrame, current: pd.DataFrame, limit: float
 ) -> dict[str, str | None]:
-    """Describe, by chart, the smallest change that one month of this size shows with 80 % power.
+    """Describe, by chart, the smallest change that one month of this size detects with 80 % power.
 
-    A change shows when the expected effect is `limit` plus the normal quantile of the power. None
-    where no change of the kind is that large.
+    The expected effect of such a change is `limit` plus the normal quantile of the power. None if
+    no possible change is that large.
     """
     from scipy import stats
 
@@ -59,7 +58,7 @@ def smallest_changes(
 
 
 def _of_share(category: str, counts: ValueCounts, rows: int, needed: float) -> str | None:
-    """More of the category; where there cannot be enough more, less of it."""
+    """Describe the smallest increase of a category; a decrease if no increase is large enough."""
     usual = counts.share(category)
 
     def effect(share: float) -> float:
@@ -93,7 +92,7 @@ def _of_factor(label: str, counts: ValueCounts, rows: int, needed: float) -> str
 
 
 def _rank_effect(reference: ValueCounts, changed: ValueCounts, rows: int) -> float:
-    """The expected effect of a month of so many rows that are distributed like `changed`."""
+    """Return the expected effect of a month of `rows` rows distributed like `changed`."""
     as_measured = standard_error(1.0, reference.total, changed.total)
     return rank_z(reference, changed) * as_measured / standard_error(1.0, reference.total, rows)
 
@@ -101,7 +100,7 @@ def _rank_effect(reference: ValueCounts, changed: ValueCounts, rows: int) -> flo
 def _smallest(
     effect: Callable[[float], float], none: float, most: float, needed: float
 ) -> float | None:
-    """The smallest change between `none` and `most` whose effect is `needed`; None if none is."""
+    """Return the smallest change between `none` and `most` with the effect `needed`, if any."""
     if effect(most) < needed:
         return None
     low, high = none, most

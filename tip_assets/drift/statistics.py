@@ -1,22 +1,22 @@
-"""Tests and effect sizes that compare a column of the reference with the same of the current month.
+"""Tests and effect sizes that compare a column between reference and current, for the reports.
 
-Belongs here: numbers that are reported. Does not belong here: what is called drift (`charts.py`,
-`alarm.py`). Each test is named, never chosen by a library's default.
+They do not decide on drift (`charts.py`, `alarm.py`). Each test is chosen by name, never by a
+library's default.
 """
 
 import numpy as np
 
 from tip_assets.drift.value_counts import ValueCounts
 
-# Up to here p-values are exact; beyond, the asymptotic ones agree with them.
+# Up to this many rows p-values are exact; above, asymptotic ones agree with them.
 EXACT_ROWS = 10_000
 
 
 def ks_p_value(reference: ValueCounts, current: ValueCounts) -> float:
-    """Two-sided Kolmogorov-Smirnov p-value; exact up to `EXACT_ROWS` rows a side.
+    """Return the two-sided Kolmogorov-Smirnov p-value; exact up to `EXACT_ROWS` rows per dataset.
 
-    With ties the exact p-value is conservative. Beyond, scipy's own asymptotic formula on the
-    statistic read off the counts.
+    With ties the exact p-value is conservative. Above that, it uses scipy's asymptotic formula with
+    the statistic computed from the counts.
     """
     from scipy import stats
 
@@ -29,7 +29,7 @@ def ks_p_value(reference: ValueCounts, current: ValueCounts) -> float:
 
 
 def proportions_z_p_value(reference: ValueCounts, current: ValueCounts) -> float:
-    """Two-sided p-value of the pooled z-test for two proportions; 1 when one value is all there is.
+    """Return the two-sided p-value of the pooled z-test for two proportions; 1 for a single value.
 
     Raises ValueError for more than two values.
     """
@@ -46,11 +46,11 @@ def proportions_z_p_value(reference: ValueCounts, current: ValueCounts) -> float
 
 
 def one_sample_chi_square_p_value(reference: ValueCounts, current: ValueCounts) -> float:
-    """Chi-square p-value of the current counts, the reference's shares taken as the truth.
+    """Return the chi-square p-value of the current counts given the reference's shares.
 
-    This is the test that Evidently calls `chisquare`. It ignores that the reference is a sample
-    too, and small counts: 10 % false alarms at a nominal 5 % on the sample's `day` (measured).
-    It is reported as a score and decides nothing. A value that the reference lacks gives 0.
+    This is the test that Evidently calls `chisquare`. It ignores that the reference is a sample and
+    that counts may be small: 10 % false alarms at a nominal 5 % on the sample's `day` (measured).
+    It is only reported as a score. Returns 0 if a value is missing in the reference.
     """
     from scipy import stats
 
@@ -64,7 +64,7 @@ def one_sample_chi_square_p_value(reference: ValueCounts, current: ValueCounts) 
 
 
 def normed_wasserstein(reference: ValueCounts, current: ValueCounts) -> float:
-    """First Wasserstein distance in standard deviations of the reference (at least 0.001)."""
+    """Return the Wasserstein distance in standard deviations of the reference (at least 0.001)."""
     from scipy import stats
 
     distance = stats.wasserstein_distance(
@@ -74,7 +74,7 @@ def normed_wasserstein(reference: ValueCounts, current: ValueCounts) -> float:
 
 
 def jensen_shannon(reference: ValueCounts, current: ValueCounts) -> float:
-    """Jensen-Shannon distance (natural logarithm) between the shares of categories: 0 to 0.83."""
+    """Return the Jensen-Shannon distance (natural logarithm) of category shares: 0 to 0.83."""
     from scipy.spatial import distance
 
     shares = contingency(reference, current).astype(float)
@@ -82,7 +82,7 @@ def jensen_shannon(reference: ValueCounts, current: ValueCounts) -> float:
 
 
 def contingency(reference: ValueCounts, current: ValueCounts) -> np.ndarray:
-    """Counts of every value that occurs on either side: a row for each side."""
+    """Return the counts of every value in either dataset: one row per dataset."""
     values = np.union1d(reference.values, current.values)
     table = np.zeros((2, len(values)), dtype=np.int64)
     for row, counts in zip(table, (reference, current), strict=True):

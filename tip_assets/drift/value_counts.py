@@ -1,8 +1,4 @@
-"""A column as its distinct values and their counts: exact, small, mergeable.
-
-Belongs here: the sketch and the descriptive numbers read off it. Does not belong here: comparing
-two columns (`statistics.py`).
-"""
+"""A column as its distinct values and their counts: exact, small, mergeable."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,10 +9,10 @@ import pandas as pd
 
 @dataclass(frozen=True)
 class ValueCounts:
-    """Sorted distinct values of a column and how often each occurs, nulls apart.
+    """Sorted distinct values of a column and their counts, without nulls.
 
-    Ten million bills have a few thousand distinct cents, so statistics from counts cost
-    milliseconds where the rows cost seconds, and equal them.
+    Ten million bills have a few thousand distinct values in cents, so exact statistics from counts
+    take milliseconds instead of seconds.
     """
 
     values: np.ndarray
@@ -41,40 +37,40 @@ class ValueCounts:
         return ValueCounts(names[order], counts[order], int((codes < 0).sum()))
 
     def merge(self, other: "ValueCounts") -> "ValueCounts":
-        """The counts of both columns taken together."""
+        """Return the counts of both columns together."""
         values, places = np.unique(np.concatenate([self.values, other.values]), return_inverse=True)
         counts = np.zeros(len(values), dtype=self.counts.dtype)
         np.add.at(counts, places, np.concatenate([self.counts, other.counts]))
         return ValueCounts(values, counts, self.missing + other.missing)
 
     def mix(self, other: "ValueCounts", share: float) -> "ValueCounts":
-        """The counts when this share of the values is replaced by those of another column."""
+        """Return the counts after replacing this share of the values by those of another column."""
         return ValueCounts(self.values, self.counts * (1 - share)).merge(
             ValueCounts(other.values, other.counts * share)
         )
 
     def share(self, value: Any) -> float:
-        """The share of a value among all."""
+        """Return the share of a value."""
         return self.count(value) / self.total
 
     def count(self, value: Any) -> int:
-        """How often a value occurs."""
+        """Return the count of a value."""
         return int(self.counts[self.values == value].sum())
 
     @property
     def total(self) -> int:
-        """Number of values, nulls left out."""
+        """Number of values, without nulls."""
         return round(self.counts.sum())
 
     def rows(self) -> np.ndarray:
-        """The values again, one per row, sorted."""
+        """Return the sorted values, one per row."""
         return np.repeat(self.values, self.counts)
 
     def mean(self) -> float:
         return float(np.average(self.values, weights=self.counts))
 
     def std(self, ddof: int = 0) -> float:
-        """Standard deviation; 0 for fewer than two values."""
+        """Return the standard deviation; 0 for fewer than two values."""
         freedom = self.total - ddof
         if freedom <= 0:
             return 0.0
@@ -82,7 +78,7 @@ class ValueCounts:
         return float(np.sqrt(squares.sum() / freedom))
 
     def quantile(self, share: float) -> float:
-        """Quantile with linear interpolation, as numpy's default."""
+        """Return a quantile with linear interpolation, numpy's default."""
         position = share * (self.total - 1)
         reach = np.cumsum(self.counts) - 1
         low, high = np.floor(position), np.ceil(position)
@@ -90,16 +86,16 @@ class ValueCounts:
         return below + (above - below) * (position - low)
 
     def most_common(self) -> tuple[Any, float]:
-        """The most frequent value (the smallest of equals) and its share of the values."""
+        """Return the most frequent value (the smallest of equals) and its share."""
         place = int(np.argmax(self.counts))
         return self.values[place], float(self.counts[place] / self.total)
 
 
 def describe(counts: ValueCounts, other: ValueCounts) -> dict[str, float | str]:
-    """Quality statistics of a column; for categories, `other` is the column it is held against.
+    """Return quality statistics of a column; `other` is the column it is compared with.
 
-    Percentages are 0 to 100. Categories get `new_values` (here, not in `other`) and `unused_values`
-    (the other way round).
+    Percentages are 0 to 100. Categories get `new_values` (only here) and `unused_values` (only in
+    `other`).
     """
     size = counts.total + counts.missing
     facts: dict[str, float | str] = {

@@ -1,8 +1,4 @@
-"""Reading the metric store at each scrape, in bounded time.
-
-Belongs here: the bound, and what is told when the store is away. Does not belong here: the metrics
-themselves, or the port they are read from (`server.py`).
-"""
+"""Read the metric store at each scrape, in bounded time."""
 
 import logging
 import threading
@@ -30,14 +26,12 @@ from tip_assets.metric_store.store import MetricStore
 from tip_assets.partitions import MONTH_FORMAT
 from tip_assets.settings import Settings
 
-UP = Metric(
-    "tips_metric_store_up", "1 if this scrape has read the metric store, 0 if it could not."
-)
+UP = Metric("tips_metric_store_up", "1 if this scrape could read the metric store, else 0.")
 ERRORS = Metric(
     "tips_exporter_scrape_errors_total",
-    "Scrapes since the exporter's start that could not read the metric store.",
+    "Scrapes since the exporter started that could not read the metric store.",
 )
-SECONDS = Metric("tips_exporter_scrape_seconds", "Time that this scrape took to gather.")
+SECONDS = Metric("tips_exporter_scrape_seconds", "Duration of this scrape in the exporter.")
 METRICS = (UP, ERRORS, SECONDS)
 # Prometheus gives up after ten seconds.
 WITHIN_SECONDS = 5.0
@@ -45,10 +39,10 @@ _log = logging.getLogger(__name__)
 
 
 class MetricStoreCollector(Collector):
-    """Gathers a page from the metric store whenever Prometheus asks.
+    """Collects the metrics from the metric store at each scrape.
 
-    Nobody waits longer than `within_seconds`. A question that hangs holds one thread, and until it
-    ends no other is asked.
+    A scrape waits at most `within_seconds`. A read that hangs holds one thread, and no other read
+    starts until it ends.
     """
 
     def __init__(self, settings: Settings, within_seconds: float = WITHIN_SECONDS) -> None:
@@ -61,10 +55,10 @@ class MetricStoreCollector(Collector):
         self._errors = 0
 
     def collect(self) -> Iterator[Family]:
-        """Every metric; without the store only the limits, and that it is away."""
+        """Yield every metric; if the store cannot be read, only the limits and `UP` as 0."""
         begun = time.perf_counter()
         answered = self._answer()
-        # Who asks at the same time gets the same answer: nothing may be added to that.
+        # Concurrent scrapes share this page: add nothing to it.
         own, page = Page(), answered or Page()
         if answered is None:
             add_limits(page, self._settings)
@@ -75,20 +69,20 @@ class MetricStoreCollector(Collector):
         yield from own.families()
 
     def describe(self) -> list[Family]:
-        """Nothing is promised: registering the collector must not ask the store."""
+        """Describe no metrics, so that registering the collector does not query the store."""
         return []
 
     def _answer(self) -> Page | None:
-        """What the metric store says; None when it cannot be read."""
+        """Return the metrics of the store; None when it cannot be read."""
         try:
             return self._question().result(self._within)
         except TookTooLong:
-            trouble = f"has not answered for {self._within:g} seconds"
+            problem = f"has not answered for {self._within:g} seconds"
         except (SQLAlchemyError, OSError, NewerSchema) as error:
-            trouble = str(error).partition("\n")[0]
+            problem = str(error).partition("\n")[0]
         with self._lock:
             self._errors += 1
-        _log.warning("the metric store cannot be read: %s", trouble)
+        _log.warning("the metric store cannot be read: %s", problem)
         return None
 
     def _question(self) -> Future[Page]:
@@ -114,7 +108,7 @@ class MetricStoreCollector(Collector):
 
 @contextmanager
 def _at_one_moment(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """A connection whose queries all see the same state: no month is half replaced."""
+    """Yield a connection whose queries all see the same snapshot: no month is half replaced."""
     with engine.connect() as connection:
         if engine.dialect.name == "sqlite":
             connection.exec_driver_sql("BEGIN")
@@ -124,7 +118,7 @@ def _at_one_moment(engine: sa.Engine) -> Iterator[sa.Connection]:
 
 
 def _bounded(url: str, seconds: float) -> str:
-    """The URL with libpq's own time-outs, so that a thread that hangs is free again some day."""
+    """Return the URL with libpq's timeouts, so that a hanging thread ends eventually."""
     parsed = sa.make_url(url)
     if parsed.get_backend_name() != "postgresql":
         return url

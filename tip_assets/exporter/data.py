@@ -1,22 +1,18 @@
-"""The newest month's data: columns, drift, correlations.
-
-Belongs here: metrics about the data of a month, and the queries they come from. Does not belong
-here: errors and models (`model.py`), or how the platform is running (`platform.py`).
-"""
+"""Metrics about the newest month's data: columns, drift, correlations."""
 
 from tip_assets.exporter.page import Metric, Page
 from tip_assets.exporter.reader import Reader
 from tip_assets.metric_store import tables
 
 _OF_COLUMN = ("dataset", "column")
-_SIDES = "dataset: reference (what the serving model was trained on) or current (the month)."
+_SIDES = "dataset: reference (training data of the serving model) or current (the month)."
 
 
-def _column(name: str, words: str) -> Metric:
-    return Metric(f"tips_column_{name}", f"{words} By {_SIDES}", _OF_COLUMN)
+def _column(name: str, text: str) -> Metric:
+    return Metric(f"tips_column_{name}", f"{text} By {_SIDES}", _OF_COLUMN)
 
 
-# By the statistic's name in the metric store; percentages are exported as shares.
+# By the statistic's name in the metric store. Percentages are exported as shares.
 STATISTICS = {
     "count": _column("rows", "Rows with a value."),
     "missing_count": _column("missing_rows", "Rows without a value."),
@@ -27,8 +23,8 @@ STATISTICS = {
     "unique_percentage": _column("unique_ratio", "Different values per row."),
     "most_common_percentage": _column("most_common_ratio", "Share of the most frequent value."),
     "most_common_value": _column("most_common_value", "The most frequent number."),
-    "new_values": _column("new_categories", "Categories here that the other dataset has not."),
-    "unused_values": _column("unused_categories", "Categories of the other dataset, not here."),
+    "new_values": _column("new_categories", "Categories that are only in this dataset."),
+    "unused_values": _column("unused_categories", "Categories that are only in the other dataset."),
     "minimum": _column("minimum", "Smallest number."),
     "maximum": _column("maximum", "Largest number."),
     "mean": _column("mean", "Mean of the numbers."),
@@ -36,7 +32,7 @@ STATISTICS = {
 }
 PERCENTILE = Metric(
     "tips_column_percentile",
-    f"The number below which so many percent of the rows lie (25, 50, 75). By {_SIDES}",
+    f"Percentiles of the numbers (25, 50, 75). By {_SIDES}",
     (*_OF_COLUMN, "percentile"),
 )
 MOST_COMMON_CATEGORY = Metric(
@@ -48,13 +44,13 @@ MOST_COMMON_CATEGORY = Metric(
 _OF_DRIFT = ("column", "role")
 SCORE = Metric(
     "tips_drift_score",
-    "P-value of the column's named test (ks, z, chisquare), as the original system and Evidently "
-    "show it; it does not decide.",
+    "P-value of the column's test (ks, z, chisquare), as the original system and Evidently "
+    "report it; it does not decide on drift.",
     (*_OF_DRIFT, "test"),
 )
 EFFECT = Metric(
     "tips_drift_effect_size",
-    "Normalised Wasserstein (numbers) or Jensen-Shannon distance (categories); it does not decide.",
+    "Normalised Wasserstein (numbers) or Jensen-Shannon distance (categories); does not decide.",
     (*_OF_DRIFT, "effect"),
 )
 COLUMN_DRIFTED = Metric(
@@ -69,7 +65,7 @@ CHART = Metric(
 )
 CHART_LIMIT = Metric(
     "tips_drift_chart_limit",
-    "A chart alarms beyond this in one month, or beyond one less in two of three.",
+    "A chart alarms beyond this limit in one month, or beyond the limit minus 1 in two of three.",
 )
 CHART_ALARM = Metric(
     "tips_drift_chart_alarm",
@@ -82,7 +78,7 @@ DRIFTED_COLUMNS = Metric(
 )
 DRIFT_RATIO = Metric(
     "tips_drifted_columns_ratio",
-    "Share of features and target that have drifted; the dataset has when any has.",
+    "Share of features and target that have drifted; the dataset has drifted when any has.",
 )
 DATASET_DRIFTED = Metric(
     "tips_dataset_drifted", "1 if the dataset has drifted in the newest measured month, else 0."
@@ -100,7 +96,7 @@ METRICS = (
 
 
 def add_data(page: Page, reader: Reader) -> None:
-    """Add what is known of the newest month that was measured; nothing if none was."""
+    """Add the data metrics of the newest measured month, if any."""
     month = reader.newest(tables.dataset_drift)
     if month is None:
         return

@@ -1,7 +1,4 @@
-"""The limits that alerts compare with: the settings that the checks use, as metrics.
-
-Belongs here: those, so that no rule file repeats a number. Does not belong here: what is limited.
-"""
+"""The limits of checks and alerts as metrics, so that no rule file repeats a setting."""
 
 from tip_assets.exporter.page import Metric, Page
 from tip_assets.settings import Settings
@@ -10,34 +7,36 @@ _DAY, _HOUR = 24 * 60 * 60, 60 * 60
 _LOOKS_MISSED = 20
 
 
-def _limit(name: str, words: str, setting: str) -> Metric:
-    return Metric(f"tips_{name}", f"{words} Setting TIPS_{setting.upper()}.")
+def _limit(name: str, text: str, setting: str) -> Metric:
+    return Metric(f"tips_{name}", f"{text} Setting TIPS_{setting.upper()}.")
 
 
 QUARANTINED = _limit(
     "quarantined_ratio_limit",
-    "A month with a larger share of refused rows is stopped.",
+    "Limit of the share of refused rows; a month above it is stopped.",
     "max_quarantined_share",
 )
-LEAST_ROWS = _limit("kept_rows_limit", "A month with fewer valid rows is stopped.", "min_rows")
+LEAST_ROWS = _limit(
+    "kept_rows_limit", "Limit of valid rows; a month below it is stopped.", "min_rows"
+)
 CHAMPION_AGE = _limit(
     "champion_age_months_limit",
-    "An older champion is replaced by any model shown to be not worse.",
+    "Age limit of the champion; a model shown to be not worse replaces it then.",
     "max_champion_age_months",
 )
 SILENT = _limit(
     "landing_silent_seconds_limit",
-    "Longest time without a new landing file.",
+    "Limit of the time without a new landing file.",
     "max_silent_days",
 )
 UNPROCESSED = _limit(
     "unprocessed_seconds_limit",
-    "Longest time from landing to the end of a run.",
+    "Limit of the time from landing to the end of a run.",
     "max_processing_hours",
 )
 UNWATCHED = Metric(
     "tips_landing_unwatched_seconds_limit",
-    f"Longest time without a look at the landing: {_LOOKS_MISSED} times the setting "
+    f"Limit of the time since the landing was last checked: {_LOOKS_MISSED} times the setting "
     "TIPS_LANDING_CHECK_SECONDS.",
 )
 METRICS = (
@@ -46,7 +45,7 @@ METRICS = (
 
 
 def add_limits(page: Page, settings: Settings) -> None:
-    """Add every limit; they are known without the metric store."""
+    """Add every limit; this needs no metric store."""
     page.add(QUARANTINED, settings.max_quarantined_share)
     page.add(LEAST_ROWS, settings.min_rows)
     page.add(CHAMPION_AGE, settings.max_champion_age_months)

@@ -1,8 +1,4 @@
-"""The models: errors of the one that served the newest month, its challenger, what came true.
-
-Belongs here: metrics about errors, and the queries they come from. Does not belong here: who is
-champion and why (`platform.py`), or the data (`data.py`).
-"""
+"""Metrics about models: errors of the serving model and the challenger, realised errors."""
 
 from collections.abc import Mapping
 
@@ -13,18 +9,18 @@ from tip_assets.metric_store.prediction_log import Realised
 
 _OF_MODEL = ("model", "dataset")
 _WHOSE = (
-    "By model: serving (reference: what it was trained on, current: the month) or challenger "
+    "By model: serving (reference: its training data, current: the month) or challenger "
     "(train, test: its window)."
 )
 
 
-def _error(name: str, words: str) -> Metric:
-    return Metric(f"tips_model_{name}", f"{words} {_WHOSE}", _OF_MODEL)
+def _error(name: str, text: str) -> Metric:
+    return Metric(f"tips_model_{name}", f"{text} {_WHOSE}", _OF_MODEL)
 
 
 # By the column's name in the metric store.
 QUALITY = {
-    "rows": _error("rows", "Rows that the errors were measured on."),
+    "rows": _error("rows", "Rows on which the errors were measured."),
     "mean_error": _error("mean_error_dollars", "Mean of prediction minus tip."),
     "mean_error_std": _error(
         "error_standard_deviation_dollars", "Standard deviation of prediction minus tip."
@@ -72,14 +68,16 @@ BIAS_CATEGORY = Metric(
 )
 BIAS_RANGE = Metric(
     "tips_error_bias_range_ratio",
-    "How far a feature is apart between the lowest and the highest errors: a share of its range; "
+    "Difference of a feature between the lowest and highest errors: a share of its range; "
     "for categories 1 if a group's most frequent one differs.",
     ("dataset", "column"),
 )
 _LINE = "of the line through the serving model's errors over normal quantiles"
 NORMALITY = {
     "slope": Metric(
-        "tips_error_normality_slope_dollars", f"Slope {_LINE}: their deviation.", ("dataset",)
+        "tips_error_normality_slope_dollars",
+        f"Slope {_LINE}: their standard deviation.",
+        ("dataset",),
     ),
     "intercept": Metric(
         "tips_error_normality_intercept_dollars", f"Intercept {_LINE}: their mean.", ("dataset",)
@@ -98,7 +96,7 @@ CATEGORY_RMSE = Metric(
 )
 CATEGORY_BOUND = Metric(
     "tips_category_rmse_chance_dollars",
-    "Bounds (low, high) within which chance leaves the error of as many rows.",
+    "Interval (low, high) that chance explains for the error of as many rows.",
     (*_OF_GROUP, "bound"),
 )
 DIFFERENCE = Metric(
@@ -113,32 +111,32 @@ VERDICT = Metric(
     "too few rows.",
     ("verdict",),
 )
-# Looked at after every tip, a share that is as promised seems too low in one month of five; looked
-# at when the month has ended, in one of forty (benchmarks/alarm_rates.py).
-_TOLD = (
-    "over the predictions of a month whose tip was told to the app. By period: newest such month, "
+# Evaluated after every tip, a share as promised seems too low in one month of five; evaluated when
+# the month has ended, in one of forty (benchmarks/alarm_rates.py).
+_WITH_FEEDBACK = (
+    "of a month's predictions with feedback. By period: newest such month, "
     "newest such month that has ended"
 )
 
 
-def _realised(name: str, words: str) -> Metric:
-    return Metric(f"tips_realised_{name}", words, ("period",))
+def _realised(name: str, text: str) -> Metric:
+    return Metric(f"tips_realised_{name}", text, ("period",))
 
 
 REALISED = {
-    "tips": _realised("tips", f"Tips {_TOLD}."),
-    "mean_error": _realised("mean_error_dollars", f"Mean prediction minus tip {_TOLD}."),
+    "tips": _realised("tips", f"Tips {_WITH_FEEDBACK}."),
+    "mean_error": _realised("mean_error_dollars", f"Mean prediction minus tip {_WITH_FEEDBACK}."),
     "mean_absolute_error": _realised(
-        "mean_absolute_error_dollars", f"Mean absolute error {_TOLD}."
+        "mean_absolute_error_dollars", f"Mean absolute error {_WITH_FEEDBACK}."
     ),
-    "rmse": _realised("rmse_dollars", f"Root of the mean squared error {_TOLD}."),
-    "covered": _realised("coverage_ratio", f"Share of the tips within their intervals {_TOLD}."),
+    "rmse": _realised("rmse_dollars", f"Root of the mean squared error {_WITH_FEEDBACK}."),
+    "covered": _realised("coverage_ratio", f"Share of tips in their intervals {_WITH_FEEDBACK}."),
     "low": _realised("coverage_low_ratio", "Lower end of that share's 95 % interval (Wilson)."),
     "high": _realised(
         "coverage_high_ratio",
-        "Upper end of that share's 95 % interval: below the promised share, it is shown broken.",
+        "Upper end of that share's 95 % interval; below the promised share, coverage is too low.",
     ),
-    "coverage": _realised("coverage_promised_ratio", "Share that was promised to lie within."),
+    "coverage": _realised("coverage_promised_ratio", "Promised share of tips in their intervals."),
 }
 METRICS = (
     *QUALITY.values(), GROUP_ROWS, GROUP_MEAN, GROUP_DEVIATION, BIAS_MEAN, BIAS_CATEGORY,
@@ -148,7 +146,7 @@ METRICS = (
 
 
 def add_models(page: Page, reader: Reader, realised: Mapping[str, Realised | None]) -> None:
-    """Add the newest measured month's errors, and those that came true, by period."""
+    """Add the newest measured month's errors, and the realised ones by period."""
     month = reader.newest(tables.model_quality)
     if month is not None:
         _add_errors(page, reader, month)

@@ -1,7 +1,4 @@
-"""What one scrape gives: metrics with their samples.
-
-Belongs here: the form. Does not belong here: which metrics there are or where numbers come from.
-"""
+"""The result of one scrape: metrics with their samples."""
 
 import math
 from collections.abc import Iterator
@@ -17,7 +14,7 @@ from tip_assets.metric_store.store import in_utc
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric: its name, what it means, its labels; a gauge unless the name ends in `_total`."""
+    """A metric with name, help text and labels; a gauge unless the name ends in `_total`."""
 
     name: str
     help: str
@@ -29,15 +26,15 @@ class Metric:
 
 
 class Page:
-    """Samples, gathered metric by metric."""
+    """Samples collected metric by metric."""
 
     def __init__(self) -> None:
         self._families: dict[Metric, Any] = {}
 
     def add(self, metric: Metric, value: Any, **labels: Any) -> None:
-        """Add a sample; what is not known (None, not a number) is left out.
+        """Add a sample; unknown values (None, NaN) are left out.
 
-        Truth becomes 0 or 1, a time its seconds since 1970.
+        A bool becomes 0 or 1, a time its seconds since 1970.
         """
         if isinstance(value, datetime):
             value = in_utc(value).timestamp()

@@ -1,8 +1,4 @@
-"""The platform itself: months, landing, checks, champion, runs, messages.
-
-Belongs here: metrics about how the platform is running, and the queries they come from. Does not
-belong here: the numbers of a month (`data.py`, `model.py`) or limits (`limits.py`).
-"""
+"""Metrics about the platform: months, landing, checks, champion, runs, messages."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -18,7 +14,7 @@ from tip_assets.metric_store.store import Row
 from tip_assets.partitions import MONTH_FORMAT, month_after, months_apart
 from tip_assets.settings import Settings
 
-_STAGES = "By stage: landed, ingested, measured, decided, told (tips told to the app)."
+_STAGES = "By stage: landed, ingested, measured, decided, told (feedback received)."
 MONTH = Metric("tips_month_info", f"1 for the newest month. {_STAGES}", ("stage", "month"))
 MONTH_END = Metric(
     "tips_month_end_timestamp_seconds",
@@ -30,20 +26,20 @@ NEWEST_FILE = Metric(
 )
 LOOKED = Metric(
     "tips_landing_looked_timestamp_seconds",
-    "When the landing sensor last looked for new files; never: no sample.",
+    "When the landing sensor last listed the landing files; never: no sample.",
 )
 UNPROCESSED = Metric(
     "tips_unprocessed_months",
-    "Months with landing files that no run has finished on, successfully or stopped by a check.",
+    "Months with landing files that no run has finished on.",
 )
 UNPROCESSED_SINCE = Metric(
     "tips_unprocessed_since_timestamp_seconds",
-    "Since when the month waits that has waited longest to be processed; none: no sample.",
+    "Time the oldest unprocessed month became pending; none: no sample.",
 )
 INGESTED = {
     "files": Metric("tips_landing_files", "Landing files of the newest ingested month."),
     "files_unreadable": Metric(
-        "tips_landing_unreadable_files", "Those of them that could not be read."
+        "tips_landing_unreadable_files", "Unreadable landing files of the newest ingested month."
     ),
     "rows_kept": Metric(
         "tips_kept_rows", "Rows of the newest ingested month that satisfy the contract."
@@ -65,11 +61,11 @@ CHECK_FAILED = Metric(
 )
 CHAMPION = Metric(
     "tips_champion_info",
-    "1 for the registry version that serves and the month it was trained for.",
+    "1 for the registry version that serves, with the month it was trained for.",
     ("version", "month"),
 )
 CHAMPION_SINCE = Metric(
-    "tips_champion_since_timestamp_seconds", "When the champion last began to serve."
+    "tips_champion_since_timestamp_seconds", "When the champion started to serve."
 )
 CHAMPION_AGE = Metric(
     "tips_champion_age_months",
@@ -83,27 +79,27 @@ DECISIONS = Metric(
 )
 HELD = Metric(
     "tips_promotions_held",
-    "Months whose model a check holds back and nobody has released, with no newer one decided.",
+    "Months whose model is held and not released, with no newer month decided.",
 )
 HELD_SINCE = Metric(
     "tips_promotion_held_since_timestamp_seconds",
-    "When the first of the held promotions was held; none: no sample.",
+    "When the oldest held promotion was held; none: no sample.",
 )
 ASSET = Metric(
     "tips_asset_last_success_timestamp_seconds",
-    "When the asset was last made, for any month.",
+    "When the asset was last materialized, for any month.",
     ("asset",),
 )
 RUNS = Metric(
     "tips_runs_total",
-    "Runs that have ended. By outcome: success, stopped (by a check), failed, canceled.",
+    "Finished runs. By outcome: success, stopped (by a check), failed, canceled.",
     ("outcome",),
 )
 LAST_RUN = Metric(
     "tips_last_run_timestamp_seconds", "When the last run of an outcome ended.", ("outcome",)
 )
 NOT_DELIVERED = Metric(
-    "tips_undelivered_notifications", "Messages to people that could not be delivered yet."
+    "tips_undelivered_notifications", "Notifications that are not delivered yet."
 )
 METRICS = (
     MONTH, MONTH_END, NEWEST_FILE, LOOKED, UNPROCESSED, UNPROCESSED_SINCE, *INGESTED.values(),
@@ -115,7 +111,7 @@ OUTCOMES = ("success", "stopped", "failed", "canceled")
 
 
 def add_platform(page: Page, reader: Reader, settings: Settings, realised: Realised | None) -> None:
-    """Add how the platform is running; `realised` is of the newest month with tips told."""
+    """Add the platform's metrics; `realised` is of the newest month with feedback."""
     decisions = _decisions(reader)
     _add_months(page, reader, decisions, realised.month if realised else None)
     _add_landing(page, reader)
@@ -126,7 +122,7 @@ def add_platform(page: Page, reader: Reader, settings: Settings, realised: Reali
 
 
 def _decisions(reader: Reader) -> list[Row]:
-    """The champion's history in the order in which it happened; a few rows a month."""
+    """Return the champion's history in order of time; a few rows a month."""
     return reader.select(sa.select(tables.champion_history).order_by(tables.champion_history.c.at))
 
 
@@ -164,9 +160,9 @@ def _add_landing(page: Page, reader: Reader) -> None:
 
 
 def _add_checks(page: Page, reader: Reader, window_months: int) -> None:
-    """Each check as of the newest month it ran on; a stopped month lacks the later checks.
+    """Add each check's result in the newest month it ran on, and its failures in the window.
 
-    Months before the newest can be stopped as well: in how many of the training window each failed.
+    A stopped month lacks the later checks, and months before the newest can be stopped as well.
     """
     found = tables.check_result.c
     newest = (
@@ -185,9 +181,9 @@ def _add_checks(page: Page, reader: Reader, window_months: int) -> None:
 
 
 def _failed_months(reader: Reader, window_months: int) -> dict[str, int]:
-    """In how many months of the training window each check failed; those that never did are not in.
+    """Return in how many months of the training window each check failed, if in any.
 
-    The window ends with the newest month that was checked.
+    The window ends with the newest checked month.
     """
     newest = reader.newest(tables.check_result)
     if newest is None:
@@ -205,7 +201,7 @@ def _add_champion(page: Page, decisions: Sequence[Row]) -> None:
     serving = decisions[-1]["champion_after"] if decisions else None
     if serving is None:
         return
-    # A rollback has no challenger; the version's own decision names its month.
+    # A rollback has no challenger; the decision on the version itself names its month.
     of_version = [row["month"] for row in decisions if row["challenger"] == serving]
     began = [
         row["at"]
@@ -220,7 +216,7 @@ def _add_champion(page: Page, decisions: Sequence[Row]) -> None:
 
 
 def _add_held(page: Page, decisions: Sequence[Row]) -> None:
-    """Held promotions that wait for a person: those after the newest month decided otherwise."""
+    """Add the held promotions that wait for a person: those newer than any other decision."""
     last = {
         row["month"]: row
         for row in decisions

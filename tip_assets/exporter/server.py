@@ -1,7 +1,4 @@
-"""The exporter's port: what `tips exporter` starts.
-
-Belongs here: that. Does not belong here: what is read from it.
-"""
+"""The exporter's HTTP server, started by `tips exporter`."""
 
 from threading import Thread
 from wsgiref.simple_server import WSGIServer
@@ -13,7 +10,7 @@ from tip_assets.settings import Settings
 
 
 def registry(settings: Settings) -> CollectorRegistry:
-    """Everything that is exported: the platform's numbers, and those of this process."""
+    """Return the registry of the platform's metrics and those of this process."""
     made = CollectorRegistry()
     made.register(MetricStoreCollector(settings))
     ProcessCollector(registry=made)
@@ -21,7 +18,7 @@ def registry(settings: Settings) -> CollectorRegistry:
 
 
 def start(settings: Settings) -> tuple[WSGIServer, Thread]:
-    """Serve `/metrics` from now on. Raises OSError when the port is taken."""
+    """Start serving `/metrics`. Raises OSError when the port is taken."""
     made = registry(settings)
     server, thread = start_http_server(
         settings.exporter_port, settings.exporter_host, registry=made

@@ -1,1 +1,1 @@
-"""What has landed: reading files, keeping or refusing their rows, feedback, simulated months."""
+"""Landing files: reading and validating them, feedback, simulated months."""

@@ -1,12 +1,9 @@
-"""The tips that people tell after a prediction, on their way to the landing of their month.
+"""Feedback: check the actual tips of predictions and write them to the landing of their month.
 
-Belongs here: checking them, and handing them over once, as a file that a producer would drop. Does
-not belong here: the log itself (`metric_store/prediction_log.py`) or reading files
-(`table_files.py`).
-
-A tip is first told and may be corrected; then named for a landing file, in the log; then written.
-The file holds exactly the tips that name it, so a process that is killed in between loses none and
-repeats none: the next one writes the same file with the same bytes.
+The log itself is in `metric_store/prediction_log.py`. A tip is first submitted and may be
+corrected; then the log assigns it to a landing file; then the file is written. The file has exactly
+the tips assigned to it, so a killed process loses and repeats none: the next one writes the same
+file with the same bytes.
 """
 
 import secrets
@@ -28,10 +25,10 @@ _SAME_TIP_USD = 0.005
 
 
 @dataclass(frozen=True)
-class ToldTips:
-    """What became of tips that were told: how many were new, how many known just so.
+class FeedbackResult:
+    """Result of submitted feedback: the number of new tips, and of tips that were already known.
 
-    `refused` has a row for each that was refused: `row` (its index), `id`, `value` and `reason`.
+    `refused` has a row for each refused tip: `row` (its index), `id`, `value` and `reason`.
     `predictions` are the logged predictions of the new tips, with the tip as `actual`.
     """
 
@@ -41,61 +38,61 @@ class ToldTips:
     predictions: Sequence[Row] = ()
 
 
-def tell_tips(
+def submit_feedback(
     log: PredictionLog,
-    told: pd.DataFrame,
+    submitted: pd.DataFrame,
     at: datetime,
     decimal: str = ".",
     write: bool = True,
-) -> ToldTips:
-    """Check tips against the log and the contract, and write those that are right.
+) -> FeedbackResult:
+    """Check tips against the log and the contract, and write the valid ones.
 
-    `told` has the columns `prediction_id` and the contract's label, and a unique index; `decimal`
-    is the decimal mark of tips that are text. Telling the same again changes nothing. Without
-    `write` the tips are only checked. Raises ValueError when a column is missing.
+    `submitted` has the columns `prediction_id` and the contract's label, and a unique index;
+    `decimal` is the decimal mark of tips that are text. Submitting a tip twice changes nothing.
+    Without `write` the tips are only checked. Raises ValueError when a column is missing.
     """
     for column in (PREDICTION_ID, TIP):
-        if column not in told:
+        if column not in submitted:
             raise ValueError(f"the column {column} is missing")
-    ids = told[PREDICTION_ID].astype("string").str.strip().fillna("").astype(object)
-    # Some databases cannot even be asked for others.
+    ids = submitted[PREDICTION_ID].astype("string").str.strip().fillna("").astype(object)
+    # Some databases refuse queries with unprintable text.
     logged = log.find(sorted(key for key in set(ids) if key and key.isprintable()))
     reasons = {row: _unknown(key) for row, key in ids.items() if key not in logged}
-    tips, broken = _checked(told[TIP].drop(index=list(reasons)), ids, logged, decimal)
+    tips, broken = _checked(submitted[TIP].drop(index=list(reasons)), ids, logged, decimal)
     reasons |= broken
     reasons |= _contradictions(tips, ids)
     new: dict[str, float] = {}
     for row, tip in tips.drop(index=[row for row in tips.index if row in reasons]).items():
         prediction = logged[ids[row]]
-        if _is_told(prediction, tip):
+        if _is_same_tip(prediction, tip):
             continue
         if prediction["landing_file"]:
-            reasons[row] = "another tip of this prediction has been handed over and stays"
+            reasons[row] = "another tip of this prediction has already landed and stays"
         else:
             new[ids[row]] = tip
     if write:
-        log.tell_tips(new, at)
+        log.record_tips(new, at)
     refuse = ids.index.isin(list(reasons))
     refused = pd.DataFrame(
-        [(row, ids[row], str(told.at[row, TIP]), reasons[row]) for row in ids.index[refuse]],
+        [(row, ids[row], str(submitted.at[row, TIP]), reasons[row]) for row in ids.index[refuse]],
         columns=["row", "id", "value", "reason"],
     )
-    return ToldTips(
+    return FeedbackResult(
         new=len(new),
-        known=len(told) - len(reasons) - len(new),
+        known=len(submitted) - len(reasons) - len(new),
         refused=refused,
         predictions=[{**logged[key], "actual": tip} for key, tip in new.items()],
     )
 
 
-def land_tips(log: PredictionLog, storage: UPath, told_before: datetime, now: datetime) -> int:
-    """Hand over the tips of every month of which one was told before a time; gives their number.
+def land_tips(log: PredictionLog, storage: UPath, submitted_before: datetime, now: datetime) -> int:
+    """Land the tips of each month that has one submitted before a time; returns their number.
 
-    Completes what an earlier call was kept from. Each call makes one file for a month at most, of
-    the contract's columns, in the month in which the prediction was made (UTC).
+    Completes an earlier call that was interrupted. Each call writes at most one file for a month,
+    with the contract's columns, in the month in which the prediction was made (UTC).
     """
     for month, (_, first, _) in log.waiting().items():
-        if first <= told_before:
+        if first <= submitted_before:
             stamp = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
             name = FEEDBACK_FILES.replace("*", stamp)
             log.name_for_landing(month, name)
@@ -103,7 +100,7 @@ def land_tips(log: PredictionLog, storage: UPath, told_before: datetime, now: da
     for month, name in log.unwritten_files():
         rows, path = log.rows_of(name), landing_folder(storage, month) / name
         content = _landing_file(rows)
-        # Written again, a file counts as changed, and its month is run again.
+        # Writing it again would count as a change and run the month again.
         if not path.exists() or path.read_bytes() != content:
             write_atomically(path, content)
         log.mark_landed(name, now)
@@ -119,7 +116,7 @@ def _landing_file(rows: Sequence[Row]) -> bytes:
 def _checked(
     tips: pd.Series, ids: pd.Series, logged: Mapping[str, Row], decimal: str
 ) -> tuple[pd.Series, dict[Hashable, str]]:
-    """The tips as numbers, and why others are refused: each with its record, as it will land."""
+    """Return the valid tips as numbers, and the reasons why others are refused, by row."""
     records = pd.DataFrame([logged[ids[row]]["inputs"] for row in tips.index], index=tips.index)
     checked = contract.check(records.assign(**{TIP: tips}), decimal=decimal)
     broken: dict[Hashable, str] = {}
@@ -134,15 +131,15 @@ def _checked(
 
 
 def _contradictions(tips: pd.Series, ids: pd.Series) -> dict[Hashable, str]:
-    """Rows whose prediction has another tip in another row."""
+    """Return the rows whose prediction has a different tip in another row."""
     different = tips.round(2).groupby(ids[tips.index]).transform("nunique")
-    return dict.fromkeys(tips.index[different > 1], "the file tells different tips for this id")
+    return dict.fromkeys(tips.index[different > 1], "the file has different tips for this id")
 
 
 def _unknown(key: str) -> str:
     return "no prediction in the log has this id" if key else "the id is missing"
 
 
-def _is_told(prediction: Row, tip: float) -> bool:
+def _is_same_tip(prediction: Row, tip: float) -> bool:
     actual = prediction["actual"]
     return actual is not None and abs(actual - tip) < _SAME_TIP_USD

@@ -1,4 +1,4 @@
-"""The door of the platform: the files that producers drop, sorted by the contract.
+"""Read landing files and validate them against the contract.
 
 Belongs here: which files a month has, and how refused values are described. Does not belong here:
 how bytes become records (`table_files.py`), what a valid record is (`contract.py`). Landing files
@@ -32,7 +32,7 @@ BROKEN_LINE = "the line does not have as many fields as the header"
 
 @dataclass(frozen=True)
 class MonthOfLanding:
-    """What the landing files of a month gave.
+    """The valid rows and the quarantine of a month's landing files.
 
     `rows` are valid records with their source file and row. `quarantine` has a row for every value,
     line or file that was refused. `ignored_columns` maps a file to its columns nobody asked for,
@@ -89,7 +89,7 @@ def landing_files(storage: UPath, month: str) -> list[UPath]:
 
 @dataclass(frozen=True)
 class Landed:
-    """What lies in a month's folder: a digest that changes with any file, and the newest's time.
+    """A month's landing files: a digest that changes with any file, and the newest file's time.
 
     A file counts by its name and its ETag where the storage has one, else its time and size, so
     that one listing is enough and no file is read.

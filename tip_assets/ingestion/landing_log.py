@@ -1,10 +1,8 @@
-"""What lies in the landing, when it was last looked at, and which months no run has finished on.
+"""The log of landing files: what has landed, when it was last checked, which months are pending.
 
-Belongs here: the tables `landing` and `last_look`, and that question. Does not belong here: listing
-files (`landing.py`) or starting runs (`automation/landing_sensor.py`).
-
-What has landed is compared with what was run by digests, and waiting counts by the platform's own
-clock: a file's time may be that of the original it was copied from, or of a clock that is ahead.
+Reads and writes the tables `landing` and `last_look`. Landed and processed files are compared by
+digest. Waiting times use the platform's clock: a file's time may be that of the original it was
+copied from, or of a clock that is ahead.
 """
 
 from collections.abc import Callable, Mapping
@@ -32,10 +30,10 @@ class LandingLog:
     store: MetricStore
 
     def record(self, found: Mapping[str, "Landed"], at: datetime | None = None) -> None:
-        """Write what lies in some months' folders; what has not changed is not written.
+        """Write the landing files of some months; unchanged months are not written.
 
-        Files wait from when the platform first saw them, `at`. Those that come while others wait do
-        not put that off.
+        Files wait from when the platform first saw them, `at`. Files that land while others wait do
+        not reset that time.
         """
         known = self._known()
         changed = {
@@ -54,9 +52,9 @@ class LandingLog:
         self.store.upsert(landing, rows)
 
     def looked(self, found: Mapping[str, "Landed"], at: datetime | None = None) -> None:
-        """Write what a look at the whole landing found, and that it was made.
+        """Write the result and the time of a listing of the whole landing.
 
-        A month whose files are gone waits for nothing.
+        A month whose files are gone is not pending.
         """
         now = at or datetime.now(UTC)
         self.record(found, now)
@@ -73,10 +71,10 @@ class LandingLog:
 
 
 def unprocessed(select: Select) -> dict[str, datetime]:
-    """The months with files that no run has finished on, and since when that is so.
+    """Return the months with files that no run has finished on, and since when.
 
-    A run that a check has stopped is finished: that is told as such. One whose month came too early
-    is not, since it is to be run again.
+    A run stopped by a check is finished: the stop is reported separately. The run of a deferred
+    month is not, because the month runs again.
     """
     runs, early = _last_finished(select), _too_early(select)
     since: dict[str, datetime] = {}
@@ -98,21 +96,21 @@ def _differ(known: Row, what: "Landed") -> bool:
 
 
 def _same_files(known: Row, what: "Landed") -> bool:
-    """Whether the files are those that are known; schemas before 0006 knew no digest."""
+    """Return whether the files are the known ones; schemas before 0006 have no digest."""
     if known["digest"]:
         return bool(known["digest"] == what.digest)
     return bool(known["files"] == what.files and known["at"] == what.at)
 
 
 def _was_of(run: Row, landed: Row) -> bool:
-    """Whether a run that has finished was one of these files."""
+    """Return whether a finished run processed these files."""
     if run["landing_digest"] is None:  # recorded before 0006
         return in_utc(run["ended_at"]) >= in_utc(landed["seen_at"])
     return bool(run["landing_digest"] == landed["digest"])
 
 
 def _last_finished(select: Select) -> dict[str, Row]:
-    """The last run of each month that has finished on landing files."""
+    """Return the last run of each month that has finished on landing files."""
     run = run_outcome.c
     stopped = sa.and_(run.status == "FAILURE", run.failure.is_(None))
     finished = sa.and_(
@@ -131,7 +129,7 @@ def _last_finished(select: Select) -> dict[str, Row]:
 
 
 def _too_early(select: Select) -> dict[str, datetime]:
-    """Months that were deferred because earlier ones go first, and since when."""
+    """Return the deferred months, and since when."""
     check = check_result.c
     query = sa.select(check.month, check.since)
     query = query.where(check.check == TRAINING_WINDOW_IS_WHOLE, sa.not_(check.passed))

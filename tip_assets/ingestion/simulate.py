@@ -1,7 +1,6 @@
-"""Generated landing files, for demonstrations and tests: never mixed up with real ones.
+"""Generate landing files for demonstrations and tests.
 
-Belongs here: drawing records from the sample with stated changes, and files with stated faults.
-Every file name starts with `generated`.
+Every file name starts with `generated`, so that they are never mixed up with real files.
 """
 
 from dataclasses import dataclass
@@ -39,12 +38,12 @@ UNCHANGED = Change()
 
 
 def sample_bytes() -> bytes:
-    """The bundled sample: 244 tips (Bryant & Smith, 1995), as CSV."""
+    """Return the bundled sample as CSV: 244 tips (Bryant & Smith, 1995)."""
     return files("tip_assets.ingestion").joinpath("data", SAMPLE_FILE).read_bytes()
 
 
 def land_sample(storage: UPath, month: str) -> UPath:
-    """Put the sample into a month's landing folder, under a name of its own."""
+    """Write the sample to a month's landing folder."""
     path = landing_folder(storage, month) / LANDED_SAMPLE
     if not path.exists() or path.read_bytes() != sample_bytes():
         write_atomically(path, sample_bytes())
@@ -52,7 +51,7 @@ def land_sample(storage: UPath, month: str) -> UPath:
 
 
 def sample_records() -> pd.DataFrame:
-    """The bundled sample."""
+    """Return the bundled sample."""
     import io
 
     return pd.read_csv(io.BytesIO(sample_bytes()))
@@ -61,11 +60,11 @@ def sample_records() -> pd.DataFrame:
 def generate(
     rows: int, seed: int, change: Change, pool: pd.DataFrame | None = None
 ) -> pd.DataFrame:
-    """Draw records like those of `pool` (None: the sample), changed as stated.
+    """Draw records like those of `pool` (None: the sample), with a change.
 
-    Tables are drawn with replacement, their bills with 5 % noise. A tip is what least squares on
-    bill and party size expects, times the ratio that some other table gave: copies of a table share
-    no tip, so a model gains nothing from having seen one of them.
+    Tables are drawn with replacement, their bills with 5 % noise. A tip is the least-squares
+    prediction from bill and party size, times the residual ratio of a randomly drawn table. Copies
+    of a table therefore have different tips, and a model gains nothing from having seen one.
     """
     rng = np.random.default_rng(seed)
     sample = sample_records() if pool is None else pool
@@ -86,7 +85,7 @@ def generate(
 def land_generated(
     storage: UPath, month: str, rows: int, seed: int, change: Change, broken: bool = False
 ) -> list[UPath]:
-    """Write a generated month to its landing folder, with broken files beside it if asked."""
+    """Write a generated month to its landing folder, optionally with broken files."""
     folder = landing_folder(storage, month)
     records = generate(rows, seed, change)
     contents = {f"{GENERATED}-seed{seed}.csv": records.to_csv(index=False).encode()}
@@ -100,7 +99,7 @@ def land_generated(
 
 
 def _broken_files(records: pd.DataFrame, seed: int) -> dict[str, bytes]:
-    """A file with one fault a row, a file that lacks a column, and one that was cut off."""
+    """Return a file with one fault per row, a file without one column, and a truncated file."""
     faults = records.head(8).astype(object)
     for row, (column, value) in enumerate(
         [
@@ -124,7 +123,7 @@ def _broken_files(records: pd.DataFrame, seed: int) -> dict[str, bytes]:
 
 
 def _expected_tips(records: pd.DataFrame, line: np.ndarray) -> np.ndarray:
-    """What the line expects, at least a small share of the bill: a line may fall below nothing."""
+    """Return the line's predictions, at least a small share of the bill: it may fall below zero."""
     return np.maximum(_design(records) @ line, _LEAST_SHARE * records[contract.BILL].to_numpy())
 
 

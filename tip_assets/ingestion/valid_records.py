@@ -1,4 +1,4 @@
-"""Records sorted by the contract, fast: whole columns first, one by one only what is left.
+"""Validate records fast: whole columns in Arrow first, the remaining records one by one.
 
 Belongs here: which records are valid as Arrow holds them. Does not belong here: why a value is
 refused; that is for `contract.check`, which judges every record that is not clearly valid.

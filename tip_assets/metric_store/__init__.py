@@ -1,1 +1,1 @@
-"""The platform's own database: tables, migrations, reads and writes."""
+"""The metric store, the platform's own database: tables, migrations, reads and writes."""

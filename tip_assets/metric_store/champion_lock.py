@@ -1,7 +1,4 @@
-"""The lock under which the champion is read and replaced, so that no move overrides another.
-
-Belongs here: the lock. Does not belong here: which version should serve (`modelling/promotion.py`).
-"""
+"""The lock for reading and replacing the champion, so that no change overwrites another."""
 
 import time
 from collections.abc import Iterator
@@ -18,16 +15,16 @@ _KEY = 0x7469_7063  # of Postgres's advisory locks; the schema's lock has anothe
 
 
 class ChampionLocked(TimeoutError):
-    """Another process has held the lock for longer than the caller would wait."""
+    """Another process held the lock for longer than the caller waited."""
 
 
 @contextmanager
 def champion_lock(store: MetricStore, wait_seconds: float = WAIT_SECONDS) -> Iterator[None]:
     """Hold the lock while the block reads the champion, decides, and moves the alias `champion`.
 
-    Every process on the same metric store shares it: on Postgres as an advisory lock, on SQLite as
-    a locked file beside the database. It ends with the process that holds it, however that ends.
-    Raises ChampionLocked after `wait_seconds`.
+    All processes on the same metric store share it: an advisory lock on Postgres, a locked file
+    beside the database on SQLite. It is released when the process that holds it ends. Raises
+    ChampionLocked after `wait_seconds`.
     """
     busy = ChampionLocked(
         f"another process is deciding which model serves and has not finished within "
@@ -45,7 +42,7 @@ def champion_lock(store: MetricStore, wait_seconds: float = WAIT_SECONDS) -> Ite
             lock.release()
         return
     deadline = time.monotonic() + wait_seconds
-    # The transaction holds the lock. Asking again and again, unlike waiting, can be interrupted.
+    # The transaction holds the lock. Polling, unlike waiting, can be interrupted.
     with store.engine.begin() as connection:
         ask = sa.text("select pg_try_advisory_xact_lock(:key)")
         while not connection.execute(ask, {"key": _KEY}).scalar_one():

@@ -1,7 +1,4 @@
-"""What control charts remember: the months measured before against the same reference.
-
-Belongs here: reading them. Does not belong here: the rule that uses them (`drift/alarm.py`).
-"""
+"""The history of the control charts: earlier months measured against the same reference."""
 
 from dataclasses import dataclass, field
 
@@ -13,7 +10,7 @@ from tip_assets.metric_store.tables import dataset_drift, drift_chart
 
 @dataclass(frozen=True)
 class MeasuredMonth:
-    """A month that was measured: whether it drifted, and its effect on each chart."""
+    """A measured month: whether it drifted, and its effect on each chart."""
 
     month: str
     drifted: bool
@@ -21,10 +18,10 @@ class MeasuredMonth:
 
 
 def measured_before(store: MetricStore, month: str, served_by: int | None) -> list[MeasuredMonth]:
-    """The months before this one that the same version served without a break, oldest first.
+    """Return the months before this one that the same version served without a break, oldest first.
 
-    Another version means another reference, so the charts start anew. The first month of all was
-    served by none and is compared with itself: it has no history and is nobody's.
+    Another version means another reference, so the charts start again. The first month has no
+    serving model: it is compared with itself and belongs to no history.
     """
     if served_by is None:
         return []
@@ -51,7 +48,7 @@ def measured_before(store: MetricStore, month: str, served_by: int | None) -> li
 
 
 def alarming_since(before: list[MeasuredMonth]) -> list[str]:
-    """The last of the months before, in order, that drifted without a quiet one after them."""
+    """Return the latest earlier months that drifted in a row, oldest first."""
     months: list[str] = []
     for measured in reversed(before):
         if not measured.drifted:

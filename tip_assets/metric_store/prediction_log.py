@@ -1,7 +1,6 @@
-"""The log of predictions in the metric store, and the tips that people then told.
+"""The prediction log in the metric store: the app's predictions and the feedback on them.
 
-Belongs here: writing and asking it, month by month and by id. Does not belong here: checking what
-people tell or carrying it to the landing (`tip_assets/ingestion/feedback.py`).
+Checking feedback and landing it is in `ingestion/feedback.py`.
 """
 
 import math
@@ -17,18 +16,18 @@ from tip_assets.metric_store.tables import prediction_log as log
 
 _ASKED_AT_ONCE = 5_000  # ids in a query; databases bound their number
 _CONFIDENCE = 0.95
-OF_FILE = "-"  # in an id of a file's prediction, before the row's number
-# What a row of the log that is not landed yet may still change.
+OF_FILE = "-"  # in the id of a prediction for a file, before the row's number
+# A row's tip may still change while it is not assigned to a landing file.
 _OPEN = log.c.landing_file.is_(None)
 
 
 @dataclass(frozen=True)
 class Realised:
-    """How a month's predictions turned out, over those whose tip was told; errors in dollars.
+    """Realised errors of a month's predictions with feedback, in dollars.
 
     Errors are prediction minus tip. `covered` is the share of tips within their intervals, `low`
-    and `high` the 95 % interval of that share (Wilson), and `coverage` the share that was said; all
-    four are None when no prediction had an interval.
+    and `high` the 95 % interval of that share (Wilson), and `coverage` the promised share; all four
+    are None when no prediction has an interval.
     """
 
     month: str
@@ -45,7 +44,7 @@ class Realised:
 
 
 def new_id() -> str:
-    """An id for a prediction, or the first part of the ids of a file's predictions."""
+    """Return an id for a prediction, or the prefix of the ids of a file's predictions."""
     return secrets.token_hex(8)
 
 
@@ -56,14 +55,14 @@ class PredictionLog:
     store: MetricStore
 
     def record(self, rows: Sequence[Row]) -> None:
-        """Write predictions; one that is there already stays as it is."""
+        """Write predictions; existing ones stay as they are."""
         if rows:
             statement = self.store.insert(log).on_conflict_do_nothing(index_elements=[log.c.id])
             with self.store.engine.begin() as connection:
                 connection.execute(statement, [dict(row) for row in rows])
 
     def find(self, ids: Sequence[str]) -> dict[str, Row]:
-        """The predictions of these ids that are in the log."""
+        """Return the logged predictions with these ids."""
         found: dict[str, Row] = {}
         for start in range(0, len(ids), _ASKED_AT_ONCE):
             query = sa.select(log).where(log.c.id.in_(ids[start : start + _ASKED_AT_ONCE]))
@@ -71,15 +70,15 @@ class PredictionLog:
         return found
 
     def newest(self, count: int, without_tip: bool = False) -> list[Row]:
-        """The last predictions that are of no file, newest first; or those of unknown tip."""
+        """Return the last predictions from the form, newest first; `without_tip`: no others."""
         query = sa.select(log).order_by(log.c.at.desc(), log.c.id).limit(count)
         query = query.where(sa.not_(log.c.id.contains(OF_FILE)))
         if without_tip:
             query = query.where(log.c.actual_at.is_(None))
         return [_in_utc(row) for row in self.store.select(query)]
 
-    def tell_tips(self, tips: Mapping[str, float], at: datetime) -> None:
-        """Write the tips that were given, by id; one that is on its way to the landing stays."""
+    def record_tips(self, tips: Mapping[str, float], at: datetime) -> None:
+        """Write tips by prediction id; one already assigned to a landing file stays."""
         if tips:
             statement = (
                 sa.update(log)
@@ -99,7 +98,7 @@ class PredictionLog:
             return int(connection.execute(statement).rowcount)
 
     def waiting(self) -> dict[str, tuple[int, datetime, datetime]]:
-        """By month, how many tips wait to be named for the landing; times of the first and last."""
+        """Return by month how many tips wait for a landing file, and the first and last time."""
         query = (
             sa.select(
                 log.c.month,
@@ -117,7 +116,7 @@ class PredictionLog:
         }
 
     def waiting_rows(self) -> list[Row]:
-        """The predictions whose tips wait to be named for the landing, by month and id."""
+        """Return the predictions whose tips wait for a landing file, by month and id."""
         query = (
             sa.select(log)
             .where(log.c.actual_at.is_not(None), _OPEN)
@@ -126,7 +125,7 @@ class PredictionLog:
         return [_in_utc(row) for row in self.store.select(query)]
 
     def name_for_landing(self, month: str, file: str) -> None:
-        """Give the month's waiting tips a landing file: from now on they belong to it for ever."""
+        """Assign the month's waiting tips to a landing file, for good."""
         statement = (
             sa.update(log)
             .where(log.c.month == month, log.c.actual_at.is_not(None), _OPEN)
@@ -136,7 +135,7 @@ class PredictionLog:
             connection.execute(statement)
 
     def unwritten_files(self) -> list[tuple[str, str]]:
-        """Month and name of the landing files that are named and not known to be written."""
+        """Return month and name of the landing files that are not marked as written."""
         query = (
             sa.select(log.c.month, log.c.landing_file)
             .where(log.c.landing_file.is_not(None), log.c.landed_at.is_(None))
@@ -146,18 +145,18 @@ class PredictionLog:
         return [(row["month"], row["landing_file"]) for row in self.store.select(query)]
 
     def rows_of(self, file: str) -> list[Row]:
-        """The predictions whose tips go to a landing file, in one order for ever."""
+        """Return the predictions whose tips go to a landing file, always in the same order."""
         query = sa.select(log).where(log.c.landing_file == file).order_by(log.c.id)
         return [_in_utc(row) for row in self.store.select(query)]
 
     def mark_landed(self, file: str, at: datetime) -> None:
-        """Note that a landing file is written."""
+        """Mark a landing file as written."""
         statement = sa.update(log).where(log.c.landing_file == file).values(landed_at=at)
         with self.store.engine.begin() as connection:
             connection.execute(statement)
 
     def forget(self, before: datetime) -> int:
-        """Delete predictions that are older; those on their way to the landing stay till then."""
+        """Delete predictions older than a time; those whose tip is still to land stay."""
         on_their_way = sa.and_(log.c.actual_at.is_not(None), log.c.landed_at.is_(None))
         statement = sa.delete(log).where(log.c.at < before, sa.not_(on_their_way))
         with self.store.engine.begin() as connection:
@@ -170,14 +169,14 @@ class PredictionLog:
             connection.execute(statement)
 
     def realised(self) -> list[Realised]:
-        """How predictions turned out, for each month with a tip that was told, oldest first."""
+        """Return the realised errors of each month with feedback, oldest first."""
         return self._realised()
 
     def newest_realised(self, before: str = "9999-12") -> Realised | None:
-        """How those predictions turned out whose tip was told, of the newest such month.
+        """Return the realised errors of the newest month with feedback before the month `before`.
 
-        `before` is the first month that is not asked for. Predictions without a tip are not
-        counted: there may be millions, and this is asked every few seconds.
+        Does not count predictions without a tip: there may be millions, and this query runs every
+        few seconds.
         """
         told = sa.and_(log.c.actual_at.is_not(None), log.c.month < before)
         newest = sa.select(sa.func.max(log.c.month)).where(told).scalar_subquery()
@@ -225,7 +224,7 @@ def _realised(row: Row) -> Realised:
 
 
 def wilson(held: int, rows: int) -> tuple[float, float]:
-    """The 95 % interval of a share (Wilson, 1927), of which `held` of `rows` were seen."""
+    """Return the 95 % interval of a share (Wilson, 1927): `held` of `rows`."""
     from scipy import stats
 
     interval = stats.binomtest(held, rows).proportion_ci(_CONFIDENCE, method="wilson")

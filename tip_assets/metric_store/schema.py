@@ -1,7 +1,6 @@
-"""The metric store's schema: made when it is not there, brought up to date when it is old.
+"""Create or upgrade the metric store's schema to the revision that the code needs.
 
-Belongs here: which revision the code needs, and getting there. Does not belong here: the tables
-(`tables.py`) or what each revision changes (`migrations/versions`, Alembic's).
+The tables are in `tables.py`, Alembic's revisions in `migrations/versions`.
 """
 
 from collections.abc import Iterator
@@ -13,11 +12,11 @@ import sqlalchemy as sa
 from tip_assets.metric_store.tables import metadata
 
 NEWEST = "0007"
-# Alembic's own table, in which a database says which revision it has.
+# Alembic's own table, which holds a database's revision.
 _REVISION = sa.Table(
     "alembic_version", sa.MetaData(), sa.Column("version_num", sa.String(32), primary_key=True)
 )
-_LOCK = 0x7469_7073  # any number, as long as nobody else locks it
+_LOCK = 0x7469_7073  # any number that nothing else locks
 
 
 class NewerSchema(Exception):
@@ -25,9 +24,9 @@ class NewerSchema(Exception):
 
 
 def bring_up_to_date(engine: sa.Engine) -> None:
-    """Make or upgrade the tables, in one transaction; a store that is up to date is only asked.
+    """Create or upgrade the tables in one transaction; a current store is only queried.
 
-    Processes that find an old store at the same moment upgrade it one after the other. Raises
+    Processes that find an old store at the same time upgrade it one after the other. Raises
     NewerSchema when the store is newer than this code.
     """
     with engine.connect() as connection:
@@ -46,14 +45,14 @@ def bring_up_to_date(engine: sa.Engine) -> None:
 
 
 def revision(connection: sa.Connection) -> str | None:
-    """The revision of a store's tables; None when it has none."""
+    """Return the revision of a store's tables; None if it has none."""
     if not sa.inspect(connection).has_table(_REVISION.name):
         return None
     return connection.execute(sa.select(_REVISION.c.version_num)).scalar_one_or_none()
 
 
 def _make(connection: sa.Connection) -> None:
-    """The newest tables at once: importing Alembic would cost every first month 0.25 s."""
+    """Create the newest tables at once: importing Alembic would cost every first month 0.25 s."""
     metadata.create_all(connection)
     _REVISION.create(connection)
     connection.execute(sa.insert(_REVISION).values(version_num=NEWEST))
@@ -71,7 +70,7 @@ def _upgrade(connection: sa.Connection) -> None:
 
 @contextmanager
 def _alone(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """A transaction that begins when no other process is in one of these."""
+    """Begin a transaction that no other upgrading process shares."""
     with engine.begin() as connection:
         if engine.dialect.name == "sqlite":
             connection.exec_driver_sql("BEGIN IMMEDIATE")

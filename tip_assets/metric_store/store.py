@@ -1,7 +1,6 @@
-"""The history of numbers in SQL: drift, model quality, who served when, how runs went.
+"""Read and write the metric store: drift, model quality, champions, runs.
 
-Belongs here: writes that replace a month as a whole, and questions about the history. Does not
-belong here: the schema (`tables.py`), where numbers come from or how they are shown.
+Writes replace a month as a whole. The tables are in `tables.py`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,28 +21,28 @@ from tip_assets.metric_store.tables import (
 )
 
 Row = Mapping[str, Any]
-# Dagster's run tag that says who launched a run.
+# Dagster's run tag for the person who launched a run.
 PERSON_TAG = "user"
 
 
 def in_utc(time: datetime) -> datetime:
-    """A time as the store gives it back; SQLite keeps no time zone."""
+    """Return a time of the store in UTC; SQLite keeps no time zone."""
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def decision_cause(month: str, version: int) -> str:
-    """The key of the rule's decision in the champion's history: one per month and version."""
+    """Return the dedupe key of the rule's decision in the champion's history."""
     return f"decision {month} version {version}"
 
 
 class MetricStore(dg.ConfigurableResource):
-    """The metric store behind a SQLAlchemy URL; its schema is brought up to date at first use."""
+    """The metric store behind a SQLAlchemy URL; the first use upgrades its schema."""
 
     url: str
 
     @cached_property
     def engine(self) -> sa.Engine:
-        """The engine, its schema in place."""
+        """The engine, with the schema up to date."""
         engine = sa.create_engine(self.url, pool_pre_ping=True)
         if engine.dialect.name == "sqlite":
             _prepare_sqlite(engine)
@@ -51,7 +50,7 @@ class MetricStore(dg.ConfigurableResource):
         return engine
 
     def insert(self, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
-        """An insert that can say what happens to a row of the same key."""
+        """Return an insert that supports `on_conflict_...`."""
         if self.engine.dialect.name == "postgresql":
             return postgresql.insert(table)
         return sqlite.insert(table)
@@ -59,9 +58,9 @@ class MetricStore(dg.ConfigurableResource):
     def upsert(
         self, table: sa.Table, rows: Sequence[Row], only_if_changed: Sequence[str] = ()
     ) -> None:
-        """Insert rows, each replacing the one of the same key, in one transaction.
+        """Insert or replace rows by key, in one transaction.
 
-        `only_if_changed` names columns of which one must differ, or the row stays as it is.
+        With `only_if_changed`, a row is only replaced if one of these columns differs.
         """
         with self.engine.begin() as connection:
             for row in rows:
@@ -75,7 +74,7 @@ class MetricStore(dg.ConfigurableResource):
                 connection.execute(upsert)
 
     def replace_month(self, month: str, rows: Mapping[sa.Table, Sequence[Row]]) -> None:
-        """Put a month's rows in place of what the tables hold of it, in one transaction."""
+        """Replace a month's rows in the given tables, in one transaction."""
         with self.engine.begin() as connection:
             for table, new in rows.items():
                 connection.execute(sa.delete(table).where(table.c.month == month))
@@ -83,25 +82,25 @@ class MetricStore(dg.ConfigurableResource):
                     connection.execute(sa.insert(table), [{"month": month, **row} for row in new])
 
     def record_decision(self, row: Row) -> None:
-        """Write a row of the champion's history; the same cause replaces its row."""
+        """Write a row of the champion's history; the same dedupe key (`cause`) replaces its row."""
         self.upsert(champion_history, [row])
 
     def record_checks(self, month: str, results: Iterable[Row]) -> None:
-        """Write a month's check results; one that says what it said before stays untouched."""
+        """Write a month's check results; unchanged results keep their row."""
         now = datetime.now(UTC)
         rows = [{"month": month, "since": now, **result} for result in results]
         self.upsert(check_result, rows, only_if_changed=("passed", "words", "blocking"))
 
     def record_run(self, outcome: Row, successes: Mapping[str, datetime]) -> None:
-        """Write how a run ended, and when each asset of its month was made."""
+        """Write the outcome of a run, and when each asset of its month was materialized."""
         self.upsert(run_outcome, [outcome])
         made = [{"month": outcome["month"], "asset": a, "at": at} for a, at in successes.items()]
         self.upsert(asset_success, made)
 
     def decision(self, month: str, version: int) -> Row | None:
-        """The last decision on a month's version: made by the rule, or released by a person.
+        """Return the last decision on a month's version, by the rule or by a person's release.
 
-        A release that was refused has changed nothing.
+        Refused releases do not count.
         """
         rows = [
             row
@@ -111,7 +110,7 @@ class MetricStore(dg.ConfigurableResource):
         return rows[-1] if rows else None
 
     def hold(self, month: str, version: int, champion: int | None, reason: str) -> str | None:
-        """Record that a check holds a version back; gives the reason of its release, if any.
+        """Record that a check holds a version; returns the reason of its release, if any.
 
         The first reason stays: a rerun changes nothing.
         """
@@ -134,7 +133,7 @@ class MetricStore(dg.ConfigurableResource):
         return str(decided["reason"]) if decided and released else None
 
     def change_to(self, version: int) -> Row | None:
-        """The last change of the champion to this version."""
+        """Return the last change of the champion to this version."""
         changes = [
             row
             for row in self.history()
@@ -143,16 +142,16 @@ class MetricStore(dg.ConfigurableResource):
         return changes[-1] if changes else None
 
     def history(self) -> list[Row]:
-        """The champion's history, oldest month first, in the order things happened."""
+        """Return the champion's history, oldest month first, in order of time."""
         return self.select(
             sa.select(champion_history).order_by(champion_history.c.month, champion_history.c.at)
         )
 
     def champion_before(self, month: str) -> int | None:
-        """The registry version that served when a month began; None before the first promotion.
+        """Return the version that served when a month began; None before the first promotion.
 
-        Only changes of the champion count, and only to a model of an earlier month: no model is
-        held against data that it was trained on.
+        Only counts changes to a model of an earlier month, so that no model is measured on its
+        training data.
         """
         history = self.history()
         later = {row["challenger"] for row in history if str(row["month"]) >= month}
@@ -166,7 +165,7 @@ class MetricStore(dg.ConfigurableResource):
         return served[-1] if served else None
 
     def decided_months(self) -> set[str]:
-        """Months of which a model was promoted, kept, held or released."""
+        """Return the months whose model was promoted, kept, held or released."""
         return {
             row["month"]
             for row in self.history()
@@ -174,16 +173,16 @@ class MetricStore(dg.ConfigurableResource):
         }
 
     def reported_runs(self) -> set[str]:
-        """The runs whose outcome is recorded."""
+        """Return the ids of the runs whose outcome is recorded."""
         return {row["run_id"] for row in self.select(sa.select(run_outcome.c.run_id))}
 
     def checks(self, month: str) -> list[Row]:
-        """What the checks of a month said when they last ran."""
+        """Return the latest results of a month's checks."""
         query = sa.select(check_result).where(check_result.c.month == month)
         return self.select(query.order_by(check_result.c.asset, check_result.c.check))
 
     def last_success(self, month: str) -> str | None:
-        """The last run of a month that succeeded; None if none has."""
+        """Return the last successful run of a month; None if there is none."""
         query = sa.select(run_outcome.c.run_id).where(
             run_outcome.c.month == month, run_outcome.c.status == "SUCCESS"
         )
@@ -191,12 +190,12 @@ class MetricStore(dg.ConfigurableResource):
         return str(found[0]["run_id"]) if found else None
 
     def was_followed(self, month: str, ended_at: datetime) -> bool:
-        """Whether a run of the month is recorded that ended later."""
+        """Return whether a later run of the month is recorded."""
         later = sa.and_(run_outcome.c.month == month, run_outcome.c.ended_at > ended_at)
         return bool(self.select(sa.select(run_outcome.c.run_id).where(later).limit(1)))
 
     def select(self, query: sa.Select[Any]) -> list[Row]:
-        """The rows of a query."""
+        """Return the rows of a query."""
         with self.engine.connect() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
 

@@ -1,7 +1,6 @@
-"""The tables of the metric store.
+"""The tables of the metric store: names, types and keys.
 
-Belongs here: names, types and keys. Does not belong here: reading or writing (`store.py`).
-MLflow's own tables are nobody's API; these are.
+Other programs may rely on these tables, unlike MLflow's own.
 """
 
 import sqlalchemy as sa
@@ -9,21 +8,21 @@ import sqlalchemy as sa
 metadata = sa.MetaData()
 _MONTH = sa.String(7)
 
-# What lies in the landing, as the sensor or the month's ingestion saw it last;
-# `ingestion/landing_log.py` asks it.
+# The landing files as the sensor or the month's ingestion last saw them; read and written by
+# `ingestion/landing_log.py`.
 landing = sa.Table(
     "landing",
     metadata,
     sa.Column("month", _MONTH, primary_key=True),
     sa.Column("files", sa.Integer, nullable=False),
-    # The newest file's own time.
+    # The time of the newest file.
     sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-    # Changes with any of the files; empty when there is none.
+    # Changes with any of the files; empty without files.
     sa.Column("digest", sa.String(16), nullable=False),
-    # When the platform first saw files that no run had finished on, by its own clock.
+    # When the platform first saw the unprocessed files, by its own clock.
     sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
 )
-# When something was last looked at, whatever was found: `landing`, by the landing sensor.
+# When something was last checked, whatever the result: `landing`, by the landing sensor.
 last_look = sa.Table(
     "last_look",
     metadata,
@@ -61,7 +60,7 @@ drift_chart = sa.Table(
     sa.Column("limit", sa.Float, nullable=False),
     # The part of the rule that alarms; empty for a chart that does not.
     sa.Column("alarm", sa.String(20)),
-    # Describes the change that the month would have shown; empty when none is that large.
+    # Describes the smallest detectable change of the month; empty if there is none.
     sa.Column("smallest_change", sa.String(120)),
 )
 dataset_drift = sa.Table(
@@ -103,7 +102,7 @@ model_quality = sa.Table(
     # that served the month.
     sa.Column("part", sa.String(12), primary_key=True),
     sa.Column("version", sa.Integer, primary_key=True),
-    # The run that trained the version; unknown in months that were measured before it was kept.
+    # The run that trained the version; empty for months measured before this column existed.
     sa.Column("mlflow_run", sa.String(32)),
     sa.Column("rows", sa.Integer, nullable=False),
     sa.Column("mean_error", sa.Float, nullable=False),
@@ -115,7 +114,7 @@ model_quality = sa.Table(
     sa.Column("rmse", sa.Float, nullable=False),
     sa.Column("r2", sa.Float, nullable=False),
 )
-# Errors of simple rules on the test rows of the month's challenger.
+# Errors of the baselines on the test rows of the month's challenger.
 baseline_quality = sa.Table(
     "baseline_quality",
     metadata,
@@ -123,8 +122,8 @@ baseline_quality = sa.Table(
     sa.Column("baseline", sa.String(20), primary_key=True),
     sa.Column("rmse", sa.Float, nullable=False),
 )
-# Errors of the model that served the month, by side (`reference`, `current`): those at the ends and
-# in between, what the features are like there, and how normal the errors are.
+# Errors of the model that served the month, by dataset (`reference`, `current`): the lowest, the
+# highest and the majority, the features of these groups, and the normality of the errors.
 error_group = sa.Table(
     "error_group",
     metadata,
@@ -154,7 +153,8 @@ error_normality = sa.Table(
     sa.Column("intercept", sa.Float, nullable=False),
     sa.Column("r", sa.Float),
 )
-# A month's challenger held against the champion on the same test rows; none for the first model.
+# The comparison of a month's challenger with the champion on the same test rows; none for the first
+# model.
 comparison = sa.Table(
     "comparison",
     metadata,
@@ -173,7 +173,7 @@ comparison = sa.Table(
 champion_history = sa.Table(
     "champion_history",
     metadata,
-    # What made the row, so that a rerun replaces it: `decision 2024-02 version 3`, `rollback ...`.
+    # The dedupe key: a rerun replaces the row. `decision 2024-02 version 3`, `rollback ...`.
     sa.Column("cause", sa.String(80), primary_key=True),
     sa.Column("month", _MONTH, nullable=False),
     sa.Column("at", sa.DateTime(timezone=True), nullable=False),
@@ -206,10 +206,10 @@ check_result = sa.Table(
     sa.Column("blocking", sa.Boolean, nullable=False),
     sa.Column("passed", sa.Boolean, nullable=False),
     sa.Column("words", sa.Text, nullable=False),
-    # Since when the check has said so: a rerun that finds the same changes nothing.
+    # Since when the check has had this result: a rerun with the same result changes nothing.
     sa.Column("since", sa.DateTime(timezone=True), nullable=False),
 )
-# The two logs of operation: unlike every other table they change with a rerun.
+# The two operation logs: unlike the other tables they change with every rerun.
 run_outcome = sa.Table(
     "run_outcome",
     metadata,
@@ -218,9 +218,9 @@ run_outcome = sa.Table(
     sa.Column("job", sa.String(60), nullable=False),
     sa.Column("status", sa.String(12), nullable=False),
     sa.Column("ended_at", sa.DateTime(timezone=True), nullable=False),
-    # A failure that is not a check's, in words.
+    # The message of a failure other than a failed check.
     sa.Column("failure", sa.Text),
-    # The landing files that the run was of; empty when it was of none.
+    # Digest of the landing files that the run processed; empty if it processed none.
     sa.Column("landing_digest", sa.String(16)),
 )
 asset_success = sa.Table(
@@ -233,21 +233,21 @@ asset_success = sa.Table(
 notification = sa.Table(
     "notification",
     metadata,
-    # What is told about, so that it is told once.
+    # The dedupe key, so that a message is sent once.
     sa.Column("cause", sa.String(200), primary_key=True),
     sa.Column("kind", sa.String(20), nullable=False),
     sa.Column("month", _MONTH),
     sa.Column("subject", sa.String(100), nullable=False),
     sa.Column("text", sa.Text, nullable=False),
     sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-    # Who is delivering it, and since when.
+    # The process that delivers it, and since when.
     sa.Column("claimed_by", sa.String(120)),
     sa.Column("claimed_at", sa.DateTime(timezone=True)),
     sa.Column("delivered_at", sa.DateTime(timezone=True)),
     sa.Column("delivered_to", sa.String(200)),
     sa.Column("trouble", sa.Text),
 )
-# What the app answered, and the tips that people then told it; `prediction_log.py` asks it.
+# The app's predictions and the feedback on them; read and written by `prediction_log.py`.
 prediction_log = sa.Table(
     "prediction_log",
     metadata,
@@ -255,22 +255,22 @@ prediction_log = sa.Table(
     sa.Column("at", sa.DateTime(timezone=True), nullable=False, index=True),
     sa.Column("month", _MONTH, nullable=False, index=True),
     sa.Column("version", sa.Integer, nullable=False),
-    # The record as it was asked, by the contract of this version.
+    # The predicted record, in the contract of this version.
     sa.Column("inputs", sa.JSON, nullable=False),
     sa.Column("contract", sa.String(12), nullable=False),
     sa.Column("predicted", sa.Float, nullable=False),
-    # Empty for a model without errors on held-out rows.
+    # Empty for a model without held-out errors.
     sa.Column("low", sa.Float),
     sa.Column("high", sa.Float),
     sa.Column("coverage", sa.Float),
     sa.Column("actual", sa.Float),
     sa.Column("actual_at", sa.DateTime(timezone=True), index=True),
-    # The landing file that the actual tip goes to, once: named before it is written.
+    # The landing file of the actual tip: assigned before the file is written.
     sa.Column("landing_file", sa.String(60), index=True),
     sa.Column("landed_at", sa.DateTime(timezone=True)),
 )
-# How predictions turned out, by month: the exporter asks at every scrape, and there may be millions
-# whose tip nobody told. It has all that is asked for, so that SQLite prefers it to that of months.
+# For realised errors by month: the exporter queries them at every scrape, and there may be millions
+# of predictions without feedback. Covers the query, so that SQLite prefers it to the month index.
 sa.Index(
     "ix_prediction_log_told_month",
     *(prediction_log.c[name] for name in ("month", "actual_at", "actual", "predicted")),

@@ -1,4 +1,4 @@
-"""Pure functions of the model's life: split, search, training, comparison, promotion.
+"""Pure functions of the model's life cycle: split, search, training, comparison, promotion.
 
-Nothing in this package knows Dagster or where data is stored.
+Nothing in this package imports Dagster or reads storage.
 """

@@ -1,8 +1,4 @@
-"""Whether a model's answers can be served at all, before it is asked how good they are.
-
-Belongs here: the records that every model is asked, facts about its answers, and what is wrong with
-them. Does not belong here: asking a model, or errors against actual tips (`evaluation.py`).
-"""
+"""Boundary inputs: records that every model must predict plausibly before its errors count."""
 
 import itertools
 from collections.abc import Mapping
@@ -13,15 +9,15 @@ import pandas as pd
 
 from tip_assets import contract
 
-# Two ways of asking one model differ by rounding at most; a millionth of a dollar is never paid.
+# Two ways of calling one model differ only by rounding, less than a millionth of a dollar.
 SAME_WITHIN_USD = 1e-6
 
 
 def boundary_inputs() -> pd.DataFrame:
-    """Encoded rows at the corners of the contract: each combination of categories and bounds.
+    """Return encoded rows at the contract's corners: all combinations of categories and bounds.
 
-    Between them a tree gives what it gives at one of them, times the bill or on top of a share of
-    it as its target says; and they are the records that no month may ever have held.
+    Training data may have no such records. Between the corners, a tree predicts what it predicts
+    at one of them, apart from the term of the bill that its target adds.
     """
     corners = [
         list(column.codes.values())
@@ -33,9 +29,9 @@ def boundary_inputs() -> pd.DataFrame:
 
 
 def prediction_facts(records: pd.DataFrame, predicted: np.ndarray) -> dict[str, Any]:
-    """How many answers are no numbers, and the lowest and the highest of the others, as plain data.
+    """Return the number of non-finite predictions, and the lowest and highest of the others.
 
-    Each with the record that was asked, so that it can be asked again.
+    Each comes with its record, so that the prediction can be repeated.
     """
     finite = np.isfinite(predicted)
     numbers = np.flatnonzero(finite)
@@ -56,7 +52,7 @@ def prediction_facts(records: pd.DataFrame, predicted: np.ndarray) -> dict[str, 
 
 
 def difference_facts(expected: np.ndarray, found: np.ndarray) -> dict[str, Any]:
-    """How many answers differ from the expected ones, and by how much, as plain data."""
+    """Return how many predictions differ from the expected ones, and by how much."""
     same = np.isclose(found, expected, rtol=0, atol=SAME_WITHIN_USD, equal_nan=True)
     both = np.isfinite(expected) & np.isfinite(found)
     return {
@@ -67,39 +63,39 @@ def difference_facts(expected: np.ndarray, found: np.ndarray) -> dict[str, Any]:
 
 
 def implausible(predictions: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """What is wrong with predictions, by the contract's range of the tip; empty if nothing is.
+    """Describe predictions outside of the contract's range of the tip; empty if there are none.
 
-    `predictions` are facts by the kind of rows that were asked.
+    `predictions` are facts by kind of rows.
     """
     faults = []
     for rows, facts in predictions.items():
         if facts["not_finite"]:
             faults.append(
                 f"{facts['not_finite']} of {facts['rows']} {rows} rows get no number, the first is "
-                f"{_words(facts['first_not_finite'])}"
+                f"{_describe(facts['first_not_finite'])}"
             )
         for extreme in (facts["lowest"], facts["highest"]):
             if extreme and not contract.LABEL.minimum <= extreme["usd"] <= contract.LABEL.maximum:
                 faults.append(
-                    f"{extreme['usd']:.2f} USD for the {rows} row {_words(extreme['record'])} is "
-                    f"not from {contract.LABEL.minimum:g} to {contract.LABEL.maximum:g} USD"
+                    f"{extreme['usd']:.2f} USD for the {rows} row {_describe(extreme['record'])} "
+                    f"is not from {contract.LABEL.minimum:g} to {contract.LABEL.maximum:g} USD"
                 )
     return list(dict.fromkeys(faults))
 
 
 def unfaithful(fresh_process: Mapping[str, Any]) -> list[str]:
-    """What a process that loads the registered version gets wrong; empty if nothing is."""
+    """Describe different predictions of a process that loads the registered version, if any."""
     if not fresh_process["different"]:
         return []
     return [
-        f"loaded in a process of its own, the registered version predicts "
+        f"loaded in a fresh process, the registered version predicts "
         f"{fresh_process['different']} of {fresh_process['rows']} boundary inputs differently from "
-        f"the booster it was made of, by up to {fresh_process['largest_difference_usd']:.6f} USD"
+        f"its booster, by up to {fresh_process['largest_difference_usd']:.6f} USD"
     ]
 
 
 def unservable(registered_model: Mapping[str, Any]) -> list[str]:
-    """Why a version must never serve, whoever releases it; empty if nothing speaks against it."""
+    """Describe why a version must never serve, even if released; empty if it may serve."""
     if "predictions" not in registered_model:
         return ["no predictions at the boundary inputs: materialize registered_model again"]
     return [
@@ -115,5 +111,5 @@ def _record(records: pd.DataFrame, place: int) -> dict[str, Any]:
     }
 
 
-def _words(record: Mapping[str, Any]) -> str:
+def _describe(record: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in record.items())

@@ -1,8 +1,4 @@
-"""Which of two models is better on the same rows, and how sure one can be of it.
-
-Belongs here: paired comparison and its words. Does not belong here: what follows from the verdict
-(`promotion.py`).
-"""
+"""Compare two models on the same rows, with an interval of the difference and the test's power."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -11,17 +7,18 @@ import numpy as np
 
 Verdict = Literal["better", "not worse", "worse", "not enough evidence", "too few rows"]
 MIN_ROWS = 40  # fewer held-out rows give no verdict
-STATED_IMPROVEMENT = 0.1  # the lower RMSE whose chance of being found a comparison states
+STATED_IMPROVEMENT = 0.1  # the improvement for which a comparison states its power
 _SUBSETS = 2_000
-_BLOCKS = 250  # more rows are added up to so many sums: a large month costs what a small one does
+_BLOCKS = 250  # more rows are summed to this many blocks, so that cost stays constant
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """RMSE of a model minus RMSE of its rival on the same rows, in dollars, with an interval.
+    """RMSE of a model minus the baseline's RMSE on the same rows, in dollars, with an interval.
 
-    `min_improvement` and `margin` are shares of the rival's RMSE; `power` is the chance that a
-    model with a 10 % lower RMSE is called better (`_power`).
+    The baseline is the champion or a simple rule; `rival_rmse` is its RMSE. `min_improvement` and
+    `margin` are shares of it. `power` is the probability that a model with a 10 % lower RMSE is
+    called better (`_power`).
     """
 
     rmse: float
@@ -40,11 +37,11 @@ class Comparison:
 
     @property
     def verdict(self) -> Verdict:
-        """What the interval shows.
+        """The verdict of the interval.
 
-        `better`: the RMSE is lower by `min_improvement` even at its upper end. Two seeds of one
-        recipe differ by a trifle, which a test of equality alone finds. `not worse`: it ends below
-        `margin`.
+        `better`: the RMSE is lower by `min_improvement` even at the interval's upper end. A plain
+        test of equality would also find the tiny difference of two seeds. `not worse`: the upper
+        end is below `margin`.
         """
         if self.rows < MIN_ROWS:
             return "too few rows"
@@ -62,14 +59,14 @@ class Comparison:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        words = {"verdict": self.verdict, "power_words": self.power_words}
-        return asdict(self) | {"difference": self.difference} | words
+        texts = {"verdict": self.verdict, "power_words": self.power_words}
+        return asdict(self) | {"difference": self.difference} | texts
 
 
 def compare(
     actual: np.ndarray,
     predicted: np.ndarray,
-    rival: np.ndarray,
+    baseline: np.ndarray,
     *,
     confidence: float,
     seed: int,
@@ -78,34 +75,35 @@ def compare(
 ) -> Comparison:
     """Compare two models' predictions of the same rows by a paired sign-flip test.
 
-    Two RMSEs on different rows say little (one recipe over random splits of the sample: 1.04 +-
-    0.14 dollars); on the same rows what they have in common cancels. The interval holds every ratio
+    RMSEs on different rows cannot be compared (one recipe over random splits of the sample: 1.04
+    +- 0.14 dollars). On the same rows the common noise cancels. The interval contains every ratio
     of the RMSEs that the test does not reject.
     """
-    squares, rival_squares = (predicted - actual) ** 2, (rival - actual) ** 2
-    rival_rmse = float(np.sqrt(rival_squares.mean()))
+    squares, baseline_squares = (predicted - actual) ** 2, (baseline - actual) ** 2
+    baseline_rmse = float(np.sqrt(baseline_squares.mean()))
     low, high = np.quantile(
-        _subset_ratios(squares, rival_squares, seed), [(1 - confidence) / 2, (1 + confidence) / 2]
+        _subset_ratios(squares, baseline_squares, seed),
+        [(1 - confidence) / 2, (1 + confidence) / 2],
     )
     return Comparison(
         rmse=float(np.sqrt(squares.mean())),
-        rival_rmse=rival_rmse,
-        low=float(low - 1) * rival_rmse,
-        high=float(high - 1) * rival_rmse,
+        rival_rmse=baseline_rmse,
+        low=float(low - 1) * baseline_rmse,
+        high=float(high - 1) * baseline_rmse,
         rows=len(actual),
         confidence=confidence,
         min_improvement=min_improvement,
         margin=margin,
-        power=_power(rival - actual, rival, confidence, min_improvement),
+        power=_power(baseline - actual, baseline, confidence, min_improvement),
     )
 
 
-def _subset_ratios(squares: np.ndarray, rival_squares: np.ndarray, seed: int) -> np.ndarray:
-    """Ratios of the RMSEs over random halves of the rows; their quantiles invert the test.
+def _subset_ratios(squares: np.ndarray, baseline_squares: np.ndarray, seed: int) -> np.ndarray:
+    """Return ratios of the RMSEs over random halves of the rows; their quantiles invert the test.
 
-    A model whose RMSE is `r` times its rival's has differences `squares - r**2 * rival_squares`
-    that are as often above zero as below. The sign-flip test rejects `r` when flipping the signs
-    of a random half of them seldom gives a sum as far from zero. The sum falls by a flip exactly
+    If a model's RMSE is `r` times the baseline's, the differences `squares - r**2 *
+    baseline_squares` are symmetric around zero. The sign-flip test rejects `r` when flipping the
+    signs of a random half rarely results in a sum as far from zero. A flip lowers the sum exactly
     when the ratio over the flipped half exceeds `r`, so the ratios' quantiles are the interval
     (Hartigan, 1969, "Using subsample values as typical values").
     """
@@ -113,7 +111,7 @@ def _subset_ratios(squares: np.ndarray, rival_squares: np.ndarray, seed: int) ->
     halves = np.random.default_rng(seed).integers(
         2, size=(_SUBSETS, min(len(squares), _BLOCKS)), dtype=bool
     )
-    sums = [np.bincount(block, weights=values) for values in (squares, rival_squares)]
+    sums = [np.bincount(block, weights=values) for values in (squares, baseline_squares)]
     # Not a matrix product: its last bits depend on the number of threads.
     mine, other = np.einsum("sb,kb->ks", halves.astype(float), np.stack(sums))
     return np.sqrt(mine / np.maximum(other, np.finfo(float).tiny))
@@ -122,12 +120,12 @@ def _subset_ratios(squares: np.ndarray, rival_squares: np.ndarray, seed: int) ->
 def _power(
     error: np.ndarray, predicted: np.ndarray, confidence: float, min_improvement: float
 ) -> float:
-    """Chance that a model with a 10 % lower RMSE than the rival's is called better on these rows.
+    """Return the probability that a model with a 10 % lower RMSE is called better.
 
-    Computed from the rival's errors. The better model knows a part of them, `1 - 0.9**2` of their
-    mean square, that is in proportion to the predicted tip and independent of the rest. That gives
-    the mean and the deviation of the paired differences; the sign-flip test is as strong as a
-    t-test on them.
+    Computed from the baseline's errors. The better model is assumed to explain `1 - 0.9**2` of
+    their mean square, by a part that is proportional to the predicted tip and independent of the
+    rest. From this follow mean and deviation of the paired differences. The sign-flip test has the
+    power of a t-test on them.
     """
     from scipy.special import nctdtr, stdtrit
 

@@ -1,8 +1,4 @@
-"""How good predictions are: error statistics, and simple rules to be measured against.
-
-Belongs here: numbers about predictions on given rows. Does not belong here: which model wins
-(`comparison.py`).
-"""
+"""Error statistics of predictions, and the baselines to compare them with."""
 
 from dataclasses import asdict, dataclass
 
@@ -61,10 +57,10 @@ def rmse(actual: np.ndarray, predicted: np.ndarray) -> float:
 
 
 def baselines(train: pd.DataFrame, rows: pd.DataFrame, fixed_share: float) -> dict[str, np.ndarray]:
-    """Predict rows by rules that need no boosting: what a model has to be better than.
+    """Predict rows with the baselines that a model has to beat.
 
-    The mean tip of the training rows; a fixed share of the bill; least squares on bill and party
-    size, fitted to the training rows.
+    They are the mean tip of the training rows, a fixed share of the bill, and least squares on bill
+    and party size fitted to the training rows.
     """
     from sklearn.linear_model import LinearRegression
 

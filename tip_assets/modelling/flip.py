@@ -1,8 +1,4 @@
-"""What a model does with what people are: how far predictions move when only that changes.
-
-Belongs here: changing a sensitive column of rows and asking the model again. Does not belong here:
-errors by category (`group_errors.py`).
-"""
+"""Flip test: how far predictions move when only a sensitive column changes."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,10 +10,10 @@ from tip_assets import contract
 
 
 def flip(rows: pd.DataFrame, predict: Callable[[pd.DataFrame], np.ndarray]) -> dict[str, Any]:
-    """Predict encoded rows with each category of each sensitive column, all else as it is.
+    """Predict encoded rows with each category of each sensitive column, all else unchanged.
 
-    By column, in dollars: `mean_usd` and `most_usd`, how far apart a row's predictions lie, and
-    `mean_tip_usd`, the mean prediction when every row has that category.
+    Returns by column, in dollars: `mean_usd` and `most_usd`, the mean and largest range of a row's
+    predictions, and `mean_tip_usd`, the mean prediction when every row has that category.
     """
     facts = {}
     for column in contract.SENSITIVE:
@@ -35,7 +31,7 @@ def flip(rows: pd.DataFrame, predict: Callable[[pd.DataFrame], np.ndarray]) -> d
 
 
 def flip_metrics(facts: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
-    """The changes as numbers by name: `flip_sex_mean_usd`, ..."""
+    """Return the changes as metrics: `flip_sex_mean_usd`, ..."""
     return {
         f"flip_{column}_{name}": of_column[name]
         for column, of_column in facts.items()
@@ -43,8 +39,8 @@ def flip_metrics(facts: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
     }
 
 
-def flip_words(facts: Mapping[str, Mapping[str, Any]]) -> str:
-    """The changes in words; empty for a model that was trained before they were measured."""
+def describe_flip(facts: Mapping[str, Mapping[str, Any]]) -> str:
+    """Describe the changes; empty for a model that was trained before they were measured."""
     return "; ".join(
         f"only {column} changed: {of_column['mean_usd']:.3f} USD on average, at most "
         f"{of_column['most_usd']:.3f}"

@@ -1,10 +1,7 @@
-"""Whether a model is worse for some of the people it is asked about than chance explains.
+"""Errors by group of rows, each with the interval that chance explains.
 
-Errors grow with the bill, and groups differ in their bills: errors are compared as intervals are
-made (`intervals.py`), divided by a power of the bill.
-
-Belongs here: the error of each group of rows, and the interval that chance allows it. Does not
-belong here: what follows from a group outside of it (`checks`).
+Errors grow with the bill, and groups differ in their bills. Errors are therefore divided by a power
+of the bill, as for prediction intervals (`intervals.py`).
 """
 
 from collections.abc import Iterator
@@ -17,20 +14,20 @@ import pandas as pd
 from tip_assets import contract
 from tip_assets.modelling.intervals import POWER
 
-RESAMPLES = 5_000  # the outermost percentiles of a dozen groups are still ten draws deep
-LEAST_ROWS = 5  # below, one odd table makes a group
-# A larger group is drawn as so many rows and its interval narrowed by the root of their ratio.
+RESAMPLES = 5_000  # enough for ten draws beyond the outermost percentile of a dozen groups
+LEAST_ROWS = 5  # in smaller groups, a single table decides
+# Larger groups are drawn with this many rows; the interval is narrowed by the root of the ratio.
 MOST_DRAWN = 5_000
 _DRAWN_AT_ONCE = 1_000_000  # bounds the memory to about 30 MB
-# Of many rows chance explains next to nothing, but no power of the bill is exactly right: a smaller
-# difference to the error of all rows, relative, is not told.
+# With many rows chance explains almost nothing, but no power of the bill is exactly right: smaller
+# relative differences to the error of all rows are not reported.
 SMALLEST = 0.05
 _ROUNDING = 1e-9  # sums of the same numbers in another order differ in their last digits
 
 
 @dataclass(frozen=True)
 class GroupError:
-    """RMSE of the rows of one category, in dollars, and what chance gives on bills like theirs."""
+    """RMSE of the rows of one category, in dollars, and the interval that chance explains."""
 
     column: str
     group: str
@@ -59,16 +56,16 @@ def group_errors(
     confidence: float,
     seed: int,
 ) -> list[GroupError]:
-    """Measure each category that occurs in decoded records, of at least five rows but not all.
+    """Measure each category in decoded records that has at least five rows but not all rows.
 
-    The interval is of the RMSE of as many rows drawn from all of these, without replacement: what a
-    group would have if its error had to do with the bill, but not with the category. It is told in
-    dollars on the group's own bills. No distribution is assumed, and with `confidence` no group at
-    all is outside by chance (Bonferroni over the groups). It is never narrower than 5 % to each
-    side of the error of all rows.
+    The interval is of the RMSE of as many rows drawn from all rows without replacement: the error
+    that a group would have if it depended on the bill but not on the category. It is in dollars on
+    the group's own bills. No distribution is assumed. With probability `confidence` no group is
+    outside by chance (Bonferroni over the groups). The interval extends at least 5 % to each side
+    of the error of all rows.
 
-    Where groups do not differ some group is worse in at most 5 % of months at 0.95, of 50 test rows
-    as of 20,000 (measured by `benchmarks/group_errors.py`).
+    If groups do not differ, some group is worse in at most 5 % of months at 0.95, with 50 as with
+    20,000 test rows (measured by `benchmarks/group_errors.py`).
     """
     groups = _groups(records)
     if not groups:
@@ -92,7 +89,7 @@ def group_errors(
 
 
 def _groups(records: pd.DataFrame) -> dict[tuple[str, str], np.ndarray]:
-    """Which rows belong to each group that can be measured, by column and category."""
+    """Return the row mask of each group that can be measured, by column and category."""
     members = {
         (column.name, category): (records[column.name] == category).to_numpy()
         for column in contract.CATEGORIES
@@ -106,22 +103,22 @@ def _groups(records: pd.DataFrame) -> dict[tuple[str, str], np.ndarray]:
 
 
 def _drawn_rmse(squares: np.ndarray, sizes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """RMSE of rows drawn at random: a line per draw, a column per size."""
+    """Return the RMSE of randomly drawn rows: one row per draw, one column per size."""
     everything, overall = len(squares), squares.mean()
-    # To draw more than half of the rows is to leave out the others.
+    # Drawing more than half of the rows is the same as leaving out the others.
     smaller = np.minimum(sizes, everything - sizes)
     turned = np.where(sizes > smaller, -smaller / sizes, 1.0)
     drawn, narrowing = np.minimum(smaller, MOST_DRAWN), np.ones(len(sizes))
     if everything > MOST_DRAWN:
-        # Drawn with replacement, and fewer than the group has: the variance of the mean says by how
-        # much that is too wide.
+        # Drawn with replacement and with fewer rows than the group: the variance of the mean gives
+        # the factor by which this interval is too wide.
         narrowing = np.sqrt(drawn / smaller * (everything - smaller) / (everything - 1))
     means = np.concatenate([sums[:, drawn - 1] / drawn for sums in _running_sums(squares, rng)])
     return np.sqrt(np.maximum(overall + (means - overall) * narrowing * turned, 0.0))
 
 
 def _running_sums(squares: np.ndarray, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """Running sums over random orders of the rows, some draws at a time; one serves all sizes."""
+    """Yield running sums over random orders of the rows, in batches; one order serves all sizes."""
     length = min(len(squares), MOST_DRAWN)
     at_once = max(1, _DRAWN_AT_ONCE // length)
     for start in range(0, RESAMPLES, at_once):

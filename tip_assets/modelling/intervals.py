@@ -1,7 +1,6 @@
-"""Intervals around predictions, from errors on rows that the model has never seen.
+"""Split-conformal prediction intervals from the errors on held-out rows.
 
-Belongs here: what is kept of those errors, and split-conformal intervals made of them. Does not
-belong here: how often actual tips fell into them (`metric_store/prediction_log.py`).
+Their realised coverage is in `metric_store/prediction_log.py`.
 """
 
 import json
@@ -12,24 +11,24 @@ import numpy as np
 
 from tip_assets.contract import LABEL
 
-HELD_OUT = "held_out"  # the booster's attribute that holds them
-# Of more rows so many are kept, evenly spaced: their levels are a twentieth of a percent apart.
+HELD_OUT = "held_out"  # the booster's attribute with the errors
+# Of more errors this many are kept, evenly spaced: their levels are a twentieth of a percent apart.
 _KEPT = 1_999
-_DIGITS = 6  # a hundredth of a cent on the dearest bill
+_DIGITS = 6  # a hundredth of a cent on the highest bill
 _ROUNDING = 1e-9
-# Errors grow with the bill, a little slower than it. Of intervals meant to hold 90 % of the tips,
-# one width in dollars holds 97 % on cheap and 77 % on dear bills; one that grows with this power
-# holds 86 to 95 % on each quarter of the bills, for every target, of the sample as of generated
-# rows (measured by `benchmarks/intervals.py`).
+# Errors grow with the bill, a little slower than it. For intervals with 90 % coverage, a constant
+# width in dollars covers 97 % of the tips on low and 77 % on high bills. A width that grows with
+# this power covers 86 to 95 % on each quarter of the bills, for every target, on the sample and on
+# generated rows (measured by `benchmarks/intervals.py`).
 POWER = 0.8
 
 
 @dataclass(frozen=True)
 class HeldOutErrors:
-    """Errors on held-out rows, in ascending order, and of how many rows they are.
+    """Errors on held-out rows, in ascending order, and the number of these rows.
 
-    Each is actual tip minus prediction in dollars, divided by a power of the bill, so that those of
-    cheap and of dear bills can be compared.
+    Each is actual tip minus prediction in dollars, divided by a power of the bill, so that errors
+    on low and high bills are comparable.
     """
 
     rows: int
@@ -39,11 +38,11 @@ class HeldOutErrors:
     def around(
         self, predicted: np.ndarray, bill: np.ndarray, coverage: float
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The lowest and the highest tip in dollars, so that `coverage` of the tips lie between.
+        """Return the lowest and highest tip in dollars that contain `coverage` of the tips.
 
-        Split-conformal with both tails by themselves (Lei et al., 2018, "Distribution-free
-        predictive inference for regression"): whatever the model, the share is right over bills
-        like the held-out ones. Of fewer rows than a tail needs, its end is the contract's.
+        Split-conformal with separate tails (Lei et al., 2018, "Distribution-free predictive
+        inference for regression"): for any model, coverage is right on bills like the held-out
+        ones. If there are too few rows for a tail, its bound is the contract's.
         """
         size = len(self.scaled)
         tail = (1 - coverage) / 2 * (size + 1)
@@ -67,11 +66,11 @@ class HeldOutErrors:
 def held_out_errors(
     actual: np.ndarray, predicted: np.ndarray, bill: np.ndarray, power: float = POWER
 ) -> HeldOutErrors:
-    """What is kept of the errors on held-out rows, all in dollars."""
+    """Return the errors on held-out rows to store with the booster; all inputs are in dollars."""
     scaled = np.sort((actual - predicted) / bill**power)
     rows = len(scaled)
     if rows > _KEPT:
-        # Rounded outwards, so that an interval is rather too wide than too narrow.
+        # Rounded outwards, so that an interval is too wide rather than too narrow.
         ranks = np.arange(1, _KEPT + 1) * (rows + 1) / (_KEPT + 1)
         outwards = np.where(ranks < (rows + 1) / 2, np.floor(ranks), np.ceil(ranks))
         scaled = scaled[outwards.astype(int) - 1]
@@ -79,5 +78,5 @@ def held_out_errors(
 
 
 def rows_needed(coverage: float) -> int:
-    """The held-out rows from which both ends of an interval come from errors."""
+    """Return the number of held-out rows that both bounds of an interval need."""
     return math.ceil(2 / (1 - coverage) - _ROUNDING) - 1

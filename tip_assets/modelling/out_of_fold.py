@@ -1,8 +1,4 @@
-"""Predictions of rows that a model was trained on, by models that have not seen them.
-
-Belongs here: cross-fitting. Does not belong here: the folds (`search.py`) or the fit
-(`training.py`).
-"""
+"""Out-of-fold predictions: predict training rows with models that have not seen them."""
 
 from dataclasses import replace
 
@@ -17,9 +13,9 @@ from tip_assets.modelling.training import fit, predict_rows
 def out_of_fold(rows: pd.DataFrame, best: Trial, recipe: Recipe) -> np.ndarray:
     """Predict encoded training rows in dollars, each by a booster that was fitted without it.
 
-    The boosters have the recipe, parameters and rounds of the model that learned all of the rows.
-    Its own predictions of them are too good: beside those, every healthy model looks worse in
-    service.
+    The boosters have the recipe, parameters and rounds of the model that was trained on all rows.
+    That model's own predictions of its training rows are too good as a reference: compared with
+    them, every model seems worse on new data.
     """
     recipe = replace(recipe, folds=folds_for(len(rows)), threads=threads_for(len(rows)))
     predicted = np.empty(len(rows))

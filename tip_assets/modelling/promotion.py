@@ -1,7 +1,6 @@
-"""Whether a challenger may replace the champion: the rule, without carrying it out.
+"""The quality gate and the promotion rule as pure functions.
 
-Belongs here: the quality gate and the promotion decision as pure functions. Does not belong here:
-moving registry aliases (`assets/production_model.py`).
+`assets/production_model.py` carries out the decision.
 """
 
 from dataclasses import asdict, dataclass
@@ -18,14 +17,14 @@ _UNDECIDED = "not shown to be better than the champion, nor to be not worse"
 
 @dataclass(frozen=True)
 class Situation:
-    """What the decision is made from.
+    """The inputs of the decision.
 
-    `verdict` is that of the paired comparison with the champion, None when there is none yet;
-    `power_words` say what that comparison could have found.
+    `verdict` is that of the paired comparison with the champion, None without a champion;
+    `power_words` describe the comparison's power.
     `drift_confirmed`: two of the last three measured months have drifted against this reference.
     `better_on_drifted_months`: drift persists, and the challenger is better than the champion on
     the held-out rows of the drifted months.
-    `champion_contract` is the version of the contract that the champion was made for.
+    `champion_contract` is the version of the contract that the champion was trained under.
     """
 
     month: str
@@ -43,7 +42,7 @@ class Situation:
 
 @dataclass(frozen=True)
 class Decision:
-    """What is done with a challenger, and why, in a sentence."""
+    """The decision on a challenger, with its reason."""
 
     action: Action
     reason: str
@@ -57,10 +56,10 @@ class Decision:
 
 
 def quality_faults(baselines: dict[str, float], against: dict[str, dict[str, Any]]) -> list[str]:
-    """Why a model is too poor to serve; empty if it is not.
+    """Describe why a model is too poor to serve; empty if it is good enough.
 
     It must be better than the mean tip, and not be *shown* to be worse than the fixed share of the
-    bill: on 49 rows a sound model loses to that rule by chance every fourth time (measured).
+    bill: on 49 rows a sound model loses to that baseline by chance every fourth time (measured).
     """
     faults = []
     model = against[MEAN_TIP]["rmse"]
@@ -77,13 +76,13 @@ def quality_faults(baselines: dict[str, float], against: dict[str, dict[str, Any
 
 
 def better_on_drifted_months(drift_metrics: dict[str, Any]) -> bool:
-    """Whether drift persists and the challenger is better on the rows held out of those months."""
+    """Return whether drift persists and the challenger is better on those months' held-out rows."""
     new_months = drift_metrics["new_months"]
     return bool(new_months) and new_months["verdict"] == "better"
 
 
 def decide(situation: Situation, release_reason: str = "") -> Decision:
-    """Decide on a challenger; `release_reason` is an operator's word to let a held one through."""
+    """Decide on a challenger; with an operator's `release_reason`, a held one is released."""
     s = situation
     if s.champion_month is not None and s.champion_month > s.month:
         return Decision("kept", f"the champion was trained on a newer month, {s.champion_month}")

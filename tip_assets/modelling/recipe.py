@@ -1,6 +1,6 @@
 """Everything that determines a model's bytes, as one value with a fingerprint.
 
-Belongs here: naming the inputs of a model and telling which of them differ. Does not belong here:
+Belongs here: naming the inputs of a model and which of them differ. Does not belong here:
 training, or the registry in which a recipe is tagged.
 """
 
@@ -75,7 +75,7 @@ class Recipe:
         return {name: getattr(self, name) for name in OPTIONS}
 
     def differences(self, other: "Recipe") -> list[str]:
-        """What differs in another recipe, in words: one line per input."""
+        """Describe what differs in another recipe, one line per input."""
         return _differences("", asdict(self), asdict(other))
 
     def to_json(self) -> str:

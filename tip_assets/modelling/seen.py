@@ -1,7 +1,6 @@
-"""What a booster was trained on, so that it can say where it has never been.
+"""Ranges and categories of the training rows, stored in the booster.
 
-Belongs here: ranges and categories of training rows. Does not belong here: which records lie
-outside of them (`served_model.py`, which travels with the model).
+`served_model.py` uses them to describe values that the booster has never seen.
 """
 
 from typing import Any
@@ -12,7 +11,7 @@ from tip_assets import contract
 
 
 def seen(rows: pd.DataFrame) -> dict[str, list[Any]]:
-    """By feature, the lowest and highest number or the categories of encoded rows."""
+    """Return by feature the lowest and highest number, or the categories, of encoded rows."""
     found: dict[str, list[Any]] = {}
     for column in contract.FEATURES:
         values = rows[column.name]

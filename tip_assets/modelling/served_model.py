@@ -1,8 +1,8 @@
-"""The model as it is served: raw records in, dollars out.
+"""The served model: predicts dollars from raw records.
 
-MLflow copies this one file into every registered version (models-from-code) and runs that copy, so
-it imports nothing of this project: the contract of the day of training lies beside it as JSON.
-Training and ingestion call the same `encode` and `predict_dollars`, so there is one encoding.
+MLflow copies this file into every registered version (models-from-code) and runs the copy. It must
+therefore import nothing of this project; the contract at training time is stored beside it as
+JSON. Training and ingestion call the same `encode` and `predict_dollars`, so there is one encoding.
 """
 
 import json
@@ -16,19 +16,19 @@ import xgboost as xgb
 from mlflow.exceptions import INVALID_PARAMETER_VALUE, MlflowException
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
-# Inference parameters: which contract the records follow, and whether to answer a table that says
-# beside each tip what of the record was never seen.
+# Inference parameters: the contract of the records, and whether to return a table that also
+# describes the values of each record that were never seen.
 CONTRACT_VERSION, WITH_NEVER_SEEN = "contract_version", "with_never_seen"
 PREDICTED, NEVER_SEEN = "predicted_tip_usd", "never_seen"
-# The booster's attributes: the share of the bill that its trees start from, and the ranges and
+# The booster's attributes: the share of the bill at which its trees start, and the ranges and
 # categories of its training rows.
 MARGIN_SHARE, SEEN = "margin_share", "seen"
 
 
 class InvalidRecords(MlflowException):
-    """Records that the model must not answer; the message names row, column and value.
+    """Records that the model refuses; the message names row, column and value.
 
-    MLflow's server hands an exception of its own kind to the client as it is, with status 400.
+    MLflow's server sends an MlflowException to the client unchanged, with status 400.
     """
 
     def __init__(self, message: str) -> None:
@@ -56,8 +56,9 @@ def predict_dollars(
 ) -> np.ndarray:
     """Predict tips in dollars for encoded features; `bill` is in dollars, one per row.
 
-    Uses the trees up to the best iteration. Those of the target `tip_rate` give tip / bill, those
-    of `tip_above_share` what comes on top of the booster's share of the bill. No tip is negative.
+    Uses the trees up to the best iteration. With the target `tip_rate` they predict tip / bill,
+    with `tip_above_share` the amount above the booster's share of the bill. Negative tips are
+    clipped to zero.
     """
     raw = booster.predict(_matrix(booster, features, bill), iteration_range=_rounds(booster))
     dollars = raw.astype(float) * (bill if target == "tip_rate" else 1.0)
@@ -67,13 +68,13 @@ def predict_dollars(
 def contributions_in_dollars(
     booster: xgb.Booster, features: pd.DataFrame | np.ndarray, bill: np.ndarray, target: str
 ) -> np.ndarray:
-    """What moved each prediction: a column per feature in dollars, and last what it starts from.
+    """Return each prediction's contributions in dollars: a column per feature, and last the start.
 
     TreeSHAP (Lundberg et al., 2020, "From local explanations to global understanding with
-    explainable AI for trees") as xgboost computes it. A row adds up to the prediction, but for one
-    below zero, which `predict_dollars` lifts to zero. The start is the model's mean over its
-    training rows: of the tip, or for the target `tip_rate` of the rate, times this bill. A
-    booster that starts from a share of the bill has that share of this bill in its start.
+    explainable AI for trees") as xgboost computes it. A row adds up to the prediction, except that
+    `predict_dollars` clips negative ones to zero. The start is the model's mean over its training
+    rows: of the tip, or for the target `tip_rate` of the rate times this bill. For a booster that
+    starts from a share of the bill, the start includes that share of this bill.
     """
     shares = booster.predict(
         _matrix(booster, features, bill), pred_contribs=True, iteration_range=_rounds(booster)
@@ -84,9 +85,9 @@ def contributions_in_dollars(
 def never_seen(
     booster: xgb.Booster, features: pd.DataFrame, contract: dict[str, Any]
 ) -> np.ndarray:
-    """What of each encoded record the booster was not trained on: `Mondays; bills above 50.81`.
+    """Describe values on which the booster was not trained: `Mondays; bills above 50.81`.
 
-    Empty where it has seen the like, and for a booster that does not know.
+    Empty for records within its training data, and for a booster without stored ranges.
     """
     words = np.full(len(features), "", dtype=object)
     known = json.loads(booster.attr(SEEN) or "{}")
@@ -101,7 +102,7 @@ def never_seen(
 def _outside(
     values: np.ndarray, column: dict[str, Any], known: list[Any]
 ) -> list[tuple[np.ndarray, str]]:
-    """Which encoded values of a column lie outside of what is known, and what they are called."""
+    """Yield masks of a column's values outside of the known ones, each with a description."""
     name = column["name"]
     if column["kind"] == "category":
         return [
@@ -117,11 +118,11 @@ def _outside(
 
 
 class WaiterTipModel(PythonModel):
-    """Answers records of the contract's feature columns with the predicted tip in dollars.
+    """Predicts the tip in dollars for records of the contract's feature columns.
 
-    A caller who states the version of the contract that the records follow, in the inference
-    parameter `contract_version`, is refused when its major is not the model's. With the parameter
-    `with_never_seen` the answer is a table of `predicted_tip_usd` and `never_seen`.
+    If the inference parameter `contract_version` has another major version than the model, the
+    records are refused. With the parameter `with_never_seen`, returns a table of
+    `predicted_tip_usd` and `never_seen`.
     """
 
     def load_context(self, context: PythonModelContext) -> None:
@@ -152,14 +153,14 @@ def _refuse_other_contract(stated: str, own: str) -> None:
     if stated and stated.partition(".")[0] != own.partition(".")[0]:
         raise InvalidRecords(
             f"the records follow contract {stated}, this model was made for contract {own}: "
-            "their major versions must be the same. Ask a model made for the records' contract"
+            "their major versions must be the same. Use a model made for the records' contract"
         )
 
 
 def _matrix(
     booster: xgb.Booster, features: pd.DataFrame | np.ndarray, bill: np.ndarray
 ) -> xgb.DMatrix:
-    # Handed over as a frame, a single row takes ten times as long.
+    # Passed as a frame, a single row takes ten times as long.
     values = np.asarray(features, dtype="float32")
     share = booster.attr(MARGIN_SHARE)
     margin = None if share is None else float(share) * bill
@@ -172,7 +173,7 @@ def _rounds(booster: xgb.Booster) -> tuple[int, int]:
 
 
 def _codes(values: pd.Series, column: dict[str, Any]) -> np.ndarray:
-    # Each different text is looked up once: a file has millions of rows and a dozen spellings.
+    # Each distinct text is looked up once: a file has millions of rows and a dozen spellings.
     if isinstance(values.dtype, pd.CategoricalDtype):
         places, different = values.cat.codes.to_numpy(), values.cat.categories.astype(str)
     else:
@@ -181,7 +182,7 @@ def _codes(values: pd.Series, column: dict[str, Any]) -> np.ndarray:
         places, different = pd.factorize(values)
     categories = [column["spellings"].get(text.strip().casefold()) for text in different]
     codes = [column["codes"].get(category, np.nan) for category in categories]
-    # A missing value has the place -1: the last one.
+    # A missing value has index -1: the last entry.
     found = np.array([*codes, np.nan])[places]
     reason = f"is not one of {', '.join(column['codes'])}"
     _refuse(np.isnan(found), values, column["name"], reason)

@@ -1,8 +1,4 @@
-"""The final fit of a month, and the report that travels inside the booster.
-
-Belongs here: training, measuring on train and test rows, importances. Does not belong here: the
-search for parameters (`search.py`) or MLflow.
-"""
+"""The final fit of a month, and the training report stored in the booster."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -28,11 +24,10 @@ from tip_assets.modelling.split import (
     sample_by_content,
 )
 
-# A booster that has learned from feedback is used when its predictions differ by at most the first
-# from those of the same booster without it (mean relative change over the producers' rows), and its
-# RMSE on test rows is higher by at most the second share. The second was added because tips 20 %
-# higher passed the first alone (change 3.0 %) and raised the RMSE by 13 %, which held the month. It
-# chooses on test rows, so the test RMSE of a fit that learned feedback is optimistic.
+# Limits for using feedback, compared with a booster without it: the mean relative change of
+# predictions over the producers' rows, and the relative increase of the test RMSE. The second limit
+# was added because tips 20 % higher passed the first (change 3.0 %) but raised the RMSE by 13 %,
+# which held the month. It selects on test rows: the test RMSE of a fit with feedback is optimistic.
 MOST_CHANGE_BY_FEEDBACK = 0.04
 MOST_ERROR_BY_FEEDBACK = 0.01
 _CENT = 0.01
@@ -41,15 +36,14 @@ _FLIPPED_ROWS = 100_000  # at most: each is predicted four times
 
 @dataclass(frozen=True)
 class TrainingReport:
-    """What is known about a booster: its recipe, parameters and errors in dollars.
+    """The report on a booster: recipe, parameters and errors in dollars.
 
-    `baselines` are test RMSEs of the simple rules; `against` the model's comparison with each, on
-    the same test rows; `importances` the shares of the total gain, by feature. `feedback` says how
-    many rows of feedback the window has, how many were learned, and the relative change of the
-    predictions and of the test RMSE by those that could be; None without any. `flip` tells how far
-    the window's predictions move when only a sensitive column changes (`flip.py`).
-    `cross_validated_rmse` is the lowest of the search's trials, and so too low: the error to expect
-    is the one on the test rows.
+    `baselines` are the baselines' test RMSEs; `against` the model's comparison with each on the
+    same test rows; `importances` the shares of the total gain by feature. `feedback` has the number
+    of feedback rows in the window, the number learned, and the relative change of predictions and
+    test RMSE by those that could be learned; None without feedback. `flip` is the change of the
+    window's predictions when only a sensitive column changes (`flip.py`). `cross_validated_rmse` is
+    the minimum over the trials and therefore too low; expect the test RMSE.
     """
 
     month: str
@@ -77,7 +71,7 @@ class TrainingReport:
         return Recipe(**self.recipe)
 
     def to_trial(self) -> Trial:
-        """The trial that was fitted; its number and the spread over folds are not kept."""
+        """Return the fitted trial; its number and its spread over folds are not stored."""
         return Trial(0, self.parameters, self.cross_validated_rmse, 0.0, self.rounds)
 
 
@@ -89,10 +83,10 @@ def train_booster(
 ) -> bytes:
     """Fit the best trial on all training rows of the window; returns the booster as UBJSON.
 
-    The report, the errors on held-out rows, which intervals are made of, and the ranges of what
-    was learned lie inside the booster as attributes, so that they cannot part. The number of rounds
-    is the best iteration of the cross-validation. Feedback is learned only when it changes the
-    predictions little and does not make them worse.
+    The booster's attributes hold the report, the held-out errors for intervals and the ranges of
+    its training rows, so that they cannot be separated. The number of rounds is the best iteration
+    of the cross-validation. Feedback is only learned if it changes predictions little and does not
+    make them worse.
     """
     from tip_assets.modelling.served_model import SEEN
 
@@ -142,35 +136,35 @@ def train_booster(
     return bytes(booster.save_raw("ubj"))
 
 
-def feedback_words(report: TrainingReport) -> str:
-    """Say how much of the window's feedback a booster has learned, and why; empty without any."""
+def describe_feedback(report: TrainingReport) -> str:
+    """Describe how much of the window's feedback a booster has learned, and why; may be empty."""
     facts = report.feedback
     if not facts:
         return ""
-    words = f"{facts['learned']:,} of {facts['rows']:,} feedback rows learned"
+    text = f"{facts['learned']:,} of {facts['rows']:,} feedback rows learned"
     if not facts["learned"] and (facts["change"] or facts["error"]):
-        words += (
+        text += (
             f": they would change predictions by {facts['change']:.1%} on average (at most "
             f"{MOST_CHANGE_BY_FEEDBACK:.0%} is allowed) and the test RMSE by "
             f"{facts['error']:+.1%} (at most {MOST_ERROR_BY_FEEDBACK:+.0%})"
         )
-    return words
+    return text
 
 
 def load_booster(ubj: bytes) -> Any:
-    """The xgboost.Booster of its UBJSON bytes."""
+    """Return the xgboost.Booster of UBJSON bytes."""
     import xgboost as xgb
 
     return xgb.Booster(model_file=bytearray(ubj))
 
 
 def read_report(ubj: bytes) -> TrainingReport:
-    """The report inside a booster written by `train_booster`."""
+    """Return the report in the bytes of a booster made by `train_booster`."""
     return report_of(load_booster(ubj))
 
 
 def report_of(booster: Any) -> TrainingReport:
-    """The report inside an xgboost.Booster made by `train_booster`."""
+    """Return the report in an xgboost.Booster made by `train_booster`."""
     return TrainingReport(**json.loads(booster.attr("report")))
 
 
@@ -188,7 +182,7 @@ def tips_of(rows: pd.DataFrame) -> np.ndarray:
 
 
 def fit(rows: pd.DataFrame, best: Trial, recipe: Recipe) -> Any:
-    """The xgboost.Booster of a trial's parameters and rounds on encoded rows."""
+    """Fit an xgboost.Booster with a trial's parameters and rounds to encoded rows."""
     import xgboost as xgb
 
     matrix = training_matrix(rows, recipe.target)
@@ -200,7 +194,7 @@ def fit(rows: pd.DataFrame, best: Trial, recipe: Recipe) -> Any:
 
 
 def _change(booster: Any, other: Any, rows: pd.DataFrame) -> float:
-    """Mean absolute change of the predictions of rows, relative to the first booster's."""
+    """Return the mean absolute change of predictions relative to the first booster's."""
     before, after = predict_rows(booster, rows), predict_rows(other, rows)
     return float(np.mean(np.abs(after - before) / np.maximum(np.abs(before), _CENT)))
 

@@ -1,4 +1,4 @@
-"""What the platform's rules would have done on months that never were: `tips rehearse`.
+"""`tips rehearse`: simulate months under the platform's rules.
 
-Months are drawn and played through the platform's own functions, without MLflow, files or servers.
+Draws months and runs the platform's own functions on them, without MLflow, files or servers.
 """

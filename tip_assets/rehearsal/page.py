@@ -1,7 +1,4 @@
-"""The answer of a rehearsal as one HTML page with plots.
-
-Belongs here: drawing. Does not belong here: numbers (`results.py`).
-"""
+"""The result of a rehearsal as one HTML page with plots."""
 
 import base64
 import html
@@ -18,7 +15,7 @@ _COLOURS = dict(zip(POLICIES, (ACCENT, FAINT, ALARM, INK), strict=True))
 
 
 def page(rehearsal: Rehearsal, scenario: str, played: Sequence[Played], results: Results) -> str:
-    """The page; the same histories give the same bytes."""
+    """Return the page; the same histories produce the same bytes."""
     rows = "".join(
         f"<tr><th align=left style='padding-right: 2rem'>{html.escape(name)}</th>"
         f"<td>{html.escape(value)}</td></tr>"

@@ -1,8 +1,4 @@
-"""One history of months under the platform's rules, and under simple policies beside them.
-
-Belongs here: playing a history. Does not belong here: what many histories say together
-(`results.py`).
-"""
+"""Simulate one history of months under the platform's rules and under simple policies."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -36,7 +32,7 @@ from tip_assets.settings import Settings
 
 RULE, NEVER, ALWAYS, LOWER = "the rule", "never", "always", "<="
 POLICIES = (RULE, NEVER, ALWAYS, LOWER)
-# In place of a search, which would take minutes a history.
+# Instead of a search, which would take minutes per history.
 FIXED = Trial(
     number=0,
     parameters={"max_depth": 2, "learning_rate": 0.05, "min_child_weight": 10, "reg_lambda": 5},
@@ -45,12 +41,12 @@ FIXED = Trial(
     rounds=60,
 )
 _FIRST_MONTH = "2024-01"
-_JUDGES = 400  # rows on which a promotion is called right or wrong
+_JUDGES = 400  # rows that decide whether a promotion was right
 
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """What is played: months of so many rows drawn like `pool`, under a scenario and settings."""
+    """What to simulate: months of `rows` rows drawn from `pool`, under a scenario and settings."""
 
     pool: pd.DataFrame
     scenario: Scenario
@@ -62,10 +58,10 @@ class Rehearsal:
 
 @dataclass
 class Played:
-    """What came of a history; months count from 1.
+    """The result of a history; months count from 1.
 
-    `errors` are each policy's RMSE on the month's rows by the model that served it, None where
-    nothing was measured. `right` is the number of promotions to a model that was really better.
+    `errors` are each policy's RMSE on the month's rows by its serving model, None if not measured.
+    `right` is the number of promotions to a model that was truly better.
     """
 
     alarms: list[int] = field(default_factory=list)
@@ -99,7 +95,7 @@ class _Model:
 
 
 def play(rehearsal: Rehearsal, seed: int) -> Played:
-    """Play one history; the same seed gives the same months."""
+    """Simulate one history; the same seed draws the same months."""
     history = _History(rehearsal, np.random.default_rng(seed))
     for number in range(1, rehearsal.months + 1):
         history.play_month(number)
@@ -107,7 +103,7 @@ def play(rehearsal: Rehearsal, seed: int) -> Played:
 
 
 class _History:
-    """The state of a history: the landed months, who serves, and what the charts remember."""
+    """The state of a history: landed months, serving models, and the charts' history."""
 
     def __init__(self, rehearsal: Rehearsal, rng: np.random.Generator) -> None:
         self.rehearsal, self.rng, self.settings = rehearsal, rng, rehearsal.settings
@@ -116,14 +112,14 @@ class _History:
         self.recipe: Recipe | None = None
         self.landed: list[pd.DataFrame] = []
         self.champions: dict[str, _Model] = {}
-        # The effects and alarms of the months measured against the champion.
+        # Effects and alarms of the months measured against the champion.
         self.before: list[tuple[dict[str, float], bool]] = []
         self.played = Played()
-        # Of this month: model, rows and predictions.
+        # Cache of this month: model, rows and predictions.
         self.answers: list[tuple[_Model, pd.DataFrame, np.ndarray]] = []
 
     def play_month(self, number: int) -> None:
-        """Land, train, measure and decide, as the job does."""
+        """Land, train, measure and decide as the job does."""
         self.answers = []
         month = month_after(_FIRST_MONTH, number - 1)
         rows = self._land(number, month)
@@ -144,7 +140,7 @@ class _History:
         self._decide(number, month, window, challenger, drifted)
 
     def _land(self, number: int, month: str) -> pd.DataFrame | None:
-        """The month's split rows; None when nothing lands or a check stops the month."""
+        """Return the month's split rows; None when nothing lands or a check stops the month."""
         scenario = self.rehearsal.scenario
         if scenario.has_outage(number):
             return None
@@ -162,7 +158,7 @@ class _History:
 
     def _train(self, month: str, number: int, window: pd.DataFrame) -> _Model:
         train = window[window[PART] == TRAIN]
-        # Its data are of the first month: nothing of a rehearsal is rebuilt from its recipe.
+        # The recipe names data of the first month: a rehearsal rebuilds no model from its recipe.
         self.recipe = self.recipe or recipe_for(window, **self.settings.recipe_options)
         recipe = self.recipe
         best = best_of(search(train, recipe)) if self.rehearsal.searches else FIXED
@@ -245,7 +241,7 @@ class _History:
         return decision.promotes
 
     def _promoted(self, number: int, challenger: _Model, champion: _Model | None) -> None:
-        """Note a promotion; right when the model is better on rows of the world as it is now."""
+        """Record a promotion; it is right if the model is better on rows like this month's."""
         self.before = []
         if champion is None:
             return
@@ -273,7 +269,7 @@ class _History:
         return quality_faults({name: rmse(actual, rule) for name, rule in rules.items()}, against)
 
     def _predict(self, model: _Model, rows: pd.DataFrame) -> np.ndarray:
-        """Predict rows once: several policies have the same champion."""
+        """Predict rows once: several policies share a champion."""
         for known, asked, answers in self.answers:
             if known is model and asked is rows:
                 return answers

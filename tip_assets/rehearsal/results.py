@@ -1,8 +1,4 @@
-"""What many histories say together: false alarms, delays, promotions and errors, with intervals.
-
-Belongs here: those numbers and their table. Does not belong here: playing (`play.py`) or plots
-(`page.py`).
-"""
+"""Results over many histories, with intervals: false alarms, delays, promotions, errors."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -20,24 +16,24 @@ _PERCENT = 100
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over histories with the interval that resampled histories give (95 %)."""
+    """A mean over histories with its 95 % bootstrap interval."""
 
     mean: float
     low: float
     high: float
 
-    def words(self, form: str, unit: str = "") -> str:
+    def describe(self, form: str, unit: str = "") -> str:
         mean, low, high = (format(value, form) for value in (self.mean, self.low, self.high))
         return f"{mean}{unit} ({low} to {high})"
 
 
 @dataclass(frozen=True)
 class Results:
-    """The numbers of a rehearsal; None where there is nothing to measure.
+    """The results of a rehearsal; None if there is nothing to measure.
 
-    `false_alarms` are per year of months before the first event. `months_until_seen` counts from
-    the first event, over the histories that saw it (`seen`, a share). `promotions` are per year
-    after the first model. `errors` are each policy's RMSE in dollars on the months it served.
+    `false_alarms` are per year, before the first event. `months_until_seen` counts from the first
+    event, over the share of histories that detected it (`seen`). `promotions` are per year after
+    the first model. `errors` are each policy's RMSE in dollars on the months it served.
     """
 
     histories: int
@@ -51,15 +47,15 @@ class Results:
 
 
 def play_all(rehearsal: Rehearsal, histories: int, seed: int, processes: int) -> Iterator[Played]:
-    """Play histories on so many cores, each as it is done and in the order of their seeds."""
+    """Simulate histories in parallel; yields them in the order of their seeds."""
     seeds = [seed * 1_000_003 + number for number in range(histories)]
-    # A forked process would wait for ever for the threads of xgboost that it does not have.
+    # A forked process would deadlock: it lacks the threads of xgboost.
     with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
         yield from pool.map(partial(play, rehearsal), seeds)
 
 
 def results_of(rehearsal: Rehearsal, played: Sequence[Played]) -> Results:
-    """Gather the numbers of histories of one rehearsal."""
+    """Compute the results of a rehearsal's histories."""
     first = rehearsal.scenario.first_change
     quiet = (first or rehearsal.months + 1) - 1
     delays = [d for history in played if (d := _delay(history, first)) is not None]
@@ -80,7 +76,7 @@ def results_of(rehearsal: Rehearsal, played: Sequence[Played]) -> Results:
 
 
 def table(rehearsal: Rehearsal, results: Results) -> list[tuple[str, str]]:
-    """The rows of the answer: what, and how much."""
+    """Return the result as rows of label and value."""
     rows = [
         (
             "played",
@@ -88,24 +84,25 @@ def table(rehearsal: Rehearsal, results: Results) -> list[tuple[str, str]]:
         )
     ]
     if results.false_alarms:
-        rows.append(("false alarms", results.false_alarms.words(".2f", " a year")))
+        rows.append(("false alarms", results.false_alarms.describe(".2f", " a year")))
     if results.seen is not None:
         rows.append(("change seen", f"in {results.seen:.0%} of histories"))
     if results.months_until_seen:
-        rows.append(("months until seen", results.months_until_seen.words(".1f")))
+        rows.append(("months until seen", results.months_until_seen.describe(".1f")))
     right = "" if results.right is None else f", {results.right:.0%} of them to a better model"
-    rows.append(("promotions", results.promotions.words(".1f", " a year") + right))
+    rows.append(("promotions", results.promotions.describe(".1f", " a year") + right))
     if results.stopped.mean:
-        rows.append(("months stopped", results.stopped.words(".1f", " a history")))
+        rows.append(("months stopped", results.stopped.describe(".1f", " a history")))
     rows += [
-        (f"error, {policy}", error.words(".3f", " USD")) for policy, error in results.errors.items()
+        (f"error, {policy}", error.describe(".3f", " USD"))
+        for policy, error in results.errors.items()
     ]
     search = "searched each month" if rehearsal.searches else "fixed, not searched"
     return [*rows, ("parameters", search)]
 
 
 def _delay(history: Played, first: int | None) -> int | None:
-    """Months from the first event to its alarm; 1 is the month itself."""
+    """Return the months from the first event to its alarm; 1 is the event's month."""
     if first is None:
         return None
     return next((month - first + 1 for month in history.alarms if month >= first), None)

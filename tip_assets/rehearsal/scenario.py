@@ -1,8 +1,4 @@
-"""What happens in the months of a rehearsal, written as `prices:+20%@7`.
-
-Belongs here: reading scenarios, and what a month is then like. Does not belong here: playing
-months (`play.py`).
-"""
+"""Scenarios: the events in the months of a rehearsal, written as `prices:+20%@7`."""
 
 import re
 from collections.abc import Sequence
@@ -15,7 +11,7 @@ from tip_assets import contract
 from tip_assets.ingestion.simulate import UNCHANGED, Change
 
 QUIET = "quiet"
-# What a poisoned month's guests pay, and how many of them.
+# The factor on a poisoned month's tips, and the share of tips.
 _POISONED_TIP, _POISONED_SHARE = 4.0, 0.3
 _EVENT = re.compile(
     r"(?P<kind>prices|tips|mix|outage|dirty|poison)"
@@ -26,14 +22,14 @@ _NEEDS_SIZE = ("prices", "tips", "mix", "dirty")
 
 
 class UnknownScenario(ValueError):
-    """The words of a scenario cannot be read; the message shows those that can."""
+    """A scenario cannot be parsed; the message lists the known forms."""
 
 
 @dataclass(frozen=True)
 class Event:
-    """One thing that happens from a month on (the first is 1); `size` is in percent.
+    """An event in a month (the first is 1); `size` is in percent.
 
-    `prices`, `tips` and `mix` (of lunches) stay; `outage`, `dirty` and `poison` are of one month.
+    `prices`, `tips` and `mix` (of lunches) persist; `outage`, `dirty` and `poison` last one month.
     """
 
     kind: str
@@ -47,22 +43,22 @@ class Event:
 
 @dataclass(frozen=True)
 class Scenario:
-    """All that happens in a history of months."""
+    """All events in a history of months."""
 
     events: tuple[Event, ...] = ()
 
     @staticmethod
-    def parse(words: Sequence[str]) -> "Scenario":
-        """Read scenarios such as `prices:+20%@7`. Raises UnknownScenario."""
-        return Scenario(tuple(_event(word) for word in words if word != QUIET))
+    def parse(text: Sequence[str]) -> "Scenario":
+        """Parse events such as `prices:+20%@7`. Raises UnknownScenario."""
+        return Scenario(tuple(_event(word) for word in text if word != QUIET))
 
     @property
     def first_change(self) -> int | None:
-        """The month of the first change of the records; None if there is none."""
+        """Return the month of the first change of the records; None if there is none."""
         return min((e.month for e in self.events if e.lasts or e.kind == "poison"), default=None)
 
     def change(self, month: int, lunch_share: float) -> Change:
-        """How a month's records differ from the first's; `lunch_share` is the usual one."""
+        """Return a month's change relative to the first month; `lunch_share` is the usual share."""
         change = UNCHANGED
         for event in self.events:
             if not event.lasts or event.month > month:
@@ -77,15 +73,15 @@ class Scenario:
         return change
 
     def has_outage(self, month: int) -> bool:
-        """Whether no file lands in the month."""
+        """Return whether no file lands in the month."""
         return any(e.kind == "outage" and e.month == month for e in self.events)
 
     def refused_share(self, month: int) -> float:
-        """The share of the month's rows that break the contract."""
+        """Return the share of the month's rows that break the contract."""
         return sum(e.size / 100 for e in self.events if e.kind == "dirty" and e.month == month)
 
     def poison(self, records: pd.DataFrame, month: int, rng: np.random.Generator) -> pd.DataFrame:
-        """Records in which some tips are several times too high, if the month is poisoned."""
+        """Return records with some tips multiplied, if the month is poisoned."""
         if not any(e.kind == "poison" and e.month == month for e in self.events):
             return records
         label = contract.LABEL
@@ -94,18 +90,18 @@ class Scenario:
         return records.assign(**{label.name: tips.clip(upper=label.maximum)})
 
 
-def _event(words: str) -> Event:
-    found = _EVENT.fullmatch(words)
+def _event(text: str) -> Event:
+    found = _EVENT.fullmatch(text)
     if not found or not _is_possible(found["kind"], found["size"], int(found["month"])):
         raise UnknownScenario(
-            f"{words!r} is no scenario; known are quiet, prices:+20%@7, tips:-10%@5, "
+            f"{text!r} is not a scenario; use quiet, prices:+20%@7, tips:-10%@5, "
             "mix:lunch+15@4, outage@6, dirty:10%@3, poison@8 (the number after @ is the month)"
         )
     return Event(found["kind"], int(found["month"]), float(found["size"] or 0))
 
 
 def _is_possible(kind: str, size: str | None, month: int) -> bool:
-    """Whether an event has a size if it needs one, and one that leaves bills, tips and rows."""
+    """Return whether an event has a valid size: one that leaves bills, tips and rows."""
     if month < 1 or (kind in _NEEDS_SIZE) != bool(size):
         return False
     percent = float(size or 0)

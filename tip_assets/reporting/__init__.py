@@ -1,1 +1,1 @@
-"""Messages about runs: the facts of a run, what it reports, and the outbox that delivers it."""
+"""Messages about runs: the facts of a run, its messages, and the outbox that delivers them."""

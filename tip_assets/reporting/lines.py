@@ -1,21 +1,18 @@
-"""A month's model and drift as aligned lines, for the terminal and for messages.
-
-Belongs here: text for a person. Does not belong here: deciding or computing anything.
-"""
+"""A month's model and drift as aligned lines, for the terminal and for messages."""
 
 from collections.abc import Iterator
 from typing import Any
 
-from tip_assets.drift.rule import p_words
+from tip_assets.drift.rule import format_p_value
 
 
 def model_lines(registered: dict[str, Any]) -> Iterator[str]:
-    """A month's model, its errors and its comparison, from the value of `registered_model`."""
+    """Yield lines on a month's model and comparison, from the value of `registered_model`."""
     yield f"  model        version {registered['version']}"
-    if "search" in registered:  # months that an earlier release has trained lack it
+    if "search" in registered:  # missing in months trained by an earlier release
         yield f"  search       {registered['search']}"
     test = registered["test"]
-    yield f"  test RMSE    {test['rmse']:.3f} USD on {test['rows']} held-out rows; beside it:"
+    yield f"  test RMSE    {test['rmse']:.3f} USD on {test['rows']} held-out rows; baselines:"
     for rule, rmse in registered["baselines"].items():
         verdict = registered["against"][rule]["verdict"]
         yield f"                 {rule.replace('_', ' '):<14} {rmse:.3f}  (model: {verdict})"
@@ -31,22 +28,22 @@ def model_lines(registered: dict[str, Any]) -> Iterator[str]:
             f"{comparison['rival_rmse']:.3f} USD, difference {comparison['low']:+.3f} to "
             f"{comparison['high']:+.3f}"
         )
-        if words := comparison.get("power_words"):
-            yield f"               {words}"
+        if text := comparison.get("power_words"):
+            yield f"               {text}"
 
 
 def drift_lines(drift: dict[str, Any]) -> Iterator[str]:
-    """A month's drift, a line per chart, from the value of `drift_metrics`."""
+    """Yield lines on a month's drift, one per chart, from the value of `drift_metrics`."""
     yield f"  drift        {drift['verdict']}"
     yield f"               {drift['note']}"
     yield f"               {drift['charted']}"
     width = max(len(chart["chart"]) for chart in drift["charts"])
-    yield f"                 {'chart':<{width}}      z  limit  would have been seen"
+    yield f"                 {'chart':<{width}}      z  limit  smallest detectable change"
     for chart in drift["charts"]:
         yield (
             f"                 {chart['chart']:<{width}}  {chart['z']:+5.1f}  {chart['limit']:5.2f}"
             f"  {chart['smallest_change'] or 'no change of this kind'}"
             f"{'  DRIFTED' if chart['alarm'] else ''}"
         )
-    scores = (f"{c['column']} {c['test']} {p_words(c['score'])}" for c in drift["columns"])
-    yield f"               p-values that decide nothing: {', '.join(scores)}"
+    scores = (f"{c['column']} {c['test']} {format_p_value(c['score'])}" for c in drift["columns"])
+    yield f"               p-values (not used to decide): {', '.join(scores)}"

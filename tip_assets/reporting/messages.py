@@ -1,7 +1,6 @@
-"""What people are told about a month, in words.
+"""Messages to people about a month, each with its dedupe key.
 
-Belongs here: turning facts into messages, each with the cause that makes it one. Does not belong
-here: finding the facts (`report_run.py`) or delivering (`outbox.py`).
+`report_run.py` finds the facts, `outbox.py` delivers the messages.
 """
 
 import hashlib
@@ -22,7 +21,7 @@ def training_message(
     held: dict[str, str],
     links: dict[str, str],
 ) -> Message:
-    """The month's model: its errors, the verdict, who serves. `links` are where to look further."""
+    """Return the message about a month's model: errors, verdict, champion. `links` lead further."""
     month, version = registered["month"], registered["version"]
     if decided:
         action, verdict = decided["action"], f"{decided['action']}: {decided['reason']}"
@@ -30,7 +29,9 @@ def training_message(
     else:
         incumbent = registered["incumbent"]
         action = "held"
-        verdict = "held: " + "; ".join(f"{check}: {words}" for check, words in held.items())
+        verdict = "held: " + "; ".join(
+            f"{check}: {description}" for check, description in held.items()
+        )
         champion = f"version {incumbent['version']}" if incumbent else "none yet"
     lines = [
         f"Month {month}",
@@ -49,7 +50,7 @@ def training_message(
 
 
 def drift_message(drift: dict[str, Any]) -> Message:
-    """The month's drift: found or not, and the score of every column."""
+    """Return the message about a month's drift, with the score of every column."""
     month = drift["month"]
     columns = [column for column in drift["columns"] if column["role"] != "prediction"]
     found = sum(column["drifted"] for column in columns)
@@ -68,7 +69,7 @@ def drift_message(drift: dict[str, Any]) -> Message:
 
 
 def check_message(month: str, found: CheckFound) -> Message:
-    """A blocking check that failed: what it found, what it stopped, what to do."""
+    """Return the message about a failed blocking check: what it found and stopped, what to do."""
     holds = found.asset in HOLDING_ASSETS
     what, do = what_it_stops(month, found), what_to_do(month, found)
     return Message(
@@ -81,41 +82,41 @@ def check_message(month: str, found: CheckFound) -> Message:
 
 
 def what_it_stops(month: str, found: CheckFound) -> str:
-    """What a blocking check that failed has stopped, in a sentence."""
+    """Describe what a failed blocking check stopped."""
     if found.asset in HOLDING_ASSETS:
         return f"The promotion of {month} is held; the champion keeps serving."
     return f"{month} has stopped at {found.asset}; nothing was trained or promoted."
 
 
 def what_to_do(month: str, found: CheckFound) -> str:
-    """What a person does about a blocking check that failed; commands stand between backticks."""
+    """Describe what to do about a failed blocking check; commands are in backticks."""
     if found.asset not in HOLDING_ASSETS:
         return (
             f"See what was refused with `tips quarantine --month {month}`; drop a corrected file "
-            "into its landing folder, and the month runs again."
+            "into its landing folder; the month then runs again."
         )
     if found.check in RELEASABLE:
         return (
-            f"Look at the reports of {month}. Let the model through with "
+            f"Read the reports of {month}. Release the model with "
             f"`tips release --month {month} --reason '...'`, or leave it."
         )
-    return "Nobody can release a broken model: docs/checks.md says what to look at."
+    return "A broken model cannot be released; docs/checks.md says how to find the cause."
 
 
-def failure_message(month: str, words: str, after: str | None) -> Message:
-    """A run that failed; `after` is the month's last success, so that a relapse is told again."""
+def failure_message(month: str, description: str, after: str | None) -> Message:
+    """Return the message about a failed run; after a success (`after`) the same failure is new."""
     return Message(
-        cause=f"failure {month} {_digest(words)} after {after or 'the start'}",
+        cause=f"failure {month} {_digest(description)} after {after or 'the start'}",
         kind="failure",
         month=month,
         subject=f"Waiter tip prediction {month}: the run failed",
-        text=f"{words}\nWhat was done stays. Run the month again when the cause is mended: "
+        text=f"{description}\nFinished steps are kept. Fix the cause, then run the month again: "
         f"`tips run --month {month}`.",
     )
 
 
 def silence_message(newest: str, days: float) -> Message:
-    """Nothing has landed for long; `newest` is when the last file came."""
+    """Return the message that no file has landed for long; `newest` is the last file's time."""
     return Message(
         cause=f"silence since {newest}",
         kind="silence",

@@ -1,8 +1,4 @@
-"""Telling people: a message per cause, delivered to an SNS topic or to a file.
-
-Belongs here: the ledger of messages, so that none is told twice, and their delivery. Does not
-belong here: what is worth telling (`messages.py`).
-"""
+"""Deliver messages to an SNS topic or a file, each dedupe key once."""
 
 import json
 from collections.abc import Mapping
@@ -21,7 +17,7 @@ from tip_assets.runtime.instance import is_dead, process_mark
 from tip_assets.settings import Settings
 
 Kind = Literal["training", "drift", "held", "stopped", "failure", "silence"]
-# A process of another machine that claimed a message and died leaves it after this time.
+# Claims of processes on other machines expire after this time: they may have died.
 CLAIM_LASTS = timedelta(minutes=5)
 # SNS refuses longer ones (API reference, Publish).
 LONGEST_SUBJECT = 100
@@ -29,7 +25,7 @@ LONGEST_SUBJECT = 100
 
 @dataclass(frozen=True)
 class Message:
-    """What people are told. Two messages of the same `cause` are one."""
+    """A message to people. `cause` is the dedupe key: one message is sent for each."""
 
     cause: str
     kind: Kind
@@ -39,11 +35,11 @@ class Message:
 
 
 class Notifications(dg.ConfigurableResource):
-    """The ledger of messages in the metric store, and where they are delivered.
+    """The messages in the metric store, and where they are delivered.
 
-    A message is delivered to `topic_arn` if there is one, else appended to the file `outbox`. A
-    process that is killed between publishing and noting it publishes once more; the file is looked
-    through, so that it holds a cause once.
+    A message is published to `topic_arn` if set, else appended to the file `outbox`. If a process
+    is killed after publishing and before recording it, the message is published again; the file
+    never gets a dedupe key twice.
     """
 
     store: MetricStore
@@ -51,21 +47,21 @@ class Notifications(dg.ConfigurableResource):
     outbox: str
 
     def send(self, *messages: Message) -> list[str]:
-        """Deliver messages whose cause is new, and what earlier deliveries have left.
+        """Deliver messages with a new dedupe key, and earlier ones that are undelivered.
 
-        Gives the deliveries that failed, in words: telling people must not fail what is told. They
-        stay in the ledger and are tried again by the next call.
+        Returns descriptions of failed deliveries instead of raising: a notification must not fail a
+        run. The next call retries them.
         """
         for message in messages:
             self._record(message)
         for row in self._undelivered():
-            trouble = self._deliver(row)
-            if trouble:  # the others would go the same way, each after its own time-out
-                return [trouble]
+            problem = self._deliver(row)
+            if problem:  # the others would fail too, each after its own timeout
+                return [problem]
         return []
 
     def sent(self) -> list[Row]:
-        """Every message, oldest first."""
+        """Return every message, oldest first."""
         return self.store.select(sa.select(notification).order_by(notification.c.at))
 
     def _record(self, message: Message) -> None:
@@ -80,21 +76,21 @@ class Notifications(dg.ConfigurableResource):
         return self.store.select(sa.select(notification).where(waiting).order_by(notification.c.at))
 
     def _deliver(self, row: Row) -> str | None:
-        """Deliver one message unless another process is at it; gives the trouble, if any."""
+        """Deliver one message unless another process has claimed it; returns the error, if any."""
         if not self._claim(row):
             return None
         try:
             place = self._publish(row) if self.topic_arn else self._append(row)
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not fail a month
-            words = f"{self.topic_arn or self.outbox}: {type(error).__name__}: {error}"
-            self._mark(row["cause"], {"trouble": words, "claimed_by": None})
-            return f"{row['subject']}: {words}"
+            problem = f"{self.topic_arn or self.outbox}: {type(error).__name__}: {error}"
+            self._mark(row["cause"], {"trouble": problem, "claimed_by": None})
+            return f"{row['subject']}: {problem}"
         delivered = {"delivered_at": datetime.now(UTC), "delivered_to": place, "trouble": None}
         self._mark(row["cause"], delivered)
         return None
 
     def _claim(self, row: Row) -> bool:
-        """Claim a message if nobody else, or nobody who still lives, has; one claimer wins."""
+        """Claim a message atomically; claims of dead processes expire."""
         now, claimer = datetime.now(UTC), row["claimed_by"]
         claimable = notification.c.claimed_by.is_(None) | (
             notification.c.claimed_at < now - CLAIM_LASTS
@@ -118,7 +114,7 @@ class Notifications(dg.ConfigurableResource):
 
         quick = Config(connect_timeout=5, read_timeout=10, retries={"max_attempts": 3})
         region = self.topic_arn.split(":")[3] or None
-        # A session of its own: the default one must not be used by two sensors at once.
+        # Its own session: two sensors must not share the default one.
         boto3.Session().client("sns", region_name=region, config=quick).publish(
             TopicArn=self.topic_arn,
             # SNS takes printable ASCII only.
@@ -132,7 +128,7 @@ class Notifications(dg.ConfigurableResource):
         return self.topic_arn
 
     def _append(self, row: Row) -> str:
-        """Add a line to the outbox, once: a process may have died before it said that it did."""
+        """Append a line to the outbox unless it is there already."""
         path = Path(self.outbox)
         line = {name: row[name] for name in ("cause", "kind", "month", "subject", "text")}
         line["at"] = row["at"].isoformat(timespec="seconds")
@@ -140,7 +136,7 @@ class Notifications(dg.ConfigurableResource):
         with FileLock(f"{path}.lock"), path.open("a+", encoding="utf-8") as outbox:
             outbox.seek(0)
             whole, _, half = outbox.read().rpartition("\n")
-            if half:  # somebody died while writing it
+            if half:  # a process died while writing it
                 outbox.truncate(len(f"{whole}\n".encode()) if whole else 0)
             there = {json.loads(old)["cause"] for old in whole.splitlines() if old.strip()}
             if row["cause"] not in there:
@@ -149,6 +145,6 @@ class Notifications(dg.ConfigurableResource):
 
 
 def notifications(settings: Settings) -> Notifications:
-    """The notifications of these settings."""
+    """Return the notifications of these settings."""
     store = MetricStore(url=settings.metric_store_url)
     return Notifications(store=store, topic_arn=settings.sns_topic_arn, outbox=str(settings.outbox))

@@ -1,10 +1,7 @@
-"""After a run: its outcome into the metric store, and what people should know to them.
+"""Report a finished run: record its outcome in the metric store and send its messages.
 
-Belongs here: gathering facts of a run that has ended. Does not belong here: words (`messages.py`),
-deliveries (`outbox.py`), or who calls this (`cli/run_month.py`, `automation/run_sensors.py`).
-
-Everything is keyed by what it is about, so that two callers, or one that was killed and comes back,
-report once.
+Called by `cli/run_month.py` and `automation/run_sensors.py`. Everything has a dedupe key, so that
+two callers, or one that was killed and restarted, report once.
 """
 
 from collections.abc import Iterator
@@ -15,7 +12,7 @@ import dagster as dg
 from dagster._core.storage.dagster_run import FINISHED_STATUSES  # not exported
 
 from tip_assets.ingestion.landing import LANDED
-from tip_assets.metric_store.holds import RELEASABLE, TRAINING_WINDOW_IS_WHOLE, words
+from tip_assets.metric_store.holds import RELEASABLE, TRAINING_WINDOW_IS_WHOLE, describe
 from tip_assets.metric_store.store import MetricStore
 from tip_assets.partitions import months
 from tip_assets.reporting.messages import (
@@ -42,10 +39,9 @@ LOOKED_BACK = timedelta(days=7)
 
 
 def report_run(instance: dg.DagsterInstance, run_id: str, settings: Settings) -> list[str]:
-    """Record a month's run that has ended, send its messages and publish who serves.
+    """Record a finished run of a month, send its messages and publish the champion.
 
-    Gives the deliveries that failed, in words. Leaves alone a run of no month, and one that is not
-    of our jobs.
+    Returns descriptions of failed deliveries. Ignores runs without a month and runs of other jobs.
     """
     record = instance.get_run_record_by_id(run_id)
     month = _month(record.dagster_run) if record else None
@@ -56,7 +52,7 @@ def report_run(instance: dg.DagsterInstance, run_id: str, settings: Settings) ->
     before = store.last_success(month)
     ended_at = datetime.fromtimestamp(record.end_time or 0, UTC)
     pending = facts.held.get(TRAINING_WINDOW_IS_WHOLE)
-    # Another sensor reports successes: it may have reported the run that follows a deferred one.
+    # Another sensor reports successes, and may already have reported the run after a deferred one.
     if pending is None or not store.was_followed(month, ended_at):
         store.record_checks(month, [vars(check) for check in facts.checks])
         store.record_checks(month, _released_checks(month, facts, store, settings))
@@ -70,24 +66,24 @@ def report_run(instance: dg.DagsterInstance, run_id: str, settings: Settings) ->
         "landing_digest": _landing_digest(instance, record, month, facts),
     }
     messages: list[Message] = []
-    # A deferred month is no news, unless an earlier one needs a person: it is run again.
+    # A deferred month runs again: it needs no message unless an earlier month needs a person.
     if pending is None or HAS_FAILED in pending:
         messages = _messages(month, facts, settings)
         if facts.failure and not facts.interrupted:
             messages = [*messages, failure_message(month, facts.failure, before)]
-    not_told = notifications(settings).send(*messages)
+    undelivered = notifications(settings).send(*messages)
     if "production_model" in facts.made:
-        not_told = [*not_told, *publish_parameters(settings)]
-    # Last: a run that has no outcome yet is reported again.
+        undelivered = [*undelivered, *publish_parameters(settings)]
+    # Last: a run without an outcome is reported again.
     store.record_run(outcome, facts.made)
-    return not_told
+    return undelivered
 
 
 def report_missed_runs(instance: dg.DagsterInstance, settings: Settings) -> list[str]:
-    """Report our runs of the last days that have ended and were not reported yet.
+    """Report our finished runs of the last days that were not reported yet.
 
-    Their process was killed, or the metric store was away. Gives the deliveries that failed, in
-    words.
+    Their process was killed, or the metric store was unavailable. Returns descriptions of failed
+    deliveries.
     """
     since = datetime.now(UTC) - LOOKED_BACK
     finished = dg.RunsFilter(statuses=FINISHED_STATUSES, updated_after=since)
@@ -98,12 +94,12 @@ def report_missed_runs(instance: dg.DagsterInstance, settings: Settings) -> list
         if run.run_id not in reported and _month(run)
     ]
     return [
-        words for run_id in reversed(missed) for words in report_run(instance, run_id, settings)
+        problem for run_id in reversed(missed) for problem in report_run(instance, run_id, settings)
     ]
 
 
 def _month(run: dg.DagsterRun) -> str | None:
-    """The month that a run of ours was for; None for any other run."""
+    """Return the month of one of our runs; None for any other run."""
     key = run.tags.get(PARTITION_TAG)
     return key if key and is_ours(run) and months.has_partition_key(key) else None
 
@@ -111,9 +107,9 @@ def _month(run: dg.DagsterRun) -> str | None:
 def _landing_digest(
     instance: dg.DagsterInstance, record: dg.RunRecord, month: str, facts: RunFacts
 ) -> str:
-    """The landing files that a run was of; empty when it was of none.
+    """Return the digest of the landing files that a run processed; empty if there is none.
 
-    One that takes up where another has failed is of those that were ingested before it.
+    A run that continues a failed one uses the files that were ingested before it.
     """
     digest = facts.metadata.get("raw_tips", {}).get(LANDED)
     if digest is None and record.dagster_run.job_name == TRAINING_JOB:
@@ -124,7 +120,7 @@ def _landing_digest(
 def _released_checks(
     month: str, facts: RunFacts, store: MetricStore, settings: Settings
 ) -> list[dict[str, Any]]:
-    """What checks say from now on that a person has overruled: a release runs without them."""
+    """Return the new results of checks that a person overruled: a release runs without them."""
     if "production_model" not in facts.made:
         return []
     decided = _value(settings, "production_model", month)
@@ -132,7 +128,7 @@ def _released_checks(
         return []
     return [
         {name: check[name] for name in ("check", "asset", "blocking")}
-        | {"passed": True, "words": words(check["words"], decided["reason"])}
+        | {"passed": True, "words": describe(check["words"], decided["reason"])}
         for check in store.checks(month)
         if check["check"] in RELEASABLE and not check["passed"]
     ]

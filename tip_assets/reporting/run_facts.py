@@ -1,8 +1,4 @@
-"""What a run left in Dagster's event log, as plain data.
-
-Belongs here: reading events. Does not belong here: running (`cli/run_month.py`) or telling people
-(`report_run.py`).
-"""
+"""Read the facts of a run from Dagster's event log, as plain data."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -10,20 +6,20 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import dagster as dg
-from dagster._core.events import RunFailureReason  # not exported, and the only way to tell
+from dagster._core.events import RunFailureReason  # not exported; nothing else has the reason
 
 from tip_assets.ingestion.landing import LANDED
 from tip_assets.metric_store.holds import TRAINING_WINDOW_IS_WHOLE
 from tip_assets.runtime.instance import TRAINING_JOB, is_ours
-from tip_assets.runtime.services import trouble_in_words
+from tip_assets.runtime.services import describe_error
 
 PARTITION_TAG = "dagster/partition"
-INTERRUPTED = "interrupted; what was done stays, run it again"
+INTERRUPTED = "interrupted; finished steps are kept, run it again"
 DECISION = dg.AssetKey("production_model")
 INGESTION = dg.AssetKey("raw_tips")
-# On a run that took too long: its events do not say why it was ended.
+# Tag of a run that took too long: its events do not say why it ended.
 ENDED_BECAUSE_TAG = "tips/ended_because"
-# What the run order says of an earlier month that a person has to look after.
+# The progress of an earlier month that needs a person.
 HAS_FAILED: Final = "has failed"
 EVENTS = {
     dg.DagsterEventType.ASSET_MATERIALIZATION,
@@ -36,7 +32,7 @@ EVENTS = {
 
 @dataclass(frozen=True)
 class CheckFound:
-    """What a check found in a run."""
+    """The result of a check in a run."""
 
     check: str
     asset: str
@@ -47,9 +43,9 @@ class CheckFound:
 
 @dataclass(frozen=True)
 class RunFacts:
-    """Assets made, with the time and their metadata as text; checks; and what went wrong.
+    """The materialized assets with time and metadata, the checks, and the failure of a run.
 
-    `failure` is the first failure that is not a check's, in words; None if there is none.
+    `failure` is the message of the first failure other than a check's; None without one.
     """
 
     made: dict[str, datetime] = field(default_factory=dict)
@@ -60,22 +56,22 @@ class RunFacts:
 
     @property
     def summaries(self) -> dict[str, str]:
-        """The summary line of each asset that was made."""
+        """Return the summary line of each materialized asset."""
         return {asset: facts.get("summary", "") for asset, facts in self.metadata.items()}
 
     @property
     def interrupted(self) -> bool:
-        """Whether a person ended the run."""
+        """Return whether a person interrupted the run."""
         return self.failure is not None and self.failure.endswith(INTERRUPTED)
 
     @property
     def held(self) -> dict[str, str]:
-        """Blocking checks that failed, with their words."""
+        """Return the failed blocking checks with their descriptions."""
         return {c.check: c.words for c in self.checks if c.blocking and not c.passed}
 
 
 def run_facts(instance: dg.DagsterInstance, run_id: str) -> RunFacts:
-    """The facts of a run that has ended."""
+    """Return the facts of a finished run."""
     facts = _facts(instance.all_logs(run_id, of_type=EVENTS))
     run = instance.get_run_by_id(run_id)
     ended_because = run.tags.get(ENDED_BECAUSE_TAG) if run else None
@@ -83,9 +79,9 @@ def run_facts(instance: dg.DagsterInstance, run_id: str) -> RunFacts:
 
 
 def last_training(instance: dg.DagsterInstance, month: str) -> dg.DagsterRun | None:
-    """The month's newest run that was to decide on a model, whatever became of it.
+    """Return the month's newest run of the whole job, with any outcome.
 
-    Runs of single assets, or of the ingestion alone, say nothing of where the month stands.
+    Runs of single assets or of the ingestion alone do not show the month's progress.
     """
     of_month = dg.RunsFilter(tags={PARTITION_TAG: month})
     for run in filter(is_ours, instance.get_runs(filters=of_month)):
@@ -96,7 +92,7 @@ def last_training(instance: dg.DagsterInstance, month: str) -> dg.DagsterRun | N
 
 
 def was_deferred(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
-    """Whether a run ended because earlier months were pending."""
+    """Return whether a run ended because earlier months were pending."""
     if run.status != dg.DagsterRunStatus.FAILURE:
         return False
     checks = {dg.DagsterEventType.ASSET_CHECK_EVALUATION}
@@ -106,9 +102,9 @@ def was_deferred(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
 def last_ingestion(
     instance: dg.DagsterInstance, month: str, before: float | None = None
 ) -> dg.EventLogRecord | None:
-    """The event by which a month's landing files were last ingested; None if never.
+    """Return the event that last ingested a month's landing files; None if there is none.
 
-    `before` asks for what was so at an earlier time, in seconds since 1970.
+    `before` limits it to events before a time, in seconds since 1970.
     """
     key = dg.AssetRecordsFilter(
         asset_key=INGESTION, asset_partitions=[month], before_timestamp=before
@@ -118,7 +114,7 @@ def last_ingestion(
 
 
 def ingested(instance: dg.DagsterInstance, month: str, before: float | None = None) -> str | None:
-    """The digest of the landing files that a month was last ingested from; None if never."""
+    """Return the digest of a month's last ingested landing files; None if there are none."""
     record = last_ingestion(instance, month, before)
     if record is None or record.asset_materialization is None:
         return None
@@ -151,23 +147,23 @@ def _facts(entries: Iterable[dg.EventLogEntry]) -> RunFacts:
             of_steps.append(_step_failure(event))
         else:
             of_run.append(_run_failure(event))
-    # What ended a run says more than the steps that it ended.
+    # The reason that ended a run says more than the steps it ended.
     words = [failure for failure in (*of_run, *of_steps) if failure]
     return RunFacts(made, metadata, checks, words[0] if words else None)
 
 
 def _step_failure(event: Any) -> str | None:
-    """A failed step in words; None when only a blocking check failed."""
+    """Describe a failed step; None when only a blocking check failed."""
     failure = event.step_failure_data
     if failure.user_failure_data is not None:
         return f"{event.step_key}: {failure.user_failure_data.description}"
     error = failure.error
     if error is None:
         return f"{event.step_key}: {event.message}"
-    trouble = trouble_in_words(error)
-    if trouble:
-        return f"{event.step_key}: {trouble}"
-    # The worker process adds its traceback to an error as the cause.
+    problem = describe_error(error)
+    if problem:
+        return f"{event.step_key}: {problem}"
+    # The worker process attaches its traceback to an error as the cause.
     while error.cause is not None and error.cause.cls_name != "_RemoteTraceback":
         error = error.cause
     if error.cls_name == "DagsterAssetCheckFailedError":
@@ -178,7 +174,7 @@ def _step_failure(event: Any) -> str | None:
 
 
 def _run_failure(event: Any) -> str | None:
-    """The end of a run in words; None when it only says that steps have failed."""
+    """Describe why a run failed; None when it only says that steps failed."""
     if "DagsterExecutionInterruptedError" in (event.message or ""):
         return None
     data = event.job_failure_data if event.is_job_failure else None
@@ -187,5 +183,5 @@ def _run_failure(event: Any) -> str | None:
     if data is not None and data.error is not None:
         if data.error.cls_name == "DagsterExecutionInterruptedError":
             return INTERRUPTED
-        return trouble_in_words(data.error) or str(data.error.message.strip().splitlines()[0])
+        return describe_error(data.error) or str(data.error.message.strip().splitlines()[0])
     return event.message or "the run was canceled"

@@ -1,7 +1,6 @@
-"""What needs a person now: the states that last until somebody acts.
+"""Find the states that last until a person acts, each with what to do.
 
-Belongs here: finding those states in the metric store, each with what to do. Does not belong here:
-a month's result, which is a message (`messages.py`).
+A month's result is a message instead (`messages.py`).
 """
 
 from collections.abc import Iterator
@@ -21,7 +20,7 @@ from tip_assets.settings import Settings
 
 @dataclass(frozen=True)
 class State:
-    """A state that lasts: its name, what it is about, why, and what to do."""
+    """A lasting state: its name, subject, reason, and what to do."""
 
     name: str
     about: str
@@ -33,7 +32,7 @@ class State:
 
 
 def states(store: MetricStore, settings: Settings, now: datetime) -> list[State]:
-    """Every state that needs a person, the most urgent first; empty when all is well."""
+    """Return every state that needs a person, the most urgent first."""
     return [
         *held(store),
         *_stopped(store, settings.window_months),
@@ -46,7 +45,7 @@ def states(store: MetricStore, settings: Settings, now: datetime) -> list[State]
 
 
 def held(store: MetricStore) -> Iterator[State]:
-    """Held promotions that are newer than any other decision: older ones are overtaken."""
+    """Yield held promotions newer than any other decision; older ones are superseded."""
     last = {row["month"]: row for row in _decisions(store)}
     decided = max((month for month, row in last.items() if row["action"] != "held"), default="")
     for month, row in last.items():
@@ -56,7 +55,7 @@ def held(store: MetricStore) -> Iterator[State]:
 
 
 def _stopped(store: MetricStore, window_months: int) -> Iterator[State]:
-    """Months of the training window in which a check failed that nobody can release."""
+    """Yield months of the training window in which a check failed that cannot be released."""
     found = tables.check_result.c
     newest = store.select(sa.select(sa.func.max(found.month).label("month")))[0]["month"]
     if newest is None:
@@ -76,7 +75,7 @@ def _stopped(store: MetricStore, window_months: int) -> Iterator[State]:
 
 
 def _failed(store: MetricStore) -> Iterator[State]:
-    """Months whose last run failed."""
+    """Yield months whose last run failed."""
     run = tables.run_outcome.c
     rows = store.select(
         sa.select(run.month, run.failure, run.status)
@@ -121,7 +120,7 @@ def _old_champion(store: MetricStore, most_months: int) -> Iterator[State]:
             "old champion",
             f"version {serving}",
             f"trained for {trained}, {age} months before the newest month",
-            "tips history shows why every later model lost",
+            "tips history shows why no later model replaced it",
         )
 
 
@@ -138,7 +137,7 @@ def _undelivered(store: MetricStore) -> Iterator[State]:
 
 
 def _decisions(store: MetricStore) -> list[Row]:
-    """Decisions on models, in the order of months and time; refused releases left out."""
+    """Return decisions on models by month and time, without refused releases."""
     return [
         row
         for row in store.history()

@@ -1,1 +1,1 @@
-"""What the assets run on: storage, IO managers, the Dagster instance, databases, local servers."""
+"""The runtime of the assets: storage, IO managers, Dagster instance, databases, local servers."""

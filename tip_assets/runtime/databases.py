@@ -1,10 +1,7 @@
-"""Databases and users of a Postgres server, as the settings' URLs name them, and their schemas.
+"""Create the databases and users of a Postgres server that the settings name; upgrade the schemas.
 
-Belongs here: creating them with least privilege, and bringing every schema up to date. Does not
-belong here: what is stored in them, or the server itself (`deploy/stack`).
-
-Each tool owns one database and cannot connect to the others; the reader may select from the metric
-store and nothing else. Everything here can be run again at any time.
+Each tool owns one database and cannot connect to the others. The reader may only select from the
+metric store. Everything here can be repeated at any time.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,19 +21,19 @@ _DEFAULT_DATABASE = "postgres"
 
 
 def prepare_databases(settings: Settings) -> None:
-    """Make the databases that are missing, and bring the schemas of all up to date.
+    """Create missing databases and upgrade all schemas.
 
-    Without an administrator's URL the databases must be there already.
+    Without an administrator's URL the databases must exist.
     """
     owners = [settings.dagster_storage, settings.mlflow_backend, settings.metric_store]
     if settings.postgres_admin:
         create_databases(
             settings.postgres_admin, [url for url in owners if url], settings.metric_reader
         )
-    _ = MetricStore(url=settings.metric_store_url).engine  # brings its schema up to date
+    _ = MetricStore(url=settings.metric_store_url).engine  # upgrades its schema
     _upgrade_dagster(settings)
     mlflow = settings.mlflow_backend or settings.tracking_uri
-    if "://" in mlflow and not mlflow.startswith("http"):  # else it is its server's business
+    if "://" in mlflow and not mlflow.startswith("http"):  # else its server upgrades it
         prepare_tracking_database(mlflow)
         _upgrade_mlflow(mlflow)
 
@@ -44,8 +41,8 @@ def prepare_databases(settings: Settings) -> None:
 def create_databases(admin: str, owners: Sequence[str], reader: str = "") -> None:
     """Create the databases that URLs name, each owned by the URL's user.
 
-    `admin` is the URL of a user who may create roles and databases. `reader` names a database of
-    the owners again, with a user who may only read. Passwords are set to those of the URLs.
+    `admin` is the URL of a user who may create roles and databases. `reader` is the URL of one of
+    these databases with a read-only user. Passwords are set to those of the URLs.
     """
     administrator = sa.make_url(admin)
     with _connected(administrator, _DEFAULT_DATABASE) as connection:
@@ -54,8 +51,8 @@ def create_databases(admin: str, owners: Sequence[str], reader: str = "") -> Non
             _ensure_user(connection, url)
             database, owner = _quoted(connection, url.database), _quoted(connection, url.username)
             if url.database not in existing:
-                # Only a member of a role may give it a database; a managed server's administrator
-                # is no superuser.
+                # Only a member of a role may create a database for it, and a managed server's
+                # administrator is not a superuser.
                 connection.execute(sa.text(f"grant {owner} to current_user"))
                 connection.execute(sa.text(f"create database {database} owner {owner}"))
             connection.execute(sa.text(f"revoke all on database {database} from public"))
@@ -78,19 +75,19 @@ def _upgrade_dagster(settings: Settings) -> None:
 
 
 def _upgrade_mlflow(backend: str) -> None:
-    # The command's own function: on a command line the password could be read by everybody.
+    # Not the command itself: other users could read the password on its command line.
     from mlflow.db import upgrade
 
     upgrade.main([backend], standalone_mode=False)
 
 
 def _ensure_user(connection: sa.Connection, url: sa.URL) -> None:
-    """A user who can log in with the URL's password and has no other right."""
+    """Create or update a user who can log in with the URL's password and has no other right."""
     name = _quoted(connection, url.username)
     there = sa.text("select 1 from pg_roles where rolname = :name")
     if connection.execute(there, {"name": url.username}).first() is None:
         connection.execute(sa.text(f"create role {name} login"))
-    # The server binds no parameters in this statement; the driver quotes the verifier itself.
+    # This statement takes no bound parameters; the driver quotes the verifier itself.
     connection.exec_driver_sql(
         f"alter role {name} login nocreatedb nocreaterole password %s",
         (_verifier(connection, url),),
@@ -98,10 +95,10 @@ def _ensure_user(connection: sa.Connection, url: sa.URL) -> None:
 
 
 def _verifier(connection: sa.Connection, url: sa.URL) -> str | None:
-    """The SCRAM verifier of the URL's password; None without a password.
+    """Return the SCRAM verifier of the URL's password; None without a password.
 
-    Postgres logs statements about users when `log_statement` is `ddl` or `all`: the password itself
-    would be in its log.
+    Postgres logs statements about users when `log_statement` is `ddl` or `all`, and the password
+    must not be in that log.
     """
     if url.password is None:
         return None
@@ -110,7 +107,7 @@ def _verifier(connection: sa.Connection, url: sa.URL) -> str | None:
 
 
 def _let_read(admin: sa.URL, reader: sa.URL) -> None:
-    """Let the reader select from every table that the database has or will have."""
+    """Let the reader select from every current and future table of the database."""
     with _connected(admin, str(reader.database)) as connection:
         name = _quoted(connection, reader.username)
         database = _quoted(connection, reader.database)
@@ -134,7 +131,7 @@ def _let_read(admin: sa.URL, reader: sa.URL) -> None:
 
 @contextmanager
 def _connected(admin: sa.URL, database: str) -> Iterator[sa.Connection]:
-    """A connection on which each statement is a transaction: databases are made in none."""
+    """Yield an autocommit connection: databases cannot be created in a transaction."""
     engine = sa.create_engine(admin.set(database=database), isolation_level="AUTOCOMMIT")
     try:
         with engine.connect() as connection:

@@ -1,9 +1,7 @@
-"""How a month is executed: all of its steps in one process, which leaves its mark on the run.
+"""The executor: all steps of a month in one process, which tags the run with its mark.
 
-Belongs here: that executor. Does not belong here: what follows from the mark (`instance.py`).
-
-A month runs in one process because importing MLflow and Evidently afresh in every step costs more
-than the work. The mark tells, after a crash, that nobody is working on the run any more.
+A month runs in one process because importing MLflow and Evidently in every step costs more than the
+work. After a crash, the mark shows that no process works on the run (`instance.py`).
 """
 
 from collections.abc import Iterator
@@ -20,7 +18,7 @@ from tip_assets.runtime.instance import PROCESS_TAG, process_mark
 
 
 class MarkingExecutor(InProcessExecutor):
-    """Dagster's in-process executor; the run's tag says in which process."""
+    """Dagster's in-process executor; tags the run with its process."""
 
     def execute(
         self, plan_context: PlanOrchestrationContext, execution_plan: ExecutionPlan
@@ -31,5 +29,5 @@ class MarkingExecutor(InProcessExecutor):
 
 @dg.executor(name="one_process")
 def one_process(_context: dg.InitExecutorContext) -> dg.Executor:
-    """All steps in one process, with retries."""
+    """Execute all steps in one process, with retries."""
     return MarkingExecutor(retries=RetryMode.ENABLED)

@@ -1,10 +1,7 @@
-"""The Dagster instance: its folder, its configuration, runs that were killed.
+"""Prepare the Dagster instance and close runs whose process was killed.
 
-Belongs here: preparing DAGSTER_HOME and tidying what dead processes left. Does not belong here:
-running anything on it.
-
-On one machine Dagster launches a run as a process of its own. On AWS, where the settings name an
-ECS cluster, it launches it as a task, which ECS watches.
+On one machine Dagster launches each run as a process. On AWS, where the settings name an ECS
+cluster, it launches each run as an ECS task.
 """
 
 import os
@@ -22,18 +19,18 @@ from upath import UPath
 from tip_assets.runtime.storage import write_atomically
 from tip_assets.settings import Settings
 
-# On a run: the process that executes it.
+# Run tag: the process that executes the run.
 PROCESS_TAG = "tips/process"
 MARKED_WITHIN_SECONDS = 60
-# A task has to be given a machine and to fetch its image, 2 GB, first.
+# A task first needs a machine and its 2 GB image.
 TASK_STARTS_WITHIN_SECONDS = 600
-# The URL holds a password and stays out of the file.
+# The URL holds a password and must not be in the file.
 _POSTGRES_STORAGE = """storage:
   postgres:
     postgres_url:
       env: TIPS_DAGSTER_STORAGE
 """
-# Dagster runs assets that a person chose as a job of this name, in every code location.
+# The job name of runs of assets selected in the UI, in every code location.
 CHOSEN_ASSETS_JOB = "__ASSET_JOB"
 TRAINING_JOB, INGESTION_JOB = "monthly_retraining_job", "ingestion_job"
 RELEASE_JOB = "release_job"
@@ -48,10 +45,10 @@ _UNFINISHED = [
 
 
 def prepare_instance(settings: Settings) -> None:
-    """Make DAGSTER_HOME with its configuration and databases if they are not there; export it.
+    """Create DAGSTER_HOME with its configuration and databases if missing, and export it.
 
-    Processes that start at the same moment on an empty folder make it one after the other: Dagster
-    creates its SQLite databases in several steps, and a second process would trip over the first.
+    A lock keeps processes that start at the same time apart: Dagster creates its SQLite databases
+    in several steps and fails if two processes do so at once.
     """
     home = settings.dagster_folder
     home.mkdir(parents=True, exist_ok=True)
@@ -66,15 +63,15 @@ def prepare_instance(settings: Settings) -> None:
 
 
 def process_mark() -> str:
-    """This process, as the tag of a run says who executes it: machine, namespace, number, start.
+    """Return the mark of this process for a run's tag: machine, PID namespace, PID, start time.
 
-    The last two together are never given twice; the first two say where they mean anything.
+    PID and start time together are unique within their machine and namespace.
     """
     return f"{socket.gethostname()} {_namespace()} {os.getpid()} {_started(os.getpid())}"
 
 
 def is_dead(mark: str) -> bool:
-    """Whether a marked process of this machine is gone; of other machines nothing is known."""
+    """Return whether a marked process of this machine has ended; False for other machines."""
     host, namespace, process, started = mark.rsplit(" ", 3)
     if (host, namespace) != (socket.gethostname(), _namespace()):
         return False
@@ -82,9 +79,9 @@ def is_dead(mark: str) -> bool:
 
 
 def own_mark(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str | None:
-    """The mark of the process that executes a run; None when it has not been left yet.
+    """Return the mark of the process that executes a run; None before it starts.
 
-    A retry begins with the tags of the run that it repeats, whose process is usually dead.
+    A retry inherits the tags of the run it repeats, whose process is usually dead.
     """
     mark = run.tags.get(PROCESS_TAG)
     repeated = instance.get_run_by_id(run.parent_run_id) if mark and run.parent_run_id else None
@@ -92,10 +89,10 @@ def own_mark(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str | None:
 
 
 def is_ours(run: dg.DagsterRun) -> bool:
-    """Whether a run is of this platform's jobs; other code locations may use the same instance.
+    """Return whether a run belongs to this platform; other code locations may share the instance.
 
     Our executor and command line mark their runs. A run that has not started has no mark: it is
-    ours if it is to load our definitions.
+    ours if it will load our definitions.
     """
     if run.job_name not in JOBS:
         return False
@@ -105,10 +102,10 @@ def is_ours(run: dg.DagsterRun) -> bool:
 
 
 def close_dead_runs(instance: dg.DagsterInstance) -> list[str]:
-    """Mark as failed our runs whose process on this machine is gone; gives their ids.
+    """Mark our runs whose process on this machine has ended as failed; returns their ids.
 
-    A killed run would stay `STARTED` for ever, and the place that it had in a pool would stay
-    taken: every later run would wait for it.
+    A killed run would otherwise stay `STARTED` and keep its slot in a pool, and every later run
+    would wait for it.
     """
     dead = []
     for record in instance.get_run_records(filters=dg.RunsFilter(statuses=_UNFINISHED)):
@@ -116,7 +113,7 @@ def close_dead_runs(instance: dg.DagsterInstance) -> list[str]:
         if not is_ours(run):
             continue
         mark = own_mark(instance, run)
-        # Killed between its start and its first act, a run has no mark.
+        # A run that was killed right after its start has no mark.
         unmarked = record.start_time and time.time() - record.start_time > MARKED_WITHIN_SECONDS
         if is_dead(mark) if mark else unmarked:
             instance.report_run_failed(run, f"its process, {mark or 'unknown'}, has ended")
@@ -135,9 +132,9 @@ def _free_places_of_ended_runs(instance: dg.DagsterInstance) -> None:
 
 
 def _write_configuration(path: Path, settings: Settings) -> None:
-    """Write our configuration in one step, unless it is there or a person changed the first line.
+    """Write our configuration atomically, unless it is current or a person edited the first line.
 
-    Other processes read the file at any moment. With an empty one, Dagster would use SQLite.
+    Other processes read the file at any time. With an empty file, Dagster would use SQLite.
     """
     ours = files("tip_assets.runtime").joinpath("dagster.yaml").read_text("utf-8")
     if settings.dagster_storage:
@@ -152,9 +149,9 @@ def _write_configuration(path: Path, settings: Settings) -> None:
 
 
 def _of_ecs(settings: Settings) -> dict[str, Any]:
-    """Each run is a task of its own, made as the settings' task definition says.
+    """Return the configuration that runs each run as an ECS task of the settings' task definition.
 
-    The launcher could copy the task that it runs in itself, and would need more rights for it.
+    The launcher could copy its own task instead, but would need more rights.
     """
     network = {
         "subnets": settings.ecs_subnets.split(","),
@@ -164,7 +161,7 @@ def _of_ecs(settings: Settings) -> dict[str, Any]:
     launcher = {
         "task_definition": settings.ecs_task_definition,
         "use_current_ecs_task_config": False,
-        # Secrets are in the task definition; the launcher would look for others by their tags.
+        # Secrets are in the task definition; the launcher would search for others by tag.
         "secrets_tag": None,
         "run_task_kwargs": {
             "cluster": settings.ecs_cluster,
@@ -178,7 +175,7 @@ def _of_ecs(settings: Settings) -> dict[str, Any]:
             "class": "EcsRunLauncher",
             "config": launcher,
         },
-        # What a task prints goes to CloudWatch; files of it would end with the task.
+        # Task output goes to CloudWatch; files would be lost with the task.
         "compute_logs": {
             "module": "dagster._core.storage.noop_compute_log_manager",
             "class": "NoOpComputeLogManager",
@@ -191,7 +188,7 @@ def _first_line(text: str) -> str:
 
 
 def _namespace() -> str:
-    """The namespace in which process numbers are given: containers have their own."""
+    """Return the PID namespace: containers have their own."""
     try:
         return str(Path("/proc/self/ns/pid").readlink())
     except OSError:
@@ -199,9 +196,9 @@ def _namespace() -> str:
 
 
 def _started(process: int) -> str:
-    """When a process was started, in the kernel's ticks; empty when there is none."""
+    """Return the start time of a process in kernel ticks; empty if there is no such process."""
     try:
-        # The name of the program, in parentheses, may hold spaces (proc(5): fields 3 and 22).
+        # The program's name, in parentheses, may contain spaces (proc(5): fields 3 and 22).
         facts = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return ""

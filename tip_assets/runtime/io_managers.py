@@ -1,8 +1,7 @@
-"""How asset values become files: `{storage}/assets/<asset>/<month>.<extension>`, and reports.
+"""IO managers: store asset values as `{storage}/assets/<asset>/<month>.<extension>`, and reports.
 
-Belongs here: one small family on Dagster's UPath base class, for folders and object stores alike.
-Does not belong here: anything that looks into a value. Nothing is ever pickled. A table of another
-major version of the contract is not let in.
+They extend Dagster's UPath base class and work with folders and object stores. Nothing is pickled.
+Tables of another major version of the contract are refused.
 """
 
 import io
@@ -17,22 +16,22 @@ from upath import UPath
 from tip_assets import contract
 from tip_assets.runtime.storage import write_atomically
 
-# Tables without a version are older than the stamp: until then there was no other contract.
+# Tables without a version were written before versions were stored, under this contract.
 UNSTAMPED = "1.0"
 
 
 class OtherContract(dg.Failure):
-    """A table of another major version of the contract; the message says what to do."""
+    """A table has another major version of the contract; the message says what to do."""
 
-    def __init__(self, words: str) -> None:
-        super().__init__(words, allow_retries=False)
+    def __init__(self, message: str) -> None:
+        super().__init__(message, allow_retries=False)
 
     def __str__(self) -> str:
         return str(self.description)
 
 
 class MonthlyFiles(dg.UPathIOManager):
-    """A file per asset and month, written atomically; a subclass says how bytes are made."""
+    """One file per asset and month, written atomically; subclasses convert values to bytes."""
 
     def __init__(self, storage: UPath, folder: str = "assets") -> None:
         super().__init__(base_path=storage / folder)
@@ -50,17 +49,17 @@ class MonthlyFiles(dg.UPathIOManager):
 
     @abstractmethod
     def to_bytes(self, obj: Any) -> bytes:
-        """A value as the bytes of its file; the same value gives the same bytes."""
+        """Return a value as the bytes of its file; the same value has the same bytes."""
 
     @abstractmethod
     def from_bytes(self, data: bytes) -> Any:
-        """The value of a file's bytes."""
+        """Return the value of a file's bytes."""
 
 
 class ParquetFiles(MonthlyFiles):
-    """Tables. A window of months arrives as one table, whether it covers one month or twelve.
+    """Tables as Parquet files. A window of one or more months loads as one table.
 
-    Each file carries the version of the contract it was written under, in its Parquet metadata.
+    The Parquet metadata has the version of the contract that the table was written under.
     """
 
     extension = ".parquet"
@@ -69,7 +68,7 @@ class ParquetFiles(MonthlyFiles):
         return self.read(path)
 
     def read(self, path: UPath, columns: list[str] | None = None) -> pd.DataFrame:
-        """The table of a month's file, or some of its columns.
+        """Read the table of a month, or some of its columns.
 
         Raises OtherContract when today's code cannot read it.
         """
@@ -79,13 +78,13 @@ class ParquetFiles(MonthlyFiles):
         if not contract.same_major(written, contract.VERSION):
             raise OtherContract(
                 f"{path} was written under contract {written}, today's is {contract.VERSION}: "
-                f"materialize raw_tips of {path.stem} again and what follows from it "
+                f"materialize raw_tips of {path.stem} and its downstream assets again "
                 "(ingestion_job)"
             )
         return table
 
     def to_bytes(self, obj: pd.DataFrame) -> bytes:
-        # pandas keeps `attrs` in the metadata of the file. The caller's table stays as it is.
+        # pandas writes `attrs` to the file's metadata. The caller's table is not changed.
         stamped = obj.copy(deep=False)
         stamped.attrs = {contract.VERSION_TAG: contract.VERSION}
         buffer = io.BytesIO()
@@ -96,7 +95,7 @@ class ParquetFiles(MonthlyFiles):
         return pd.read_parquet(io.BytesIO(data))
 
     def load_partitions(self, context: dg.InputContext) -> pd.DataFrame:
-        # The base class hands over a bare object for one month and a dict for several.
+        # The base class returns a bare object for one month and a dict for several.
         loaded = super().load_partitions(context)
         if isinstance(loaded, pd.DataFrame):
             return loaded
@@ -104,7 +103,7 @@ class ParquetFiles(MonthlyFiles):
 
 
 def joined(tables: list[pd.DataFrame]) -> pd.DataFrame:
-    """The rows of several tables in one; a column of categories stays one, with those of all."""
+    """Concatenate tables; categorical columns stay categorical, with the categories of all."""
     for name in tables[0].columns:
         columns = [table[name] for table in tables if name in table]
         if all(isinstance(column.dtype, pd.CategoricalDtype) for column in columns):
@@ -114,7 +113,7 @@ def joined(tables: list[pd.DataFrame]) -> pd.DataFrame:
 
 
 class JsonFiles(MonthlyFiles):
-    """Plain data: dicts, lists, strings, numbers."""
+    """Plain data (dicts, lists, strings, numbers) as JSON files."""
 
     extension = ".json"
 
@@ -126,7 +125,7 @@ class JsonFiles(MonthlyFiles):
 
 
 class BoosterFiles(MonthlyFiles):
-    """Boosters as their UBJSON bytes."""
+    """Boosters as UBJSON files."""
 
     extension = ".ubj"
 

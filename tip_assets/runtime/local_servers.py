@@ -1,7 +1,6 @@
-"""`tips up`: the app, the Dagster UI with its daemon and the MLflow UI, on this machine's state.
+"""`tips up`: run the app, the Dagster UI with its daemon and the MLflow UI under Supervisor.
 
-Belongs here: which servers there are, and how a person learns that they answer or that one ended.
-Supervisor runs them.
+Prints each address when its server is ready, and the log of a server that ends.
 """
 
 import os
@@ -27,7 +26,7 @@ READY_WITHIN_SECONDS = 180
 
 
 def servers(settings: Settings) -> list[Server]:
-    """The servers of one machine; MLflow's unless the settings name one that runs elsewhere."""
+    """Return this machine's servers; without MLflow's if the settings name one elsewhere."""
     binaries = shlex.quote(str(BINARIES))
     dagster = f"{binaries}/dagster dev -w workspace.yaml -h {HOST} -p {settings.dagster_port}"
     mlflow = (
@@ -46,13 +45,13 @@ def servers(settings: Settings) -> list[Server]:
         ),
         app_server(settings),
     ]
-    if settings.tracking_uri.startswith("http"):  # there is an MLflow server already
+    if settings.tracking_uri.startswith("http"):  # an MLflow server runs elsewhere
         chosen = [server for server in chosen if server.name != "mlflow"]
     return chosen
 
 
 def app_server(settings: Settings) -> Server:
-    """The Streamlit app; what is not said here is in `app/.streamlit/config.toml`."""
+    """Return the Streamlit app's server; other options are in `app/.streamlit/config.toml`."""
     options: dict[str, int | str] = {
         "server.port": settings.app_port,
         "server.address": settings.app_host,
@@ -60,7 +59,7 @@ def app_server(settings: Settings) -> Server:
     }
     if settings.app_secrets:
         options["secrets.files"] = str(Path(settings.app_secrets).resolve())
-    command = [sys.executable, "-P", "-m", "app"]  # not what the folder of the shell calls `app`
+    command = [sys.executable, "-P", "-m", "app"]  # not a folder `app` in the current directory
     command += [f"--{name}={value}" for name, value in options.items()]
     command += [f"--server.allowedHosts={name}" for name in _names_of_app(settings)]
     return Server(
@@ -69,7 +68,7 @@ def app_server(settings: Settings) -> Server:
 
 
 def _names_of_app(settings: Settings) -> list[str]:
-    """Names a browser may ask by; other pages could point names of theirs to this machine."""
+    """Return the host names that browsers may use; protects against DNS rebinding."""
     if settings.app_names:
         return [name.strip() for name in settings.app_names.split(",") if name.strip()]
     return ["localhost", "127.0.0.1"] if settings.app_host in ("127.0.0.1", "localhost") else []
@@ -83,9 +82,9 @@ def up(settings: Settings, terminal: TextIO) -> int:
     with dg.DagsterInstance.get() as instance:
         close_dead_runs(instance)
     environment = os.environ | {
-        # Left on, the server starts fifteen processes and takes 1.9 GB.
+        # Job execution starts fifteen processes and takes 1.9 GB.
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-        # Not an argument: it may hold a password, and arguments can be read by everybody.
+        # Not an argument: it may hold a password, and other users can read arguments.
         "MLFLOW_BACKEND_STORE_URI": settings.tracking_uri,
         "PYTHONUNBUFFERED": "1",
     }
@@ -99,14 +98,14 @@ def run_servers(
 
     Raises Missing when a program is not installed.
     """
-    # A folder of its own: the name of a socket has at most 107 characters.
+    # A short folder: a socket's path has at most 107 characters.
     with tempfile.TemporaryDirectory(prefix="tips-up-") as folder:
         supervisor = Supervisor(Path(folder), logs)
         supervisor.write(chosen, restart=False)
-        for server in chosen:  # what is shown of a log is of this start
+        for server in chosen:  # show only the log of this start
             supervisor.log(server.name).unlink(missing_ok=True)
         command = [util_linux("setpriv"), "--pdeathsig", "TERM", "--", *supervisor.command("-n")]
-        # Out of the terminal's reach: Supervisor restarts itself when a terminal is closed.
+        # In its own session: Supervisor restarts itself when its terminal is closed.
         process = subprocess.Popen(
             command, env=environment, stdout=subprocess.DEVNULL, start_new_session=True
         )
@@ -118,7 +117,7 @@ def run_servers(
             supervisor.stop_all()
             process.terminate()
             process.wait()
-            end(orphaned_processes(supervisor.address))  # of a server that was killed
+            end(orphaned_processes(supervisor.address))  # of killed servers
 
 
 def _watch(
@@ -127,10 +126,10 @@ def _watch(
     chosen: Sequence[Server],
     terminal: TextIO,
 ) -> int:
-    """Print each address when its server answers; returns the exit code of the first that ends."""
+    """Print each address when its server is ready; returns the exit code of the first that ends."""
 
-    def say(words: str) -> None:
-        terminal.write(f"{words}\n")
+    def say(text: str) -> None:
+        terminal.write(f"{text}\n")
         terminal.flush()
 
     say(f"Starting {' and '.join(s.title for s in chosen)}; output goes to {supervisor.logs}")
@@ -158,7 +157,7 @@ def _watch(
 
 
 def _report_end(title: str, code: int, log: Path, say: Callable[[str], None]) -> int:
-    """Print the end of a log unless its server ended well; returns the exit code of the command."""
+    """Print the end of a server's log unless it ended well; returns the command's exit code."""
     if code == 0:
         return 0
     lines = log.read_text(errors="replace").splitlines() if log.exists() else []

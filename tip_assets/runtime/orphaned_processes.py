@@ -1,8 +1,8 @@
-"""Processes that outlived the server that started them, because it was killed.
+"""Find and end orphaned processes: those that outlived the killed server that started them.
 
-Belongs here: finding them by what Supervisor puts into its programs' environment, and ending them.
-Run as a program it does that for its own server, then becomes it. Does not belong here: anything
-that needs an import of the platform; it runs at every start.
+Finds them by the environment that Supervisor sets for its programs. As a program, ends the orphans
+of its own server, then becomes that server. Imports nothing of the platform: it runs at every
+start.
 """
 
 import contextlib
@@ -13,13 +13,13 @@ from pathlib import Path
 
 
 def orphaned_processes(supervisor: str, program: str = "") -> list[int]:
-    """Processes of a Supervisor, by its URL, and of one of its programs; this one excepted."""
+    """Return the processes of a Supervisor (by URL) or one of its programs, without this one."""
     marks = {f"SUPERVISOR_SERVER_URL={supervisor}".encode()}
     if program:
         marks.add(f"SUPERVISOR_PROCESS_NAME={program}".encode())
     found = []
     for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):  # it has ended, or is somebody else's
+        with contextlib.suppress(OSError):  # it has ended, or belongs to another user
             environment = set((process / "environ").read_bytes().split(b"\0"))
             if marks <= environment and int(process.name) != os.getpid():
                 found.append(int(process.name))
@@ -27,14 +27,14 @@ def orphaned_processes(supervisor: str, program: str = "") -> list[int]:
 
 
 def end(processes: list[int]) -> None:
-    """End processes at once: who would have asked them politely is gone."""
+    """Kill processes: the server that would have stopped them cleanly is gone."""
     for process in processes:
         with contextlib.suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL)
 
 
 def main(command: list[str]) -> None:
-    """End what a predecessor left, and become the server."""
+    """End the predecessor's orphaned processes and become the server."""
     end(
         orphaned_processes(
             os.environ["SUPERVISOR_SERVER_URL"], os.environ["SUPERVISOR_PROCESS_NAME"]

@@ -1,10 +1,8 @@
-"""What other systems learn of the platform from the Parameter Store.
+"""Publish parameters for other systems in the Parameter Store.
 
-Belongs here: those parameters and keeping them true. Does not belong here: those that are settings
-(`settings/stored.py`).
-
-`logged_model` is the model that serves, as MLflow loads it: `models:/waiter-tips/3`.
-`artifact_paths` is JSON: where landing, quarantine, assets, reports and MLflow's artifacts lie.
+`logged_model` is the URI of the model that serves: `models:/waiter-tips/3`. `artifact_paths` is
+JSON with the paths of landing, quarantine, assets, reports and MLflow's artifacts. Settings in the
+store are read by `settings/stored.py`.
 """
 
 import json
@@ -19,9 +17,9 @@ NAMES = (LOGGED_MODEL, ARTIFACT_PATHS, *(parameter for parameter, _ in STORED.va
 
 
 def publish_parameters(settings: Settings) -> list[str]:
-    """Write what has changed, if a Parameter Store is used at all.
+    """Write changed parameters if a Parameter Store is used.
 
-    Gives the trouble, in words: like a message that cannot be delivered it fails nothing.
+    Returns error descriptions instead of raising: like a notification, it must not fail a run.
     """
     if not settings.parameter_prefix:
         return []
@@ -35,7 +33,7 @@ def publish_parameters(settings: Settings) -> list[str]:
 
 
 def _logged_model(settings: Settings) -> dict[str, str]:
-    """The champion by the registry's alias, which is what serves; nothing if there is none yet."""
+    """Return the URI of the champion by the registry's alias; empty if there is none."""
     from tip_assets.runtime.resources import mlflow_tracking
     from tip_assets.tracking.registry import CHAMPION, ModelRegistry
 

@@ -1,7 +1,4 @@
-"""What the assets are given, built from the settings: connections, storage, the worker process.
-
-Belongs here: naming and configuring resources. Does not belong here: what they do.
-"""
+"""Dagster resources built from the settings: connections, storage, the worker process."""
 
 import os
 
@@ -15,7 +12,7 @@ from tip_assets.tracking.worker import FreshProcess
 
 
 def resources(settings: Settings) -> dict[str, object]:
-    """Every resource by the name that assets ask for."""
+    """Return every resource by its key."""
     storage = settings.storage_root
     tracking_uri = _by_name("MLFLOW_TRACKING_URI", settings.tracking_uri)
     return {
@@ -31,7 +28,7 @@ def resources(settings: Settings) -> dict[str, object]:
 
 
 def mlflow_tracking(settings: Settings) -> MlflowTracking:
-    """The MLflow resource for these settings."""
+    """Return the MLflow resource for these settings."""
     return _mlflow_tracking(settings, settings.tracking_uri)
 
 
@@ -44,8 +41,8 @@ def _mlflow_tracking(settings: Settings, tracking_uri: str) -> MlflowTracking:
 
 
 def _by_name(variable: str, value: str) -> str:
-    """A value that may hold a password, by its environment variable.
+    """Return a value that may hold a password as a reference to its environment variable.
 
-    Dagster's pages show what resources are configured with: of this they show the name.
+    Dagster's UI shows the configuration of resources: it then shows the variable's name.
     """
     return dg.EnvVar(variable) if os.environ.get(variable) == value else value

@@ -1,7 +1,4 @@
-"""Where the lines of a run go: Dagster's events to Python's logging, libraries' output to a file.
-
-Belongs here: redirecting them. Does not belong here: what a person sees (`cli/console.py`).
-"""
+"""Redirect a run's output: Dagster's events to Python's logging, libraries' output to a file."""
 
 import logging
 import os
@@ -17,10 +14,10 @@ EVENTS = "tip_assets.events"
 
 @dg.logger(
     config_schema=None,
-    description="Hands Dagster's events to Python's logging, for progress on a terminal.",
+    description="Sends Dagster's events to Python's logging, for progress on a terminal.",
 )
 def progress_logger(_context: dg.InitLoggerContext) -> logging.Logger:
-    """Dagster's logger for runs started from the command line."""
+    """Return Dagster's logger for runs started from the command line."""
     logger = logging.getLogger(EVENTS)
     logger.setLevel(logging.DEBUG)  # Dagster logs its events as debug messages
     return logger
@@ -28,7 +25,7 @@ def progress_logger(_context: dg.InitLoggerContext) -> logging.Logger:
 
 @contextmanager
 def noise_to(log: Path) -> Iterator[None]:
-    """Send what libraries and child processes print while the block runs to a log file."""
+    """Send the output of libraries and child processes to a log file while the block runs."""
     log.parent.mkdir(parents=True, exist_ok=True)
     sys.stdout.flush()
     sys.stderr.flush()

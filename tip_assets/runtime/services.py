@@ -1,14 +1,10 @@
-"""Saying which service is away when a library only says how it noticed.
-
-Belongs here: recognizing the errors of Postgres, S3 and MLflow, and naming the service. Does not
-belong here: retrying (`automation/jobs.py`) or connecting.
-"""
+"""Describe errors of unavailable services by naming the service: Postgres, S3, MLflow."""
 
 from collections.abc import Iterator
 
 from dagster._utils.error import SerializableErrorInfo  # what Dagster's events carry
 
-from tip_assets.settings.parameter_store import ParameterTrouble
+from tip_assets.settings.parameter_store import ParameterError
 
 _S3 = {
     "EndpointConnectionError",
@@ -20,36 +16,37 @@ _S3 = {
 _POSTGRES = {"OperationalError", "InterfaceError", "AdminShutdown"}
 
 
-def trouble_in_words(error: BaseException | SerializableErrorInfo) -> str | None:
-    """The service that is away, and the first line of how that showed; None for other errors.
+def describe_error(error: BaseException | SerializableErrorInfo) -> str | None:
+    """Return the unavailable service and the first line of its error; None for other errors.
 
-    Postgres' own words are the innermost; those of other services lose their address on the way in.
+    Uses the innermost message for Postgres. For other services only the outer messages have the
+    address.
     """
-    if isinstance(error, ParameterTrouble):  # says it already, and is caused like one of S3
+    if isinstance(error, ParameterError):  # is described already; its cause looks like one of S3
         return str(error)
-    chain = list(_kinds_and_words(error))
-    everything = " ".join(words for _, words in chain)
-    found = [(_service(kind, words, everything), words) for kind, words in chain]
-    named = [(name, words) for name, words in found if name]
+    chain = list(_kinds_and_messages(error))
+    everything = " ".join(message for _, message in chain)
+    found = [(_service(kind, message, everything), message) for kind, message in chain]
+    named = [(name, message) for name, message in found if name]
     if not named:
         return None
-    name, words = named[-1] if named[0][0] == "Postgres" else named[0]
-    return f"{name} does not answer: {_first_line(words)}"
+    name, message = named[-1] if named[0][0] == "Postgres" else named[0]
+    return f"{name} does not answer: {_first_line(message)}"
 
 
-def _service(kind: str, words: str, everything: str) -> str | None:
-    """The service that an error is about."""
+def _service(kind: str, message: str, everything: str) -> str | None:
+    """Return the service that an error is about."""
     if kind in _POSTGRES and "psycopg2" in everything:
         return "Postgres"
-    if kind == "MlflowException" and "API request to" in words:
+    if kind == "MlflowException" and "API request to" in message:
         return "MLflow"
-    if kind in _S3 or "Could not connect to the endpoint URL" in words:
+    if kind in _S3 or "Could not connect to the endpoint URL" in message:
         return "the S3 storage"
     return None
 
 
-def _kinds_and_words(error: BaseException | SerializableErrorInfo) -> Iterator[tuple[str, str]]:
-    """Class and message of an error and of what caused it, outermost first."""
+def _kinds_and_messages(error: BaseException | SerializableErrorInfo) -> Iterator[tuple[str, str]]:
+    """Yield class and message of an error and its causes, outermost first."""
     current: BaseException | SerializableErrorInfo | None = error
     while current is not None:
         if isinstance(current, SerializableErrorInfo):
@@ -60,6 +57,6 @@ def _kinds_and_words(error: BaseException | SerializableErrorInfo) -> Iterator[t
             current = current.__cause__ or current.__context__
 
 
-def _first_line(words: str) -> str:
-    lines = [line.strip() for line in words.splitlines() if line.strip()]
-    return lines[0] if lines else "no more is known"
+def _first_line(message: str) -> str:
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    return lines[0] if lines else "no details"

@@ -1,8 +1,4 @@
-"""Let a long-running command end when it is asked to: Ctrl-C, SIGTERM, a closed terminal.
-
-Belongs here: signal handlers of our own servers. Does not belong here: the time limit of a run
-(`cli/run_month.py`).
-"""
+"""Signal handlers that end our servers on Ctrl-C, SIGTERM or a closed terminal."""
 
 import signal
 import sys
@@ -13,13 +9,13 @@ from types import FrameType
 interrupted = threading.Event()
 
 
-def end_when_asked() -> None:
+def end_on_signal() -> None:
     """Handle SIGINT, SIGTERM and SIGHUP in this process, even if it was started ignoring them.
 
     Some shells start background processes with SIGINT and SIGTERM ignored, and Python keeps that.
     SIGINT raises KeyboardInterrupt, SIGTERM raises SystemExit with code 143. SIGHUP does what
-    SIGTERM does at that moment, so it follows a handler that a server sets later; under `nohup`,
-    which ignores it on purpose, it stays ignored.
+    SIGTERM currently does, so it follows a handler that a server sets later. Under `nohup` SIGHUP
+    stays ignored.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, _exit)

@@ -1,7 +1,4 @@
-"""Writing to the storage so that a reader sees the old object or the new one, never a half.
-
-Belongs here: atomic writes and where files of a month lie. Does not belong here: what is in them.
-"""
+"""Atomic writes to the storage, and the paths of a month's files."""
 
 import os
 import tempfile
@@ -11,10 +8,10 @@ from upath import UPath
 
 
 def write_atomically(path: UPath, data: bytes) -> None:
-    """Replace an object by new bytes in one step, making its folder where folders exist.
+    """Replace an object atomically, creating its folder if needed.
 
-    A local file is written under a temporary name and moved; an object store takes one request,
-    or parts that nobody sees before the last.
+    A local file is written under a temporary name and moved. An object store takes one request, or
+    a multipart upload that becomes visible with its last part.
     """
     if path.protocol not in ("", "file"):
         path.fs.pipe_file(path.path, data)
@@ -39,7 +36,7 @@ def quarantine_file(storage: UPath, month: str) -> UPath:
 
 
 def artifact_paths(storage: UPath) -> dict[str, str]:
-    """Where everything of a storage lies, by kind."""
+    """Return the paths of a storage by kind."""
     kinds = ("landing", "quarantine", "assets", "reports", "mlflow")
     return {kind: str(storage / kind) for kind in kinds}
 

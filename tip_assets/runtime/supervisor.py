@@ -1,7 +1,7 @@
-"""Supervisor runs the servers of this machine: those of `tips up` and those of `make stack`.
+"""Run servers under Supervisor: write its configuration file and call its API.
 
-Belongs here: what a server is, Supervisor's file, and the calls of Supervisor. Does not belong
-here: which servers there are (`local_servers.py`, `deploy/stack/servers.py`).
+The servers are defined in `local_servers.py` (`tips up`) and `deploy/stack/servers.py`
+(`make stack`).
 """
 
 import os
@@ -25,16 +25,16 @@ BINARIES = Path(sys.executable).parent
 
 
 class Missing(Exception):
-    """A program that a server needs is not installed; says how to install it."""
+    """A program that a server needs is not installed; the message says how to install it."""
 
 
 @dataclass(frozen=True)
 class Server:
-    """A server: how it is started and stopped, where it listens, what answers when it is ready.
+    """A server: how to start and stop it, where it listens, how to check that it is ready.
 
     `needs_storage` servers wait for `Supervisor.start`; the others start with Supervisor.
-    `brings_processes` servers are stopped with all their children. Without a `page`, the exit code
-    of `ready_command` says whether the server is ready.
+    `brings_processes` servers are stopped with all their children. Without a `page`, exit code 0 of
+    `ready_command` means ready.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Server:
     page: str | None = None
     ready_command: tuple[str, ...] = ()
     stop_signal: str = "TERM"
-    # When Supervisor is gone.
+    # The signal to the server when Supervisor ends.
     orphan_signal: str = "TERM"
     user: str | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
@@ -56,7 +56,7 @@ class Server:
         return f"http://{HOST}:{self.port}" if self.page else f"{HOST}:{self.port}"
 
     def answers(self) -> bool:
-        """Whether a server with a port is ready for its clients."""
+        """Return whether a server with a port is ready."""
         if self.ready_command:
             return subprocess.run(self.ready_command, check=False).returncode == 0
         try:
@@ -79,7 +79,7 @@ class Server:
 
 @dataclass(frozen=True)
 class Supervisor:
-    """Supervisor with its file and its socket in a folder; each server has a log in another."""
+    """Supervisor with its file and socket in one folder and the servers' logs in another."""
 
     folder: Path
     logs: Path
@@ -96,15 +96,15 @@ class Supervisor:
         return self.logs / f"{name}.log"
 
     def write(self, servers: Sequence[Server], restart: bool) -> None:
-        """Write Supervisor's file; `restart` says whether it restarts a server that ended.
+        """Write Supervisor's file; with `restart`, Supervisor restarts servers that end.
 
-        Secrets are not in it: servers inherit them from Supervisor's environment. Raises Missing.
+        The file has no secrets: servers inherit them from Supervisor's environment. Raises Missing.
         """
         self.logs.mkdir(parents=True, exist_ok=True)
         sections = [
             f"[supervisord]\ndirectory={_literal(Path.cwd())}\n"
             f"logfile={_literal(self.log('supervisord'))}\npidfile={self.folder}/supervisord.pid\n"
-            # For the stack: Supervisor ignores it in the foreground.
+            # Only for the stack: Supervisor ignores it in the foreground.
             "umask=077",
             f"[unix_http_server]\nfile={self.folder}/supervisor.sock\nchmod=0700",
             "[rpcinterface:supervisor]\n"
@@ -117,13 +117,13 @@ class Supervisor:
     def _section(self, server: Server, place: int, restart: bool) -> str:
         command = server.command
         if restart and server.brings_processes and server.port:
-            # Children of a predecessor that was killed may hold the port.
+            # Children of a killed predecessor may still hold the port.
             command = f"{BINARIES}/python -m tip_assets.runtime.orphaned_processes {command}"
         variables = ",".join(f'{name}="{value}"' for name, value in server.variables.items())
         together = str(server.brings_processes).lower()
         lines = [
             f"[program:{server.name}]",
-            # A server does not outlive Supervisor, however that ends.
+            # A server never outlives Supervisor.
             f"command={util_linux('setpriv')} --pdeathsig {server.orphan_signal} -- "
             f"{_literal(command)}",
             f"stdout_logfile={_literal(self.log(server.name))}",
@@ -146,21 +146,21 @@ class Supervisor:
         return [str(BINARIES / "supervisord"), *options, "-c", str(self.file)]
 
     def pid(self) -> int | None:
-        """Supervisor's process; None while it does not run."""
+        """Return Supervisor's PID; None while it does not run."""
         try:
             return int(self._call("getPID"))
         except (OSError, Fault):
             return None
 
     def states(self) -> dict[str, dict[str, Any]]:
-        """What Supervisor knows of each server, as `getProcessInfo` describes it."""
+        """Return the state of each server, as of Supervisor's `getProcessInfo`."""
         try:
             return {state["name"]: state for state in self._call("getAllProcessInfo")}
         except (OSError, Fault):
             return {}
 
     def start(self, name: str) -> None:
-        with suppress(Fault):  # it runs already, or ended at once: its state says so
+        with suppress(Fault):  # it runs already or ended at once; see its state
             self._call("startProcess", name)
 
     def stop(self, name: str) -> None:
@@ -173,7 +173,7 @@ class Supervisor:
             self._call("stopAllProcesses")
 
     def shut_down(self) -> None:
-        """Ask Supervisor to stop every server, the last one first, and to end."""
+        """Make Supervisor stop every server in reverse order and end."""
         self._call("shutdown")
 
     def _call(self, name: str, *arguments: str) -> Any:
@@ -183,7 +183,7 @@ class Supervisor:
 
 
 def util_linux(name: str) -> str:
-    """A program of util-linux; some are where only root looks. Raises Missing."""
+    """Return the path of a util-linux program; some are only on root's path. Raises Missing."""
     found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
     if not found:
         raise Missing(f"{name} is not installed: sudo apt-get install util-linux")
@@ -191,5 +191,5 @@ def util_linux(name: str) -> str:
 
 
 def _literal(value: object) -> str:
-    """Text in which Supervisor replaces nothing."""
+    """Escape text so that Supervisor expands nothing in it."""
     return str(value).replace("%", "%%")

@@ -1,1 +1,1 @@
-"""Who serves and what it answers: the champion, the loaded model, scoring of files."""
+"""The champion, the loaded model and its predictions, scoring of files."""

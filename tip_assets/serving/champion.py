@@ -1,8 +1,6 @@
-"""What a person does with models outside of the monthly run: roll back, rebuild.
+"""Roll back the champion, and rebuild a version: what a person does outside of the monthly run.
 
-Belongs here: these two, as functions on the registry, the metric store and the storage. Does not
-belong here: printing (`cli/models.py`), the monthly decision (`modelling/promotion.py`), or
-predicting (`loaded_model.py`, `scoring.py`).
+The monthly decision is in `modelling/promotion.py`.
 """
 
 import hashlib
@@ -28,12 +26,12 @@ from tip_assets.tracking.registry import (
 
 
 class NothingToDo(LookupError):
-    """What was asked for cannot be done; the message says why and what to do instead."""
+    """The request cannot be carried out; the message says why and what to do instead."""
 
 
 @dataclass(frozen=True)
 class Rebuilt:
-    """The result of building a version again: equal bytes, or the inputs that differ."""
+    """The result of rebuilding a version: equal bytes, or the inputs that differ."""
 
     version: int
     identical: bool
@@ -41,7 +39,7 @@ class Rebuilt:
 
 
 def serving_version(registry: ModelRegistry) -> ModelVersion:
-    """The champion. Raises NothingToDo when there is none yet."""
+    """Return the champion. Raises NothingToDo when there is none."""
     champion = registry.by_alias(CHAMPION)
     if champion is None:
         raise NothingToDo("there is no champion yet: run a month first (tips run --month 2024-01)")
@@ -51,24 +49,24 @@ def serving_version(registry: ModelRegistry) -> ModelVersion:
 def roll_back(
     registry: ModelRegistry, store: MetricStore, to: int | None, reason: str, person: str
 ) -> tuple[ModelVersion, ModelVersion]:
-    """Let an earlier version serve again; returns who served before and who serves now.
+    """Let an earlier version serve again; returns the versions before and after.
 
-    Without `to`, the version that served before the champion. The champion becomes `previous`, so
-    that a rollback can be rolled back. Recorded in the champion's history. Raises NothingToDo, also
-    when another champion replaced the one that was to be rolled back; raises ChampionLocked.
+    `to` defaults to the version that served before the champion. The champion becomes `previous`,
+    so that a rollback can be rolled back. Records the rollback in the champion's history. Raises
+    NothingToDo, also when another version became champion meanwhile, and ChampionLocked.
     """
     meant = serving_version(registry)
     with champion_lock(store):
         before = serving_version(registry)
         if to is None and before.number != meant.number:
             raise NothingToDo(
-                f"version {before.number} replaced version {meant.number} while this waited: look "
-                "at it, then repeat"
+                f"version {before.number} replaced version {meant.number} meanwhile: check "
+                "it, then repeat"
             )
         after = registry.version(to) if to is not None else _previous(registry, store, before)
         if after is None:
             raise NothingToDo(
-                f"version {before.number} is the first champion: there is none before it"
+                f"version {before.number} is the first champion: no version served before it"
             )
         if after.number == before.number:
             raise NothingToDo(f"version {before.number} serves already")
@@ -101,7 +99,7 @@ def _record_rollback(
 def _previous(
     registry: ModelRegistry, store: MetricStore, champion: ModelVersion
 ) -> ModelVersion | None:
-    """Who served before the champion; read off the history when a rollback was cut off."""
+    """Return the version before the champion; from the history if a rollback was interrupted."""
     previous = registry.by_alias(PREVIOUS)
     if previous is not None and previous.number != champion.number:
         return previous
@@ -111,10 +109,10 @@ def _previous(
 
 
 def rebuild(registry: ModelRegistry, settings: Settings, number: int) -> Rebuilt:
-    """Build a version again from its tagged recipe and the stored data, and compare the bytes.
+    """Rebuild a version from its tagged recipe and the stored data, and compare the bytes.
 
-    When data or a library differ, they are named and nothing is built: other bytes are expected.
-    When the code differs, the bytes decide: most changes of code change no model.
+    If data or a library differ, names them and builds nothing: the bytes would differ. If the code
+    differs, the bytes decide: most code changes do not change a model.
     """
     from tip_assets.modelling.search import best_of, search
     from tip_assets.modelling.training import train_booster
@@ -149,5 +147,5 @@ def _window(storage: UPath, recipe: Recipe) -> pd.DataFrame:
 
 
 def _today(recipe: Recipe, window: pd.DataFrame) -> Recipe:
-    """The recipe with today's data, code and libraries; settings and threads are as recorded."""
+    """Return the recipe with today's data, code and libraries; other inputs as recorded."""
     return replace(recipe_for(window, **recipe.options), threads=recipe.threads)

@@ -1,8 +1,4 @@
-"""A registered version in memory: what it predicts, how sure it is, and why.
-
-Belongs here: loading a version and asking it. Does not belong here: which version should serve, or
-files of records (`scoring.py`).
-"""
+"""A registered version in memory: predictions with intervals and contributions."""
 
 import json
 from collections.abc import Mapping
@@ -22,9 +18,9 @@ _ROUNDING_OF_PARTS = 1e-5  # relative: xgboost adds up 32-bit numbers
 
 @dataclass(frozen=True)
 class Interval:
-    """From which to which tip, in dollars, `coverage` of the tips on bills like this one are.
+    """Prediction interval in dollars at the given coverage.
 
-    Measured on so many `rows` that the model had not seen.
+    Measured on `rows` rows that the model had not seen.
     """
 
     low: float
@@ -35,10 +31,10 @@ class Interval:
 
 @dataclass(frozen=True)
 class Parts:
-    """What a prediction is made of, in dollars: the sum of all is the prediction.
+    """The contributions to a prediction in dollars; their sum is the prediction.
 
-    `start` is the model's mean tip, or a share of this bill (`starts_from_share`);
-    `features` what each feature adds or takes away; `clipped` what brings a sum below zero to zero.
+    `start` is the model's mean tip, or a share of this bill (`starts_from_share`). `features` are
+    the features' contributions. `clipped` is the amount that clips a negative sum to zero.
     """
 
     start: float
@@ -49,10 +45,10 @@ class Parts:
 
 @dataclass(frozen=True)
 class Answer:
-    """A predicted tip in dollars; interval and parts are None where the version cannot tell.
+    """A predicted tip in dollars; interval and parts are None if the version has no data for them.
 
-    `never_seen` says what of the record the version was not trained on. Then no coverage is known,
-    and there is no interval.
+    `never_seen` describes values of the record that the version was not trained on. There is no
+    interval then, because its coverage is unknown.
     """
 
     prediction: float
@@ -64,7 +60,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A version that answers without its registry; can be asked by several threads at once."""
+    """A version that predicts without the registry. Thread-safe."""
 
     version: ModelVersion
     # An instance of the version's own copy of `modelling/served_model.py`.
@@ -72,7 +68,7 @@ class LoadedModel:
     held_out: HeldOutErrors | None
 
     def predict(self, records: pd.DataFrame) -> np.ndarray:
-        """Predict raw records of today's contract in dollars, by the version's own code.
+        """Predict raw records of today's contract in dollars, with the version's own code.
 
         Raises MlflowException when the model refuses them; the message names row and column.
         """
@@ -84,7 +80,7 @@ class LoadedModel:
     def intervals(
         self, records: pd.DataFrame, predicted: np.ndarray, coverage: float
     ) -> tuple[np.ndarray, np.ndarray] | None:
-        """The ends of each prediction's interval in dollars; None for a model without errors."""
+        """Return each prediction's interval in dollars; None without held-out errors."""
         if self.held_out is None:
             return None
         return self.held_out.around(predicted, self._bill(records), coverage)
@@ -100,9 +96,9 @@ class LoadedModel:
         return known
 
     def never_seen(self, records: pd.DataFrame) -> np.ndarray:
-        """What of each record the version was not trained on, in words; mostly empty.
+        """Describe the values of each record that the version was not trained on; mostly empty.
 
-        Empty as well for a version that does not know.
+        Also empty for a version that does not store its training ranges.
         """
         from tip_assets.modelling.served_model import SEEN, encode, never_seen
 
@@ -112,7 +108,7 @@ class LoadedModel:
         return never_seen(self.model.booster, features, self.model.contract)
 
     def answer(self, record: Mapping[str, Any], coverage: float) -> Answer:
-        """Predict one record and tell why. Raises MlflowException when the model refuses it."""
+        """Predict a record with contributions. Raises MlflowException if the model refuses it."""
         records = pd.DataFrame([record])
         predicted = self.predict(records)
         prediction, interval = float(predicted[0]), None
@@ -129,9 +125,9 @@ class LoadedModel:
         )
 
     def _parts(self, record: pd.DataFrame, prediction: float) -> Parts | None:
-        """The parts of a prediction; None when they do not add up to it.
+        """Return the contributions to a prediction; None when they do not add up to it.
 
-        They are told by today's encoding: a version whose own is another one has other parts.
+        Uses today's encoding, which is wrong for a version that encodes differently.
         """
         from tip_assets.modelling.served_model import (
             MARGIN_SHARE,
@@ -147,7 +143,7 @@ class LoadedModel:
         features = dict(zip(encoded.columns, shares[0][:-1].tolist(), strict=True))
         clipped = max(-total, 0.0)
         return Parts(
-            # The rest, so that nothing is lost to rounding.
+            # The remainder, so that rounding loses nothing.
             start=prediction - clipped - sum(features.values()),
             starts_from_share=model.target == "tip_rate"
             or MARGIN_SHARE in model.booster.attributes(),
@@ -160,7 +156,7 @@ class LoadedModel:
 
 
 def load_version(registry: ModelRegistry, number: int) -> LoadedModel:
-    """Load a version from the registry. What MLflow or the storage cannot give raises."""
+    """Load a version from the registry. Errors of MLflow or the storage are raised."""
     import mlflow
 
     version = registry.version(number)

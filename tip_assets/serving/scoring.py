@@ -84,7 +84,7 @@ def score_file(
 
 
 def _in_turn(pieces: Iterator[Piece]) -> Iterator[Piece]:
-    """Pieces whose broken lines lie among their records: the reader tells of them when it can."""
+    """Move broken lines to the pieces whose rows surround them: the reader reports them late."""
     ahead: dict[int, str] = {}
     piece = None
     for piece in pieces:

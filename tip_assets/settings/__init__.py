@@ -1,7 +1,6 @@
-"""Every setting of the platform, typed and documented, read from the environment or a store.
+"""Every setting of the platform, read from the environment or a Parameter Store.
 
-Belongs here: what a person may set. Does not belong here: settings of servers and of the app
-(`servers.py`), facts about the data (`contract.py`) or anything that acts on a setting.
+Settings of servers and of the app are in `servers.py`, facts about the data in `contract.py`.
 """
 
 from functools import lru_cache
@@ -21,8 +20,8 @@ REGISTERED_MODEL = "waiter-tips"
 TRAINING_EXPERIMENT = "waiter-tips"
 DRIFT_EXPERIMENT = "waiter-tips-drift"
 
-# Listings are never remembered: others write to the bucket, too. A bucket that does not answer
-# gives an error within a minute, after retries with back-off.
+# Listings are not cached: others write to the bucket, too. An unreachable bucket raises an error
+# within a minute, after retries with backoff.
 _S3_OPTIONS: dict[str, Any] = {
     "use_listings_cache": False,
     "config_kwargs": {
@@ -51,8 +50,8 @@ class Settings(ServerSettings):
     )
     metric_reader: str = Field(
         "",
-        description="URL of the same store with a user who may only read, made by `tips "
-        "databases`; empty: none is made.",
+        description="URL of the same store with a read-only user, created by `tips "
+        "databases`; empty: none is created.",
     )
     mlflow_tracking_uri: str = Field(
         "",
@@ -70,17 +69,20 @@ class Settings(ServerSettings):
         "SQLite in DAGSTER_HOME.",
     )
     ecs_cluster: str = Field(
-        "", description="ECS cluster in which every run is a task of its own; empty: a process."
+        "",
+        description="ECS cluster in which each run is a task; empty: each run is a local process.",
     )
     ecs_task_definition: str = Field(
-        "", description="Task definition of such a task; its container is called `run`."
+        "", description="Task definition of a run's ECS task; its container is called `run`."
     )
-    ecs_subnets: str = Field("", description="Subnets of such a task, separated by commas.")
-    ecs_security_groups: str = Field("", description="Its security groups, separated by commas.")
+    ecs_subnets: str = Field("", description="Subnets of a run's ECS task, separated by commas.")
+    ecs_security_groups: str = Field(
+        "", description="Security groups of a run's ECS task, separated by commas."
+    )
     postgres_admin: str = Field(
         "",
         description="URL of a Postgres user who may create databases and users, for `tips "
-        "databases`; empty: they are there already.",
+        "databases`; empty: they exist already.",
     )
     mlflow_backend: str = Field(
         "",
@@ -101,12 +103,12 @@ class Settings(ServerSettings):
     seed: int = Field(42, ge=0, description="Seed of the search, the training and the resampling.")
     target: Literal["tip_above_share", "tip_rate", "tip"] = Field(
         "tip_above_share",
-        description="What the booster learns: dollars above the fitted share of the bill, tip / "
+        description="Target of the booster: dollars above the fitted share of the bill, tip / "
         "bill weighted by bill^2, or the tip itself.",
     )
     search_space: Literal["depth_2", "shallow", "original"] = Field(
         "depth_2",
-        description="Trees of depth 2, of depth 1 to 4, or the space of the system this replaces.",
+        description="Trees of depth 2, of depth 1 to 4, or the space of the original system.",
     )
     search_rows: int = Field(
         20_000,
@@ -115,10 +117,10 @@ class Settings(ServerSettings):
         " the final fit learns all.",
     )
     fixed_share: float = Field(
-        0.15, gt=0, lt=1, description="Share of the bill that the simplest rule tips."
+        0.15, gt=0, lt=1, description="Share of the bill that the simplest baseline predicts."
     )
     confidence: float = Field(
-        0.95, gt=0.5, lt=1, description="Level of every interval around a difference of errors."
+        0.95, gt=0.5, lt=1, description="Confidence level of the intervals of error differences."
     )
     min_rows: int = Field(
         30, ge=2, description="A month with fewer valid rows stops before training."
@@ -157,8 +159,8 @@ class Settings(ServerSettings):
     quiet_months_per_alarm: float = Field(
         120,
         ge=6,
-        description="Months without any change in which drift may be called once, on average. "
-        "Fewer months see smaller changes and give more false alarms.",
+        description="Average number of months without a change per false drift alarm. "
+        "Fewer months detect smaller changes and raise more false alarms.",
     )
     promote_on_confirmed_drift: bool = Field(
         True,
@@ -175,12 +177,12 @@ class Settings(ServerSettings):
     parameter_prefix: str = Field(
         "",
         pattern=PREFIX,
-        description="Prefix in AWS Parameter Store, such as `/tip-platform`: `initial_paths`, "
-        "`tracking_server_host` and `sns_topic_arn` under it stand for what the environment does "
-        "not say. Empty: it is not used.",
+        description="Prefix in AWS Parameter Store, such as `/tip-platform`. Its parameters "
+        "`initial_paths`, `tracking_server_host` and `sns_topic_arn` apply where the environment "
+        "has no value. Empty: not used.",
     )
     landing_check_seconds: int = Field(
-        30, ge=1, description="How often the landing is listed for new files."
+        30, ge=1, description="Seconds between two listings of the landing for new files."
     )
     max_silent_days: float = Field(
         35, gt=0, description="Days without a new landing file after which people are notified."
@@ -188,14 +190,14 @@ class Settings(ServerSettings):
     max_processing_hours: float = Field(
         24,
         gt=0,
-        description="Hours from the landing of a month's files until a run has ended on them; a "
+        description="Hours from the landing of a month's files to the end of a run on them; a "
         "month that takes longer raises an alert.",
     )
     max_run_minutes: float = Field(
-        60, gt=0, description="A run that takes longer is ended, and people are notified."
+        60, gt=0, description="A longer run is ended, and people are notified."
     )
     max_report_rows: int = Field(
-        20_000, ge=100, description="Most rows of each side drawn into an HTML report."
+        20_000, ge=100, description="Most rows of each dataset drawn into an HTML report."
     )
 
     @classmethod
@@ -207,19 +209,19 @@ class Settings(ServerSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Where settings come from: each source is asked for what those before it do not give."""
+        """Return the sources of settings, in order of precedence."""
         renamed = RenamedSettings(settings_cls)
         return init_settings, env_settings, renamed, StoredSettings(settings_cls)
 
     @property
     def recipe_options(self) -> dict[str, Any]:
-        """What a model is made with, beside its rows (`modelling/recipe.py`)."""
+        """The options of a recipe, apart from its rows (`modelling/recipe.py`)."""
         names = {"trials", "seed", "target", "fixed_share", "confidence"}
         return self.model_dump(include=names | {"search_space", "search_rows"})
 
     @property
     def comparison_options(self) -> dict[str, Any]:
-        """How two models are compared (`modelling/comparison.py`)."""
+        """The options of a comparison of two models (`modelling/comparison.py`)."""
         return {
             "confidence": self.confidence,
             "seed": self.seed,
@@ -236,7 +238,7 @@ class Settings(ServerSettings):
 
     @property
     def state_folder(self) -> Path:
-        """Folder for what must be local, by the setting `state`."""
+        """The folder for what must be local, by the setting `state`."""
         if self.state:
             return Path(self.state).resolve()
         root = self.storage_root
@@ -260,7 +262,7 @@ class Settings(ServerSettings):
 
     @property
     def outbox(self) -> Path:
-        """Where notifications go when there is no SNS topic: a line of JSON each."""
+        """The file of notifications when there is no SNS topic: one JSON object per line."""
         return self.state_folder / "notifications.jsonl"
 
     @property
@@ -270,5 +272,5 @@ class Settings(ServerSettings):
 
 @lru_cache(maxsize=1)
 def get_settings() -> Settings:
-    """The settings of this process; the environment is read once."""
+    """Return the settings of this process; the environment is read once."""
     return Settings()

@@ -1,11 +1,8 @@
-"""AWS Systems Manager Parameter Store: short texts under one prefix, with versions.
+"""Read and write parameters of the AWS Systems Manager Parameter Store under one prefix.
 
-Belongs here: reading and writing them, and trouble in words. Does not belong here: which of them
-are settings (`stored.py`) or tell of the platform (`runtime/published_parameters.py`).
-
-dagster-aws (0.29, beta) offers two resources for it and neither fits: they take no time-outs, so
-that a store that is away holds a command for minutes; the one with `fetch_parameters` cannot write;
-settings are read before there is a Dagster; and importing them takes 0.4 s more than boto3.
+dagster-aws (0.29, beta) has two resources for it, and neither fits: they take no timeouts, so an
+unreachable store holds a command for minutes; the one with `fetch_parameters` cannot write;
+settings are read before Dagster starts; and importing them takes 0.4 s more than boto3.
 """
 
 from collections.abc import Mapping
@@ -14,17 +11,17 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-# As the store wants it: levels of a hierarchy, each after a slash. Empty: there is no store.
+# The store's format: levels of a hierarchy, each after a slash. Empty: no store.
 PREFIX = r"^((/[\w.-]+)+)?$"
 
 
-class ParameterTrouble(RuntimeError):
-    """The store does not answer, denies it or holds what cannot be used; the message says why."""
+class ParameterError(RuntimeError):
+    """The store does not answer, denies access or has an invalid value; the message says why."""
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """A stored text; its version counts how often it was written."""
+    """A stored text; its version counts the writes."""
 
     value: str
     version: int
@@ -41,7 +38,7 @@ class ParameterStore:
     prefix: str
 
     def read(self, *names: str) -> dict[str, Parameter]:
-        """Those of at most ten parameters that are there, by name. Raises ParameterTrouble."""
+        """Return the existing ones of at most ten parameters, by name. Raises ParameterError."""
         answer = self._ask(
             "read", "get_parameters", Names=[self._full(n) for n in names], WithDecryption=True
         )
@@ -53,7 +50,7 @@ class ParameterStore:
         }
 
     def write(self, values: Mapping[str, str]) -> None:
-        """Write parameters whose value is another than the stored one. Raises ParameterTrouble."""
+        """Write the parameters whose stored value differs. Raises ParameterError."""
         stored = self.read(*values)
         for name, value in values.items():
             if name not in stored or stored[name].value != value:
@@ -69,10 +66,10 @@ class ParameterStore:
         try:
             answer: dict[str, Any] = getattr(self._client, operation)(**arguments)
         except (BotoCoreError, ClientError, ValueError) as error:
-            words = " ".join(str(error).split())
-            raise ParameterTrouble(
+            message = " ".join(str(error).split())
+            raise ParameterError(
                 f"the parameters under {self.prefix} (TIPS_PARAMETER_PREFIX) cannot be {done}: "
-                f"{words}"
+                f"{message}"
             ) from error
         return answer
 
@@ -81,8 +78,8 @@ class ParameterStore:
         import boto3
         from botocore.config import Config
 
-        # Every command waits for it: at most 3 s to connect or 5 s for an answer, twice.
+        # Every command waits for it: at most 3 s to connect and 5 s for an answer, twice.
         retries = {"total_max_attempts": 2, "mode": "standard"}
         quick = Config(connect_timeout=3, read_timeout=5, retries=retries)
-        # A session of its own: the default one must not be used by two sensors at once.
+        # Its own session: two sensors must not share the default one.
         return boto3.Session().client("ssm", config=quick)

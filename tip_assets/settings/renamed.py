@@ -1,7 +1,4 @@
-"""The names that settings had in the release before: read for one more, with a warning.
-
-Belongs here: old names. Does not belong here: the settings (`__init__.py`).
-"""
+"""Old names of settings: still read for one release, with a warning."""
 
 import os
 import warnings
@@ -25,7 +22,7 @@ OLD_NAMES = {
 
 
 class RenamedSettings(PydanticBaseSettingsSource):
-    """Reads settings by their old names where the new one is not set."""
+    """Reads settings by their old names if the new ones are not set."""
 
     def __call__(self) -> dict[str, Any]:
         found = {
@@ -35,11 +32,11 @@ class RenamedSettings(PydanticBaseSettingsSource):
         return {name: value for name, value in found.items() if value}
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """The value under the setting's old name, with a warning that names the new one."""
+        """Return the value under the setting's old name, with a warning that has the new one."""
         old = OLD_NAMES[field_name]
         value = os.environ.get(old)
         if value:
-            # To users, not only to developers.
+            # A FutureWarning is shown to users, not only to developers.
             new = f"TIPS_{field_name.upper()}"
             warnings.warn(f"{old} is now {new}", FutureWarning, stacklevel=2)
         return value, field_name, False

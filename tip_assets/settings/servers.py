@@ -1,7 +1,4 @@
-"""Settings of servers: where they listen, who may use the app, and where alerts go.
-
-Belongs here: those, as a base of the platform's `Settings`. Does not belong here: how months run.
-"""
+"""Settings of servers, the base of `Settings`: ports, access to the app, alerts."""
 
 from pydantic import Field
 from pydantic_settings import BaseSettings
@@ -14,12 +11,12 @@ class ServerSettings(BaseSettings):
 
     dagster_port: int = Field(3000, description="Port of the Dagster UI.")
     mlflow_port: int = Field(5000, description="Port of the MLflow UI.")
-    # Not 5432: Debian starts a Postgres of its own there.
+    # Not 5432: Debian starts its own Postgres there.
     postgres_port: int = Field(5433, description="Port of the Postgres of `make stack`.")
     s3_port: int = Field(8333, description="Port of the S3 server of `make stack`.")
     stack_folder: str = Field("./stack", description="Where `make stack` keeps all its data.")
     mlflow_ui: str = Field(
-        "", description="Where a person opens MLflow's pages, for links; empty: that of `make up`."
+        "", description="URL of MLflow's UI, for links; empty: that of `make up`."
     )
     app_port: int = Field(8501, description="Port of the app.")
     app_host: str = Field(
@@ -40,40 +37,40 @@ class ServerSettings(BaseSettings):
         9092,
         ge=0,
         le=65535,
-        description="Port of the app's own numbers for Prometheus; 0: none.",
+        description="Port of the app's Prometheus metrics; 0: none.",
     )
-    exporter_port: int = Field(9091, description="Port of the platform's numbers for Prometheus.")
+    exporter_port: int = Field(9091, description="Port of the platform's Prometheus metrics.")
     exporter_host: str = Field(
         "127.0.0.1", description="Address the exporter listens on; 0.0.0.0: every interface."
     )
     prometheus_port: int = Field(9090, description="Port of the Prometheus of `make stack`.")
     alertmanager_port: int = Field(9093, description="Port of the Alertmanager of `make stack`.")
-    # Not its own 3000: Dagster has that.
+    # Not Grafana's default 3000: Dagster uses it.
     grafana_port: int = Field(
         3001, description="Port of the Grafana of `make stack`, which starts it if it is installed."
     )
     alert_sns_topic_arn: str = Field(
         "",
         pattern=TOPIC,
-        description="SNS topic that the stack's Alertmanager tells of alerts; empty: none.",
+        description="SNS topic to which the stack's Alertmanager sends alerts; empty: none.",
     )
     alert_email: str = Field(
         "",
-        description="Addresses, separated by commas, that the stack's Alertmanager mails alerts "
-        "to; empty: none.",
+        description="Addresses, separated by commas, to which the stack's Alertmanager mails "
+        "alerts; empty: none.",
     )
     alert_email_from: str = Field(
-        "tip-platform@localhost", description="Address that alerts are mailed from."
+        "tip-platform@localhost", description="Sender address of mailed alerts."
     )
     smtp_server: str = Field("127.0.0.1:25", description="Mail server for alerts, as host:port.")
     champion_check_seconds: float = Field(
-        15, gt=0, le=60, description="How often the app looks whether another model serves."
+        15, gt=0, le=60, description="Seconds between the app's checks for a new champion."
     )
     interval_coverage: float = Field(
         0.9,
         ge=0.5,
         le=0.99,
-        description="Share of the tips that lie within the interval of a prediction.",
+        description="Coverage: share of tips that lie within the interval of a prediction.",
     )
     prediction_log: bool = Field(
         True, description="Whether the app writes its predictions to the metric store."
@@ -90,12 +87,12 @@ class ServerSettings(BaseSettings):
     app_secrets: str = Field(
         "",
         description="TOML file with Streamlit's own `[auth]`: people then log in by OIDC. Empty: "
-        "`.streamlit/secrets.toml` if it is there, else nobody has to.",
+        "`.streamlit/secrets.toml` if it exists, else no login.",
     )
     app_users: str = Field(
         "",
         description="Who may use the app after a login: e-mail addresses or `@domain`s, separated "
-        "by commas. Empty: everybody whom the provider knows.",
+        "by commas. Empty: every account of the provider.",
     )
     app_releasers: str = Field(
         "",

@@ -1,8 +1,6 @@
-"""Settings that are kept in the Parameter Store, for whatever the environment does not say.
+"""Read settings that the environment does not set from the Parameter Store.
 
-Belongs here: which parameter is which setting, and how its text is read. Does not belong here: the
-settings themselves (`__init__.py`) or what the platform writes there
-(`runtime/published_parameters.py`).
+The platform's own parameters are written by `runtime/published_parameters.py`.
 """
 
 import json
@@ -13,20 +11,20 @@ from typing import Any
 from pydantic.fields import FieldInfo
 from pydantic_settings import PydanticBaseSettingsSource
 
-from tip_assets.settings.parameter_store import PREFIX, ParameterStore, ParameterTrouble
+from tip_assets.settings.parameter_store import PREFIX, ParameterError, ParameterStore
 
 TRACKING_SERVER_PORT = 5000
 
 
 def tracking_uri_of(host: str) -> str:
-    """The URI of a tracking server; a bare host speaks HTTP on port 5000."""
+    """Return the URI of a tracking server; the default is HTTP on port 5000."""
     if "://" in host:
         return host
     return f"http://{host}" if ":" in host else f"http://{host}:{TRACKING_SERVER_PORT}"
 
 
 def storage_of(initial_paths: str) -> str:
-    """The storage in a JSON object of paths. Raises ValueError when there is none."""
+    """Return the storage in a JSON object of paths. Raises ValueError when there is none."""
     paths = json.loads(initial_paths)
     storage = paths.get("storage") if isinstance(paths, dict) else None
     if not storage or not isinstance(storage, str):
@@ -34,7 +32,7 @@ def storage_of(initial_paths: str) -> str:
     return storage
 
 
-# The parameter behind a setting, and how the setting is read from it.
+# By setting: its parameter, and the function that parses it.
 STORED: dict[str, tuple[str, Callable[[str], str]]] = {
     "storage": ("initial_paths", storage_of),
     "mlflow_tracking_uri": ("tracking_server_host", tracking_uri_of),
@@ -43,9 +41,9 @@ STORED: dict[str, tuple[str, Callable[[str], str]]] = {
 
 
 class StoredSettings(PydanticBaseSettingsSource):
-    """Reads what is missing with one request; without a prefix, or when nothing is, with none.
+    """Reads missing settings with one request; without a prefix or missing settings, with none.
 
-    A parameter that is not there leaves the default. Raises ParameterTrouble.
+    If a parameter does not exist, the default applies. Raises ParameterError.
     """
 
     def __call__(self) -> dict[str, Any]:
@@ -55,7 +53,7 @@ class StoredSettings(PydanticBaseSettingsSource):
             for name, field in self.settings_cls.model_fields.items()
             if name in STORED and not {name, self._key(name, field)} & self.current_state.keys()
         }
-        # A prefix that is none is told by the setting's own pattern.
+        # The setting's pattern reports an invalid prefix.
         if not prefix or not fields or not re.fullmatch(PREFIX, prefix):
             return {}
         stored = ParameterStore(prefix).read(*(STORED[name][0] for name in fields))
@@ -64,7 +62,7 @@ class StoredSettings(PydanticBaseSettingsSource):
         return {key: value for value, key, _ in given if value is not None}
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """A setting's value if its parameter is there, and the key it goes by."""
+        """Return a setting's value if its parameter exists, and its key."""
         parameter, read = STORED[field_name]
         key, text = self._key(field_name, field), self._texts.get(parameter)
         if text is None:
@@ -73,11 +71,11 @@ class StoredSettings(PydanticBaseSettingsSource):
             return read(text), key, False
         except ValueError as error:
             prefix = self.current_state["parameter_prefix"]
-            raise ParameterTrouble(
+            raise ParameterError(
                 f"the parameter {prefix}/{parameter} cannot be read, {error}: {text[:100]!r}"
             ) from error
 
     @staticmethod
     def _key(name: str, field: FieldInfo) -> str:
-        """The name that all sources give a setting: its variable, where that is not its own."""
+        """Return the key of a setting in all sources: its alias, or its name."""
         return field.validation_alias if isinstance(field.validation_alias, str) else name

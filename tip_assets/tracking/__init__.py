@@ -1,1 +1,1 @@
-"""MLflow: the connection, runs, the registry, and the worker process that draws reports."""
+"""MLflow: connection, runs, registry, and the worker process that logs trials and draws reports."""

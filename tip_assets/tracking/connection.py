@@ -1,12 +1,9 @@
-"""The MLflow server or database: its experiments, and runs opened within one asset.
+"""Connect to MLflow: experiments, and runs opened within one asset.
 
-Belongs here: connecting, and starting and ending runs. Does not belong here: what is logged
-(`runs.py`) or the registry (`registry.py`).
-
-dagster-mlflow is used inside a step only. Its resource opens a run that belongs to a whole Dagster
-run, and outside of that scope three things are unsound (dagster-mlflow 0.29): without its hook the
-run stays open, and the next Dagster run of the same process logs into it; its hook ends the run
-when any step fails; and importing it imports MLflow, which must not happen when the graph loads.
+dagster-mlflow is used only inside a step. Its resource opens one MLflow run per Dagster run, with
+three problems (dagster-mlflow 0.29). Without its hook the run stays open, and the next Dagster run
+of the same process logs into it. With its hook, any failed step ends the run. Importing it imports
+MLflow, which must not happen when the definitions load.
 """
 
 import contextlib
@@ -31,12 +28,12 @@ from tip_assets.settings import REGISTERED_MODEL
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-# Read when MLflow is imported, which an asset may do before this resource is asked for anything.
+# Read when MLflow is imported, which may happen before this resource is used.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-# A server that hangs is told after a minute and a half; MLflow's own patience is fifteen minutes.
+# Fail after a minute and a half if the server hangs; MLflow's default is fifteen minutes.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
-# MLflow has a name of its own for what the AWS SDK and s3fs read.
+# MLflow's own name for the variable that the AWS SDK and s3fs read.
 if "AWS_ENDPOINT_URL_S3" in os.environ:
     os.environ.setdefault("MLFLOW_S3_ENDPOINT_URL", os.environ["AWS_ENDPOINT_URL_S3"])
 
@@ -44,7 +41,7 @@ if "AWS_ENDPOINT_URL_S3" in os.environ:
 class MlflowTracking(dg.ConfigurableResource):
     """MLflow by its tracking URI; experiments keep their artifacts under `artifact_root`.
 
-    `ui_url` is where a person opens MLflow's pages.
+    `ui_url` is the address of MLflow's UI.
     """
 
     tracking_uri: str
@@ -53,7 +50,7 @@ class MlflowTracking(dg.ConfigurableResource):
 
     @cached_property
     def client(self) -> "MlflowClient":
-        """The MLflow client; MLflow is imported, and an SQLite database made, at first use."""
+        """The MLflow client; the first use imports MLflow and creates an SQLite database."""
         import mlflow
 
         prepare_tracking_database(self.tracking_uri)
@@ -61,39 +58,39 @@ class MlflowTracking(dg.ConfigurableResource):
         return mlflow.MlflowClient(self.tracking_uri, self.tracking_uri)
 
     def experiment_id(self, name: str) -> str:
-        """The id of an experiment, made if it is not there."""
+        """Return the id of an experiment; creates it if missing."""
         from mlflow.exceptions import MlflowException
 
         found = self.client.get_experiment_by_name(name)
         if found is not None:
             return str(found.experiment_id)
         try:
-            # Without its kind, MLflow's pages open an experiment as one of language models.
+            # Without its kind, MLflow's UI shows an experiment as one of language models.
             kind = {"mlflow.experimentKind": "custom_model_development"}
             return self.client.create_experiment(name, f"{self.artifact_root}/{name}", tags=kind)
         except MlflowException:
-            # Another process may have made it in the meantime.
+            # Another process may have created it meanwhile.
             found = self.client.get_experiment_by_name(name)
             if found is None:
                 raise
             return str(found.experiment_id)
 
     def run_link(self, experiment: str, run_id: str) -> dg.MetadataValue:
-        """Where a person looks at a run."""
+        """Return a link to a run."""
         page = f"#/experiments/{self.experiment_id(experiment)}/runs/{run_id}"
         return dg.MetadataValue.url(f"{self.ui_url}/{page}")
 
     def version_link(self, number: int) -> dg.MetadataValue:
-        """Where a person looks at a registry version."""
+        """Return a link to a registry version."""
         return dg.MetadataValue.url(f"{self.ui_url}/#/models/{REGISTERED_MODEL}/versions/{number}")
 
     @contextmanager
     def run_within(
         self, context: dg.AssetExecutionContext, experiment: str, run_id: str, tags: dict[str, str]
     ) -> Iterator[Any]:
-        """Open an existing MLflow run for the time of a step; gives dagster-mlflow's resource.
+        """Open an existing MLflow run during a step; yields dagster-mlflow's resource.
 
-        The run is marked failed when the step raises, and finished otherwise.
+        The run is marked failed when the step raises, else finished.
         """
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", dg.BetaWarning)
@@ -121,9 +118,9 @@ class MlflowTracking(dg.ConfigurableResource):
 
 
 def prepare_tracking_database(tracking_uri: str) -> None:
-    """Make an SQLite tracking database if it is not there; other URIs are left alone.
+    """Create an SQLite tracking database if missing; ignores other URIs.
 
-    The copy of the template appears whole or not at all, whoever else starts at the same moment.
+    Copies the template atomically, so that concurrent processes do not conflict.
     """
     database = Path(tracking_uri.removeprefix("sqlite:///"))
     if not tracking_uri.startswith("sqlite:///") or database.exists():
@@ -132,16 +129,16 @@ def prepare_tracking_database(tracking_uri: str) -> None:
     with tempfile.TemporaryDirectory(dir=database.parent, prefix=".mlflow-") as folder:
         copy = Path(folder) / "mlflow.db"
         shutil.copyfile(migrated_template(), copy)
-        # Unlike a rename, a link never replaces what another process has made in the meantime.
+        # Unlike a rename, a link never replaces a file that another process created meanwhile.
         with contextlib.suppress(FileExistsError):
             os.link(copy, database)
 
 
 def migrated_template() -> Path:
-    """An empty SQLite database of the installed MLflow's schema, made if it is not there.
+    """Return an empty SQLite database with the installed MLflow's schema; creates it if missing.
 
-    MLflow's migrations take 1.5 s from an empty file: they run once, when the platform is set up,
-    and every new database starts as a copy. It keeps a write-ahead log, as Dagster's and the metric
+    MLflow's migrations take 1.5 s from an empty file. They run once, when the platform is set up,
+    and every new database starts as a copy. It uses a write-ahead log, as Dagster's and the metric
     store do: fifty trials are written in about half the time, and readers do not wait.
     """
     template = Path(sys.prefix) / "share" / "tip-platform" / f"mlflow-{version('mlflow')}-wal.db"

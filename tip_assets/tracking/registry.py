@@ -1,7 +1,6 @@
-"""The model registry: versions of `waiter-tips`, and the aliases that say which one serves.
+"""The model registry: versions of `waiter-tips` and their aliases.
 
-Belongs here: finding, registering, loading and re-pointing versions. Does not belong here: deciding
-which version should serve (`modelling/promotion.py`). Nothing here deletes a version.
+Which version should serve is decided in `modelling/promotion.py`. Nothing here deletes a version.
 """
 
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 FINGERPRINT, MONTH = "tips.fingerprint", "tips.month"
 RECIPE, BOOSTER = "tips.recipe", "tips.booster_sha256"
 INCUMBENT, ARCHIVED = "tips.incumbent", "tips.archived"
-YES = "yes"  # the value of a tag that says no more than its name
+YES = "yes"  # the value of a tag without other content
 READY_WITHIN_SECONDS = 120
 
 MODEL_DESCRIPTION = (
@@ -34,7 +33,7 @@ MODEL_DESCRIPTION = (
 
 @dataclass(frozen=True)
 class ModelVersion:
-    """A registry version and what its tags say of it."""
+    """A registry version with its tags."""
 
     number: int
     run_id: str
@@ -52,16 +51,16 @@ class ModelVersion:
 
     @property
     def contract(self) -> str:
-        """The version of the contract that the model was made for."""
+        """The version of the contract that the model was trained under."""
         return self.tags[contract.VERSION_TAG]
 
     @property
     def reads_todays_records(self) -> bool:
-        """Whether the model was made for today's major version of the contract."""
+        """Whether the model was trained under today's major version of the contract."""
         return contract.same_major(self.contract, contract.VERSION)
 
     def version_in_tag(self, tag: str) -> int | None:
-        """A version number kept in a tag; None when the tag is empty or absent."""
+        """Return the version number in a tag; None when the tag is empty or missing."""
         return int(self.tags[tag]) if self.tags.get(tag) else None
 
 
@@ -72,7 +71,7 @@ class ModelRegistry:
     client: "MlflowClient"
 
     def by_alias(self, alias: str) -> ModelVersion | None:
-        """The version an alias points to, if any; trouble raises, since silence would promote."""
+        """Return the version of an alias, if any; raises errors, because None would promote."""
         number = self._aliases.get(alias)
         return self.version(int(number)) if number else None
 
@@ -80,14 +79,14 @@ class ModelRegistry:
         return _version(self.client.get_model_version(REGISTERED_MODEL, str(number)))
 
     def versions(self) -> list[ModelVersion]:
-        """All versions, oldest first."""
+        """Return all versions, oldest first."""
         found = self.client.search_model_versions(
             f"name = '{REGISTERED_MODEL}'", max_results=10_000
         )
         return sorted((_version(v) for v in found), key=lambda v: v.number)
 
     def by_fingerprint(self, month: str, fingerprint: str) -> ModelVersion | None:
-        """The month's version made by this recipe, if it is registered."""
+        """Return the month's version with this recipe, if it is registered."""
         for version in self.versions():
             if version.tags.get(FINGERPRINT) == fingerprint and version.month == month:
                 return version
@@ -110,11 +109,11 @@ class ModelRegistry:
         return self.version(int(made.version))
 
     def point(self, alias: str, number: int) -> None:
-        """Point an alias to a version; pointing it where it points changes nothing."""
+        """Point an alias to a version; changes nothing if it already does."""
         self.client.set_registered_model_alias(REGISTERED_MODEL, alias, str(number))
 
     def archive_beyond(self, kept: int) -> None:
-        """Tag all but the newest versions as archived, those with an alias excepted."""
+        """Tag all but the newest versions as archived, except those with an alias."""
         aliased = {int(number) for number in self._aliases.values()}
         for version in self.versions()[:-kept]:
             if version.number not in aliased and ARCHIVED not in version.tags:
@@ -123,14 +122,14 @@ class ModelRegistry:
                 )
 
     def predict(self, number: int, records: pd.DataFrame) -> np.ndarray:
-        """Predict raw records of today's contract by a version, in dollars.
+        """Predict raw records of today's contract with a version, in dollars.
 
-        Raises MlflowException when the model refuses them: it may be made for another contract.
+        Raises MlflowException when the model refuses them, for example under another contract.
         """
         return predict(self.load(number), records)
 
     def load(self, number: int) -> Any:
-        """A version as MLflow's pyfunc model."""
+        """Return a version as MLflow's pyfunc model."""
         import mlflow
 
         return mlflow.pyfunc.load_model(f"models:/{REGISTERED_MODEL}/{number}")
@@ -151,7 +150,7 @@ class ModelRegistry:
 
 
 def predict(model: Any, records: pd.DataFrame) -> np.ndarray:
-    """Predict raw records of today's contract by a pyfunc model, in dollars."""
+    """Predict raw records of today's contract with a pyfunc model, in dollars."""
     from tip_assets.modelling.served_model import CONTRACT_VERSION
 
     params = {CONTRACT_VERSION: contract.VERSION}

@@ -1,8 +1,7 @@
-"""What is logged to MLflow for a month: the parent run, the final model, the drift.
+"""Log a month to MLflow: the parent run, the final model, the drift.
 
-Belongs here: the layout of runs, and finding what an earlier attempt already logged, so that a
-rerun of the same recipe adds nothing. Does not belong here: connecting (`connection.py`), or the
-trials of the search (`trial_runs.py`).
+Finds what an earlier attempt logged, so that a rerun of the same recipe adds nothing. Trials are
+logged in `trial_runs.py`.
 """
 
 import json
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tip_assets import contract
-from tip_assets.modelling.flip import flip_metrics, flip_words
+from tip_assets.modelling.flip import describe_flip, flip_metrics
 from tip_assets.modelling.recipe import LIBRARIES, Recipe, lock_version
 from tip_assets.modelling.training import TrainingReport
 from tip_assets.settings import DRIFT_EXPERIMENT, TRAINING_EXPERIMENT
@@ -25,7 +24,7 @@ TRAINED = "tips.trained"
 def find_or_create_run(
     tracking: MlflowTracking, experiment: str, month: str, fingerprint: str, kind: str
 ) -> str:
-    """The id of the month's run made from these inputs; made now if there is none."""
+    """Return the id of the month's run for these inputs; creates it if missing."""
     experiment_id = tracking.experiment_id(experiment)
     wanted = f"tags.`{FINGERPRINT}` = '{fingerprint}' and tags.`{KIND}` = '{kind}'"
     found = tracking.client.search_runs([experiment_id], f"{wanted} and tags.`{MONTH}` = '{month}'")
@@ -40,14 +39,14 @@ def find_or_create_run(
 
 
 def month_run(tracking: MlflowTracking, month: str, fingerprint: str) -> str:
-    """The id of the month's parent run for a recipe."""
+    """Return the id of the month's parent run for a recipe."""
     return find_or_create_run(tracking, TRAINING_EXPERIMENT, month, fingerprint, "month")
 
 
 def top_run(tracking: MlflowTracking) -> str:
-    """The month's run with the lowest test RMSE of all, and its data, in words.
+    """Describe the run with the lowest test RMSE of all months, and its data.
 
-    It is reported, never served: errors on different rows say little about which model is better.
+    Only reported, never used to choose a model: errors on different rows cannot be compared.
     """
     found = tracking.client.search_runs(
         [tracking.experiment_id(TRAINING_EXPERIMENT)],
@@ -66,17 +65,17 @@ def top_run(tracking: MlflowTracking) -> str:
 
 
 def is_trained(tracking: MlflowTracking, run_id: str) -> bool:
-    """Whether the month's run already holds its final model."""
+    """Return whether the month's run already has its final model."""
     return tracking.client.get_run(run_id).data.tags.get(TRAINED) == YES
 
 
 def log_training(
     mlflow: Any, report: TrainingReport, ubj: bytes, plots: dict[str, bytes], with_model: bool
 ) -> None:
-    """Log the final model, its errors, the baselines and plots to the run that is open.
+    """Log the final model, its errors, the baselines and plots to the open run.
 
-    `mlflow` is dagster-mlflow's resource, the month's run being active. Everything but the model
-    replaces what an earlier attempt logged; the model is left out when that attempt got so far.
+    `mlflow` is dagster-mlflow's resource with the month's run active. Replaces what an earlier
+    attempt logged, except a model that it logged completely.
     """
     mlflow.log_params(
         {
@@ -117,7 +116,7 @@ def log_model(mlflow: Any, report: TrainingReport, ubj: bytes) -> None:
             artifacts={"booster": str(booster), "contract": str(document)},
             signature=_signature(),
             input_example=example,
-            # Left out, MLflow infers them by loading the model in a fresh process: 10 s.
+            # Otherwise MLflow infers them by loading the model in a fresh process: 10 s.
             pip_requirements=[
                 f"{name}=={version(name)}" for name in ("mlflow", *LIBRARIES) if name != "hyperopt"
             ],
@@ -126,7 +125,7 @@ def log_model(mlflow: Any, report: TrainingReport, ubj: bytes) -> None:
 
 
 def has_logged_model(tracking: MlflowTracking, run_id: str, fingerprint: str) -> bool:
-    """Whether an earlier attempt logged the model; what it left half done is deleted."""
+    """Return whether an earlier attempt logged the model; deletes an incomplete one."""
     found = _logged_models(tracking, run_id, fingerprint)
     for model in found:
         if str(model.status) != "READY":
@@ -135,9 +134,9 @@ def has_logged_model(tracking: MlflowTracking, run_id: str, fingerprint: str) ->
 
 
 def logged_model(tracking: MlflowTracking, run_id: str, fingerprint: str) -> tuple[str, str]:
-    """The source URI and the model id of the month's logged model.
+    """Return the source URI and the model id of the month's logged model.
 
-    Raises LookupError when the run holds none.
+    Raises LookupError when the run has none.
     """
     found = _logged_models(tracking, run_id, fingerprint)
     ready = [model for model in found if str(model.status) == "READY"]
@@ -156,9 +155,9 @@ def log_drift(
     fingerprint: str,
     metrics: dict[str, float],
 ) -> None:
-    """Log a month's drift as a run of its own experiment; other runs of the month are archived.
+    """Log a month's drift as a run of its own experiment, and archive the month's other runs.
 
-    The record date is a tag, the drifted flag a metric of its own: never MLflow's step.
+    The record date is a tag and the drifted flag a metric: MLflow's step is not used.
     """
     from mlflow.entities import ViewType
 
@@ -180,7 +179,7 @@ def log_drift(
 
 
 def example_records() -> Any:
-    """A valid record at each bound of the contract."""
+    """Return a valid record at each bound of the contract."""
     import pandas as pd
 
     records: dict[str, list[Any]] = {}
@@ -193,7 +192,7 @@ def example_records() -> Any:
 
 
 def version_tags(report: TrainingReport) -> dict[str, str]:
-    """The tags that pin a registry version to everything its bytes depend on."""
+    """Return the tags that record everything a version's bytes depend on."""
     recipe = Recipe(**report.recipe)
     return {
         MONTH: report.month,
@@ -205,7 +204,7 @@ def version_tags(report: TrainingReport) -> dict[str, str]:
         "tips.seed": str(recipe.seed),
         "tips.threads": str(recipe.threads),
         contract.VERSION_TAG: recipe.contract,
-        "tips.flip": flip_words(report.flip),
+        "tips.flip": describe_flip(report.flip),
         RECIPE: recipe.to_json(),
     }
 
@@ -217,10 +216,11 @@ def _logged_models(tracking: MlflowTracking, run_id: str, fingerprint: str) -> l
 
 
 def _signature() -> Any:
-    """The contract's columns in, dollars out; a caller may say which contract the records follow.
+    """Return the signature: the contract's columns in, dollars out, the contract as a parameter.
 
-    Numbers are of any type: MLflow would refuse whole numbers where it expects floats, and floats
-    where it expects whole numbers. What is no number, the model itself refuses, by row and column.
+    Numbers may have any type: MLflow would refuse integers where it expects floats, and floats
+    where it expects integers. The model itself refuses values that are not numbers, by row and
+    column.
     """
     from mlflow.models import ModelSignature
     from mlflow.types.schema import AnyType, ColSpec, ParamSchema, ParamSpec, Schema

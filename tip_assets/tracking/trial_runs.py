@@ -1,7 +1,6 @@
-"""The trials of a search as MLflow runs, nested under the month's.
+"""Log the trials of a search as MLflow runs, nested under the month's run.
 
-Belongs here: logging them so that a rerun of the same recipe adds nothing. Imports no Dagster: the
-worker process logs trials while the search goes on.
+Imports no Dagster: the worker process logs trials while the search continues.
 """
 
 from collections.abc import Sequence
@@ -16,9 +15,9 @@ KIND, TRIAL = "tips.kind", "tips.trial"
 def log_trials(
     client: Any, experiment_id: str, run_id: str, month: str, trials: Sequence[Trial]
 ) -> None:
-    """Log each trial that is not there yet as a run nested under the month's, by MLflow's client.
+    """Log each missing trial as a run nested under the month's run.
 
-    A run that an earlier attempt left unfinished is deleted: it is logged anew.
+    Deletes a run that an earlier attempt left unfinished and logs it again.
     """
     from mlflow.entities import Metric, Param
 

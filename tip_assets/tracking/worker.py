@@ -1,12 +1,8 @@
-"""A process of its own, started with the run and warm when it is needed.
+"""The worker: a child process that starts with the run and imports its libraries early.
 
-Belongs here: the process. Does not belong here: what it does (`worker_process.py`,
-`drift/evidently_reports.py`).
-
-It draws the reports: importing Evidently takes 2.5 s of CPU; here it happens on the second core
-while the search runs, and its memory goes when the process ends. Then it logs the trials of that
-search, while more are made. It has trained nothing, so it is also the one to ask whether a
-registered version can be served from the registry alone.
+It draws the reports. Importing Evidently takes 2.5 s of CPU, which it does on the second core while
+the search runs; its memory is freed when the process ends. It logs the trials during the search. It
+has trained nothing, so it also checks that a version can be served from the registry alone.
 """
 
 import multiprocessing
@@ -33,16 +29,16 @@ from tip_assets.tracking.worker_process import (
 )
 
 Work = Future[None]
-# Few, so that the last are logged soon after the search.
+# Small, so that the last trials are logged soon after the search.
 _TRIALS_AT_ONCE = 10
-# Months that one process runs one after the other share it.
+# Shared by the months that one process runs in sequence.
 _warm: list[ProcessPoolExecutor] = []
 
 
 class TrialLog:
-    """Takes the trials of a search, and logs them in the worker while the search makes more.
+    """Logs the trials of a search in the worker while the search continues.
 
-    `run` is the experiment, the run and the month; what was sent is added to `work`.
+    `run` is the experiment, the run and the month. Adds each task it sends to `work`.
     """
 
     def __init__(self, tracking_uri: str, run: tuple[str, str, str], work: list[Work]) -> None:
@@ -52,14 +48,14 @@ class TrialLog:
         self._work = work
 
     def add(self, trial: Trial) -> None:
-        """Take a trial; raises what went wrong with earlier ones."""
+        """Add a trial; raises errors of earlier ones."""
         self._waiting.append(trial)
         if len(self._waiting) == _TRIALS_AT_ONCE:
             self._send()
         self._check([sent for sent in self._sent if sent.done()])
 
     def finish(self) -> None:
-        """Wait until every trial is logged; raises what went wrong."""
+        """Wait until every trial is logged; raises their errors."""
         self._send()
         self._check(self._sent)
 
@@ -75,7 +71,7 @@ class TrialLog:
             for sent in done:
                 sent.result()
         except BaseException:
-            for sent in self._sent:  # each would wait for a server that does not answer
+            for sent in self._sent:  # each would wait for an unreachable server
                 sent.cancel()
             raise
 
@@ -83,28 +79,28 @@ class TrialLog:
 class FreshProcess(dg.ConfigurableResource):
     """A child process that lives as long as this one; its errors are raised here.
 
-    `tracking_uri` is where MLflow's registry is.
+    `tracking_uri` is that of MLflow's registry.
     """
 
     tracking_uri: str
     _work: list[Work] = PrivateAttr(default_factory=list)
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
-        """Start the process and let it import its libraries, unless an earlier run has."""
+        """Start the process and import its libraries, unless an earlier run did."""
         if not _lives():
             pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
             _warm[:] = [pool]
             # The daemon runs a month in a child of multiprocessing, which waits for its own
-            # children before Python would shut the pool down: it would wait for ever. Early, while
-            # the pool's queues (priority 10) still carry the word.
+            # children before Python shuts the pool down: a deadlock. So shut it down early, while
+            # the pool's queues (priority 10) still work.
             multiprocessing.util.Finalize(None, pool.shutdown, exitpriority=100)
             pool.submit(end_with, os.getpid())
             self._work.append(pool.submit(import_libraries, self.tracking_uri))
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
-        """After a failure, end the process without waiting for what it still does."""
+        """After a failure, end the process without waiting for its tasks."""
         if _warm and not all(work.done() for work in self._work):
-            # Leaving Python would wait for it; Python 3.14 has a public name for this.
+            # Python's exit would wait for it; Python 3.14 has a public method for this.
             for process in list(_warm.pop()._processes.values()):
                 process.kill()
 
@@ -115,16 +111,16 @@ class FreshProcess(dg.ConfigurableResource):
         return _running().submit(draw_reports, datasets, charts, most_rows, seed).result()
 
     def trial_log(self, experiment_id: str, run_id: str, month: str) -> TrialLog:
-        """Where the trials of a month's search are handed in, to be logged under its run."""
+        """Return the log of a month's search, whose trials go under the month's run."""
         return TrialLog(self.tracking_uri, (experiment_id, run_id, month), self._work)
 
     def predict(self, number: int, records: pd.DataFrame) -> Future[np.ndarray]:
-        """Predict raw records by a registry version, in dollars, while this process goes on."""
+        """Predict raw records with a registry version, in dollars, in the background."""
         return _running().submit(predict_by_version, self.tracking_uri, number, records)
 
 
 def _lives() -> bool:
-    """Whether an earlier run's process answers; one that was killed does not."""
+    """Return whether an earlier run's process is alive."""
     try:
         return bool(_warm) and _warm[0].submit(int).result() == 0
     except BrokenProcessPool:
@@ -133,5 +129,5 @@ def _lives() -> bool:
 
 def _running() -> ProcessPoolExecutor:
     if not _warm:
-        raise RuntimeError("the process is started by a run of Dagster, and there is none")
+        raise RuntimeError("the worker process starts with a Dagster run, and there is none")
     return _warm[0]

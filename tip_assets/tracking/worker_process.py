@@ -1,7 +1,6 @@
-"""What runs in the process of `worker.py`, apart from the reports.
+"""Functions that run in the process of `worker.py`, apart from the reports.
 
-Belongs here: functions that are called there. Imports no Dagster: the process has no use for it,
-and it would take 0.4 s and 30 MB.
+Imports no Dagster, which would take 0.4 s and 30 MB.
 """
 
 import atexit
@@ -21,19 +20,19 @@ from tip_assets.tracking.trial_runs import log_trials
 
 
 def end_with(parent: int) -> None:
-    """End this process when its parent ends, however that happens."""
-    # The signal comes from Linux (prctl's PR_SET_PDEATHSIG is 1).
+    """End this process when its parent ends or is killed."""
+    # Linux sends the signal (prctl's PR_SET_PDEATHSIG is 1).
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)
-    if os.getppid() != parent:  # it had ended before that was asked for
+    if os.getppid() != parent:  # it ended before the prctl call
         os._exit(1)
-    # The run waits for the end of this process, and taking libraries down takes 0.1 s.
+    # The run waits for the end of this process, and a clean exit takes 0.1 s.
     atexit.register(os._exit, 0)
 
 
 def import_libraries(tracking_uri: str) -> None:
-    """Import what will be needed, while other processes work."""
-    # An import makes millions of objects that stay: collecting garbage meanwhile finds nothing.
+    """Import the libraries while other processes work."""
+    # Imports create millions of permanent objects: garbage collection would find nothing.
     gc.disable()
     import_evidently()
     import mlflow.pyfunc
@@ -41,17 +40,17 @@ def import_libraries(tracking_uri: str) -> None:
     from mlflow.utils.requirements_utils import warn_dependency_requirement_mismatches
 
     if not tracking_uri.startswith("http"):
-        # What a client imports for a database. The client itself would write to a new one, at the
-        # same moment perhaps as the run's own.
+        # What a client imports for a database. The client itself would write to a new database,
+        # possibly at the same time as the run's own client.
         import mlflow.store.tracking.sqlalchemy_store  # noqa: F401
-    # Loading a model compares its requirements with what is installed: listing that takes 0.2 s.
+    # Loading a model compares its requirements with the installed packages: listing takes 0.2 s.
     warn_dependency_requirement_mismatches(["mlflow"])
     gc.freeze()
     gc.enable()
 
 
 def predict_by_version(tracking_uri: str, number: int, records: pd.DataFrame) -> np.ndarray:
-    """Predict raw records by a version that is loaded from the registry, in dollars."""
+    """Load a version from the registry and predict raw records, in dollars."""
     from tip_assets.tracking.registry import ModelRegistry
 
     return ModelRegistry(_client(tracking_uri)).predict(number, records)

@@ -89,7 +89,7 @@ def test_a_row_on_both_sides_is_seen(rows):
     assert ingestion.no_row_is_on_both_sides(rows).passed
     result = ingestion.no_row_is_on_both_sides(leaked)
     assert not result.passed
-    assert result.description == "1 different rows are on both sides"
+    assert result.description == "1 different rows are both train and test rows"
 
 
 def test_a_kept_row_that_breaks_the_contract_is_seen(sample):

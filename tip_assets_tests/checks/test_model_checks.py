@@ -70,7 +70,7 @@ def measured(month: str, drifted: tuple[str, ...] = (), learned: str = "") -> di
         "version": made["version"],
         "incumbent": made["incumbent"],
         "note": "all rows of the month",
-        "charted": "the charts look at this month",
+        "charted": "the charts use this month",
         "verdict": f"drifted: {', '.join(drifted)}" if drifted else "no column has drifted",
         "dataset": {"drifted": bool(drifted)},
         "charts": charts,
@@ -213,7 +213,7 @@ def test_a_person_releases_what_is_in_doubt_and_nothing_that_is_broken(line, spo
     else:
         (failure,) = released.get_step_failure_events()
         words = failure.step_failure_data.user_failure_data.description
-        assert words.startswith("Version 2 cannot serve, whatever the reason: ")
+        assert words.startswith("Version 2 cannot be released: ")
         assert line.champion == 1
         line.values[SPOILT] = registered(SPOILT), measured(SPOILT)
         assert line.run(SPOILT, MODEL_CHECKS).success

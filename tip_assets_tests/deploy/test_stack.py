@@ -275,13 +275,13 @@ def test_tips_told_in_the_app_land_in_the_bucket_once(stack):
     storage, at = stack.settings.storage_root, datetime(2019, 5, 2, tzinfo=UTC)
     predict(log, "a", "b", "none", at=at)
     assert tell(log, a=2, b=6).new == 2
-    assert land_tips(log, storage, told_before=NOW, now=NOW) == 2
+    assert land_tips(log, storage, submitted_before=NOW, now=NOW) == 2
     (file,) = landing_files(storage, "2019-05")
     before = landing_digests(storage)["2019-05"]
     # As if the process had been killed before it noted that the file is written.
     with log.store.engine.begin() as connection:
         connection.execute(sa.update(prediction_log).values(landed_at=None))
-    assert land_tips(log, storage, told_before=NOW, now=NOW) == 2
+    assert land_tips(log, storage, submitted_before=NOW, now=NOW) == 2
     assert landing_digests(storage)["2019-05"] == before
     assert sorted(read_month(storage, "2019-05").rows[TIP]) == [2, 6]
     (month,) = log.realised()

@@ -8,7 +8,7 @@ from upath import UPath
 
 from tip_assets import contract
 from tip_assets.ingestion import feedback
-from tip_assets.ingestion.feedback import PREDICTION_ID, TIP, land_tips, tell_tips
+from tip_assets.ingestion.feedback import PREDICTION_ID, TIP, land_tips, submit_feedback
 from tip_assets.ingestion.landing import landing_digests, landing_files, read_month
 from tip_assets.metric_store.prediction_log import PredictionLog
 from tip_assets.metric_store.store import MetricStore
@@ -51,7 +51,7 @@ def predict(log, *ids, at=NOW, predicted=3.0, interval=(2.0, 5.0)):
 
 def tell(log, **tips):
     told = pd.DataFrame({PREDICTION_ID: list(tips), TIP: list(tips.values())})
-    return tell_tips(log, told, NOW)
+    return submit_feedback(log, told, NOW)
 
 
 def test_tips_land_once_and_are_read_like_every_file(log, storage):
@@ -106,7 +106,7 @@ def test_tips_are_collected_before_they_land_and_may_be_corrected_till_then(log,
     assert land_tips(log, storage, NOW, NOW) == 1
     refused = tell(log, a=4).refused
     assert refused["reason"].tolist() == [
-        "another tip of this prediction has been handed over and stays"
+        "another tip of this prediction has already landed and stays"
     ]
     assert read_month(storage, "2024-05").rows[TIP].tolist() == [2.5]
 
@@ -119,22 +119,22 @@ def test_each_tip_that_is_refused_is_refused_by_row_and_reason(log):
         (None, 2, "the id is missing"),
         ("b", -1, "tip must be at least 0 USD"),
         ("c", "two", "tip is not a number"),
-        ("d", 2, "the file tells different tips for this id"),
-        ("d", 3, "the file tells different tips for this id"),
+        ("d", 2, "the file has different tips for this id"),
+        ("d", 3, "the file has different tips for this id"),
         ("a\0", 3, "no prediction in the log has this id"),
     ]
     told = pd.DataFrame(
         [row[:2] for row in rows], columns=[PREDICTION_ID, TIP], index=range(1, len(rows) + 1)
     )
-    result = tell_tips(log, told, NOW)
+    result = submit_feedback(log, told, NOW)
     assert (result.new, result.known) == (1, 0)
     expected = {place: row[2] for place, row in enumerate(rows, 1) if row[2]}
     assert dict(zip(result.refused["row"], result.refused["reason"], strict=True)) == expected
     assert result.refused["row"].dtype == "int64"
-    again = tell_tips(log, told, NOW)
+    again = submit_feedback(log, told, NOW)
     assert (again.new, again.known) == (0, 1)
     with pytest.raises(ValueError, match="the column tip is missing"):
-        tell_tips(log, told.drop(columns=TIP), NOW)
+        submit_feedback(log, told.drop(columns=TIP), NOW)
 
 
 def test_errors_and_coverage_are_realised_month_by_month(log):

@@ -34,7 +34,7 @@ from tip_assets.modelling.split import (
     monthly_fingerprints,
 )
 from tip_assets.modelling.training import (
-    feedback_words,
+    describe_feedback,
     load_booster,
     predict_rows,
     read_report,
@@ -194,7 +194,7 @@ def test_feedback_within_both_limits_is_learned(tmp_path, sample):
     )
     assert (report.feedback["rows"], report.feedback["learned"]) == (500, 50)
     assert report.train["rows"] == 253
-    assert feedback_words(report) == "50 of 500 feedback rows learned"
+    assert describe_feedback(report) == "50 of 500 feedback rows learned"
 
 
 def test_which_feedback_is_used_depends_on_its_content_alone(tmp_path, sample, rows):

@@ -58,10 +58,10 @@ def test_drift_lasts_from_the_last_quiet_month_on(store):
 @pytest.mark.parametrize(
     ("month", "served_by", "words"),
     [
-        ("2024-01", None, "no model served this month, so the charts look at it alone"),
-        ("2024-08", 9, "the charts start anew: no month was charted against version 9 yet"),
-        ("2024-03", 1, "the charts look at 2024-02, 2024-03"),
-        ("2024-06", 1, "the charts look at 2024-03, 2024-05, 2024-06; not measured: 2024-04"),
+        ("2024-01", None, "no model served this month, so the charts use this month alone"),
+        ("2024-08", 9, "the charts start with this month: none was charted against version 9 yet"),
+        ("2024-03", 1, "the charts use 2024-02, 2024-03"),
+        ("2024-06", 1, "the charts use 2024-03, 2024-05, 2024-06; not measured: 2024-04"),
     ],
 )
 def test_a_month_says_what_its_charts_look_at(store, month, served_by, words):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tip_assets import contract
-from tip_assets.modelling.flip import flip, flip_metrics, flip_words
+from tip_assets.modelling.flip import describe_flip, flip, flip_metrics
 
 
 def test_a_flip_is_the_change_by_that_value_alone(rows):
@@ -23,4 +23,4 @@ def test_a_flip_is_the_change_by_that_value_alone(rows):
     assert tips["Yes"] - tips["No"] == pytest.approx(0.3 * dear)
     assert facts["sex"]["most_usd"] == 0
     assert flip_metrics(facts)["flip_smoker_most_usd"] == pytest.approx(0.3)
-    assert "only smoker changed: 0.1" in flip_words(facts)
+    assert "only smoker changed: 0.1" in describe_flip(facts)

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from tip_assets.automation.run_sensors import silence_sensor
 from tip_assets.runtime.published_parameters import publish_parameters
 from tip_assets.settings import Settings
-from tip_assets.settings.parameter_store import ParameterTrouble
+from tip_assets.settings.parameter_store import ParameterError
 from tip_assets.settings.stored import tracking_uri_of
 from tip_assets.tracking.connection import MlflowTracking
 from tip_assets.tracking.registry import CHAMPION, MONTH, ModelRegistry
@@ -121,7 +121,7 @@ def test_a_bare_host_is_a_tracking_server_on_port_5000(host, uri):
 @pytest.mark.parametrize("text", ["tips", "{", "[]", '{"bucket": "tips"}', '{"storage": 3}'])
 def test_a_parameter_that_cannot_be_used_is_named(store, text):
     store.put(initial_paths=text)
-    with pytest.raises(ParameterTrouble) as trouble:
+    with pytest.raises(ParameterError) as trouble:
         Settings()
     assert f"{store.prefix}/initial_paths" in str(trouble.value)
     assert text in str(trouble.value)

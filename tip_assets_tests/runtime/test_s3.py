@@ -223,7 +223,7 @@ def test_the_app_asks_for_reports_and_lands_tips(on_s3, aws_calls):
         assert months_with_reports(root) == ["2024-01"]
         assert "a report" in str(read_report(root, "2024-01", "data_drift"))
         assert read_report(root, "2024-01", "data_quality") is None
-        assert land_tips(log, root, told_before=NOW, now=NOW) == 1
+        assert land_tips(log, root, submitted_before=NOW, now=NOW) == 1
     s3fs.S3FileSystem.clear_instance_cache()
     assert_recorded("test_s3", aws_calls.rights(root.path.partition("/")[2]))
 

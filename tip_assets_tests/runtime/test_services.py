@@ -16,7 +16,7 @@ from upath import UPath
 
 from tip_assets.metric_store.store import MetricStore
 from tip_assets.runtime.instance import prepare_instance
-from tip_assets.runtime.services import trouble_in_words
+from tip_assets.runtime.services import describe_error
 from tip_assets.settings import Settings
 from tip_assets_tests.support.ports import free_port
 
@@ -69,7 +69,7 @@ def test_a_service_that_is_away_is_named(ask, name, in_events, tmp_path):
         ask(port, tmp_path)
     except Exception as error:  # noqa: BLE001 - each library has its own
         carried = serializable_error_info_from_exc_info(sys.exc_info()) if in_events else error
-        words = trouble_in_words(carried)
+        words = describe_error(carried)
     assert words.startswith(f"{name} does not answer: ")
     assert str(port) in words
     assert "secret" not in words
@@ -97,20 +97,20 @@ S3 = {"endpoint_url": "http://127.0.0.1:9"}
     ids=lambda value: type(value).__name__,
 )
 def test_a_service_that_goes_away_in_the_middle_is_named(error, words):
-    assert str(trouble_in_words(error)).startswith(words)
+    assert str(describe_error(error)).startswith(words)
 
 
 def test_postgres_own_words_are_told():
     own = AdminShutdown("terminating connection due to administrator command\nmore")
     error = sa.exc.OperationalError("select 1", None, own)
     error.__context__ = own
-    words = trouble_in_words(error)
+    words = describe_error(error)
     assert words == "Postgres does not answer: terminating connection due to administrator command"
 
 
 def test_trouble_of_another_kind_is_no_service(tmp_path):
     with pytest.raises(sa.exc.OperationalError) as locked:
         sa.create_engine(f"sqlite:///{tmp_path}/nowhere/x.db").connect()
-    assert trouble_in_words(locked.value) is None
-    assert trouble_in_words(ValueError("the file is empty")) is None
-    assert trouble_in_words(MlflowException("Registered Model with name=x not found")) is None
+    assert describe_error(locked.value) is None
+    assert describe_error(ValueError("the file is empty")) is None
+    assert describe_error(MlflowException("Registered Model with name=x not found")) is None

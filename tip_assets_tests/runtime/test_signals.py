@@ -13,8 +13,8 @@ import signal, sys
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests themselves may run under nohup
 for name in sys.argv[1:]:
     signal.signal(getattr(signal, name), signal.SIG_IGN)
-from tip_assets.runtime.signals import end_when_asked
-end_when_asked()
+from tip_assets.runtime.signals import end_on_signal
+end_on_signal()
 print("ready", flush=True)
 signal.pause()
 print("still there", flush=True)

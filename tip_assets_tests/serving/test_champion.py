@@ -83,8 +83,8 @@ def test_a_month_compared_with_another_champion_is_refused_and_says_what_to_do(l
     roll_back(line.registry, store_of(line), None, "complaints", "waiter")
     (failure,) = line.run(GOOD_AGAIN, MODEL_CHECKS).get_step_failure_events()
     assert failure.step_failure_data.user_failure_data.description == (
-        "Version 3 was compared with version 2, but version 1 serves by now (rolled back: "
-        "complaints). Run the month again: that repeats the comparison."
+        "Version 3 was compared with version 2, but version 1 serves now (rolled back: "
+        "complaints). Run the month again to repeat the comparison."
     )
     assert line.champion == 1
 

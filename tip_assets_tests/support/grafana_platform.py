@@ -19,7 +19,7 @@ from app.app_metrics import FILE, FORM, AppMetrics, expose
 from deploy.stack.folder import Stack
 from tip_assets import contract
 from tip_assets.exporter import server as exporter
-from tip_assets.ingestion.feedback import PREDICTION_ID, TIP, tell_tips
+from tip_assets.ingestion.feedback import PREDICTION_ID, TIP, submit_feedback
 from tip_assets.ingestion.simulate import UNCHANGED, Change, land_generated, land_sample
 from tip_assets.metric_store import tables
 from tip_assets.metric_store.prediction_log import PredictionLog
@@ -118,7 +118,7 @@ def _tell_tips(place: GrafanaPlace) -> None:
         place.log.record(rows)
         tips = {row["id"]: 2.5 + number for number, row in enumerate(rows[:5])}
         told = pd.DataFrame({PREDICTION_ID: list(tips), TIP: list(tips.values())})
-        assert tell_tips(place.log, told, now).new == 5
+        assert submit_feedback(place.log, told, now).new == 5
 
 
 def _land_a_month_that_waits(place: GrafanaPlace) -> None:

@@ -1,9 +1,9 @@
-"""How Alembic reaches the metric store: over the connection that it is handed.
+"""Run Alembic's migrations over the connection that `schema.py` passes.
 
-Used by `schema.py`. A new revision is drafted against a scratch database of the newest one:
+To draft a new revision, use a scratch database of the newest one:
 `alembic -x url=sqlite:///scratch.db revision --autogenerate -m "What changes" --rev-id 0007`, with
-`script_location` in an `alembic.ini` of one's own. There is no way back but a backup: revisions
-have no `downgrade`, and older code refuses a newer store.
+`script_location` in your own `alembic.ini`. Revisions have no `downgrade`, and older code refuses a
+newer store: to go back, restore a backup.
 """
 
 import sqlalchemy as sa

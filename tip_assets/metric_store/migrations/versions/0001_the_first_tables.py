@@ -17,7 +17,7 @@ def upgrade() -> None:
         sa.Column("asset", sa.String(length=40), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("month", "asset"),
-        # A store from before there were revisions has some of them.
+        # A store older than the first revision has some of them.
         if_not_exists=True,
     )
     op.create_table(

@@ -1,4 +1,4 @@
-"""What landed in a month, and its challenger held against the champion."""
+"""What landed in a month, and the comparison of its challenger with the champion."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""What the app answered, and the tips that people then told it."""
+"""The app's predictions and the feedback on them."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Where the serving model errs, and what lies in the landing."""
+"""Where the serving model errs, and which files have landed."""
 
 import sqlalchemy as sa
 from alembic import op

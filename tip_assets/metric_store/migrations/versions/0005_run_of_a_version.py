@@ -1,4 +1,4 @@
-"""Which MLflow run trained a measured model, and the errors of the simple rules beside it."""
+"""Which MLflow run trained a measured model, and the errors of the baselines."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Which files have landed and were run, when the landing was looked at, and told tips by month."""
+"""Digests of landed and processed files, when the landing was checked, an index of feedback."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -20,7 +20,7 @@ def upgrade() -> None:
     op.add_column("run_outcome", sa.Column("landing_digest", sa.String(length=16)))
     op.add_column("landing", sa.Column("digest", sa.String(length=16)))
     op.add_column("landing", sa.Column("seen_at", sa.DateTime(timezone=True)))
-    # Of files that landed before, the newest one's time is the best that is known.
+    # For files that landed before this revision, the newest file's time is the best known.
     op.execute("update landing set digest = '', seen_at = at")
     with op.batch_alter_table("landing") as landing:
         landing.alter_column("digest", existing_type=sa.String(16), nullable=False)

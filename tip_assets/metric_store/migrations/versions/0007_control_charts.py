@@ -1,4 +1,4 @@
-"""Drift is called by control charts; what the first rule measured beside a score goes.
+"""Control charts decide on drift; drop the measurements of the first rule.
 
 Months measured by the first rule keep its verdict and have no charts until they run again.
 """
