@@ -31,10 +31,10 @@ _COLUMNS = ["row", "id", "value", "reason"]
 
 @dataclass(frozen=True)
 class Told:
-    """What became of submitted tips: how many were new, known already, and refused.
+    """What became of the tips that were told: how many were new, known just so, and refused.
 
-    `first_refused` are the first of these, as in `FeedbackResult`; `at` is when the new ones were
-    written, by which they can be withdrawn.
+    `first_refused` are the first of them, as `FeedbackResult` has them; `at` is when the new ones
+    were written, by which they can be withdrawn.
     """
 
     new: int

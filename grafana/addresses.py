@@ -1,6 +1,6 @@
 """Copy the dashboards with links to other addresses: `python -m grafana.addresses FOLDER`.
 
-The committed ones link to the app, MLflow and Dagster on this machine.
+The committed dashboards link to the app, MLflow and Dagster on this machine.
 """
 
 import json

@@ -24,13 +24,13 @@ RUNBOOK_URL = f"/d/{PLATFORM_HEALTH}?viewPanel=panel-{number(RUNBOOK_TITLE)}"
 REPORTS = ("Reports of the month", "${app:raw}/reports?month=${__data.fields.month}")
 MLFLOW_RUN = ("The model's run in MLflow", "${mlflow:raw}/#/runs/${__data.fields.mlflow_run}")
 DAGSTER_RUN = ("The run in Dagster", "${dagster:raw}/runs/${__data.fields.run_id}")
-_ABOVE_ALL_PANELS = 1000  # a heading's number
+_ABOVE_ALL_PANELS = 1000  # the first number of headings
 
 
 def link(
     title: str, url: str, tooltip: str, icon: str = "external link"
 ) -> dashboard.DashboardLink:
-    """Link from a dashboard or a panel; it opens in a new tab."""
+    """Return a link from a dashboard or a panel that opens in a new tab."""
     made = dashboard.DashboardLink(title).type(models.DashboardLinkType.LINK).url(url)
     return made.tooltip(tooltip).icon(icon).target_blank(True)
 
@@ -52,7 +52,7 @@ def frame(
     refresh: str,
     links: Sequence[dashboard.DashboardLink],
 ) -> dashboard.Dashboard:
-    """Build a dashboard of panels by the heading of their row, in UTC as the months are."""
+    """Build a dashboard from panels by row heading, in UTC as the months are."""
     made = dashboard.Dashboard(TITLES[uid]).uid(uid).description(description).readonly()
     made.tags(["tip-platform"]).tooltip(models.DashboardCursorSync.CROSSHAIR).timezone("utc")
     made.time(since, "now").refresh(refresh).annotations([*annotations])
@@ -73,7 +73,7 @@ def frame(
 def chosen(
     name: str, label: str, description: str, query: str, *, several: bool = False
 ) -> dashboard.QueryVariable:
-    """A variable whose choices the metric store gives; the first is chosen, or all."""
+    """Return a variable with choices from the metric store; selects the first, or all."""
     made = dashboard.QueryVariable(name).label(label).description(description).query(query)
     made.datasource(METRIC_STORE).refresh(models.VariableRefresh.ON_DASHBOARD_LOAD)
     made.sort(models.VariableSort.DISABLED).multi(several).include_all(several)
@@ -81,7 +81,7 @@ def chosen(
 
 
 def promotions(time: str, where: str) -> list[dashboard.AnnotationQuery]:
-    """Annotations: when another model began to serve, and when one was held back.
+    """Return annotations for promotions and held promotions.
 
     `time` is an SQL expression, `where` a condition of the champion's history.
     """
@@ -99,12 +99,12 @@ def _promotion(
         f"FROM champion_history\nWHERE action IN ({actions}) AND {where}\nORDER BY 1"
     )
     made = dashboard.AnnotationQuery().name(name).icon_color(color).datasource(METRIC_STORE)
-    # The SDK's type is that of Grafana's own annotations; "this should just be a normal query".
+    # The SDK expects the type of Grafana's built-in annotations instead of a query.
     return made.enable(True).target(Sql(query).ref_id("Anno"))  # type: ignore[arg-type]
 
 
 def _hidden(name: str, address: str) -> dashboard.ConstantVariable:
-    """An address for links; one in Grafana's own address cannot replace it."""
+    """Return a constant address for links; Grafana's URL parameters cannot replace it."""
     made = dashboard.ConstantVariable(name).value(address)
     made.build().current = models.VariableOption(text=address, value=address)
     made.build().skip_url_sync = True

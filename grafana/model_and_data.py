@@ -1,7 +1,4 @@
-"""The dashboard *Model and data over months*, from the metric store.
-
-How the platform runs now is on *Platform health* (`platform_health.py`).
-"""
+"""The dashboard *Model and data over months*, from the metric store."""
 
 from grafana_foundation_sdk.builders.common import ScaleDistributionConfig
 from grafana_foundation_sdk.builders.dashboard import Dashboard
@@ -32,7 +29,7 @@ from tip_assets.exporter import limits
 
 _SYMLOG = ScaleDistributionConfig().type(ScaleDistribution.SYMLOG).log(10).linear_threshold(0.0001)
 _OF_COLUMNS = f"{CHOSEN_MONTHS} AND {CHOSEN_COLUMNS}"
-_TOLD = f"actual IS NOT NULL AND {CHOSEN_MONTHS}\nGROUP BY month"
+_WITH_FEEDBACK = f"actual IS NOT NULL AND {CHOSEN_MONTHS}\nGROUP BY month"
 _ACTIONS = {
     "promoted": ("promoted", "green"),
     "released": ("released", "green"),
@@ -53,22 +50,22 @@ def dashboard() -> Dashboard:
     fit = "?from=${first_month}-01T00:00:00.000Z&to=${last_month}-28T00:00:00.000Z"
     time_axis = link(
         "Time axis of these months", f"/d/{MODEL_AND_DATA}{fit}",
-        "Let the axis begin and end with the chosen months", "clock-nine",
+        "Fit the axis to the chosen months", "clock-nine",
     )  # fmt: skip
     return frame(
         MODEL_AND_DATA,
-        "Drift, errors and data of each month, and which model served. Thresholds are those by "
-        "which the month was judged. Times are months: each stands at its first day.",
+        "Drift, errors and data of each month, and which model served. Thresholds are those that "
+        "applied to the month. Times are months: each is shown at its first day.",
         {"Months": [_months()], "Drift": _drift(), "Errors": _errors(), "Data": _data()},
         variables=[
             chosen(
-                "column", "Column", "Columns that drift and values are shown of.",
+                "column", "Column", "Columns whose drift and values are shown.",
                 'SELECT DISTINCT "column" FROM drift ORDER BY 1', several=True,
             ),
-            chosen("first_month", "From", "First month that is shown.", known),
-            chosen("last_month", "To", "Last month that is shown.", f"{known} DESC"),
+            chosen("first_month", "From", "First month to show.", known),
+            chosen("last_month", "To", "Last month to show.", f"{known} DESC"),
             chosen(
-                "statistic", "Statistic", "What is shown of the columns' values.",
+                "statistic", "Statistic", "Statistic of the columns' values to show.",
                 "SELECT statistic FROM column_quality WHERE value IS NOT NULL\n"
                 "GROUP BY statistic ORDER BY statistic <> 'mean', statistic",
             ),
@@ -93,7 +90,7 @@ WHERE i.{CHOSEN_MONTHS}
 ORDER BY i.month DESC"""
     return panels.table(
         "Months",
-        "What became of each month. A month leads to its reports in the app, a version to the "
+        "Result of each month. A month links to its reports in the app, a version to the "
         "MLflow run that trained it.",
         Sql(query),
         {
@@ -128,7 +125,7 @@ ORDER BY month DESC, drifted DESC, effect_size DESC"""
     return [
         panels.time_series(
             "Effect by control chart",
-            "How far the month lies from the reference, in standard deviations, whatever the side. "
+            "Absolute difference of the month from the reference, in standard deviations. "
             "A chart alarms beyond the limit, or beyond one less on the same side in two of three "
             "months.",
             by_month("chart AS metric, abs(z) AS value", "drift_chart", _OF_COLUMNS), limits,
@@ -136,8 +133,8 @@ ORDER BY month DESC, drifted DESC, effect_size DESC"""
         ).min(0).links([REPORTS_OF_LAST]),
         panels.time_series(
             "Effect size by column",
-            "How far each column has moved: normalised Wasserstein distance for numbers, "
-            "Jensen-Shannon for categories. It decides nothing.",
+            "Distance of each column from the reference: normalised Wasserstein for numbers, "
+            "Jensen-Shannon for categories. It does not decide on drift.",
             by_column("effect_size"), unit="none",
         ).min(0).links([REPORTS_OF_LAST]),
         panels.state_timeline(
@@ -149,18 +146,18 @@ ORDER BY month DESC, drifted DESC, effect_size DESC"""
         ).span(24),
         panels.table(
             "Control charts by month",
-            "The effect of each month, and the smallest change that it would have shown.",
+            "The effect of each month, and the smallest detectable change.",
             Sql(charts),
             {
                 "month": panels.column("Month", to=REPORTS, width=100),
                 "chart": "Chart", "z": "Effect", "limit": "Limit", "alarm": "Alarm",
-                "smallest_change": "Would have been seen",
+                "smallest_change": "Smallest detectable change",
             },
         ),
         panels.table(
             "Tests by month and column",
-            "Score is the p-value of the column's named test, as the reports show it. Neither it "
-            "nor the effect size decides.",
+            "Score is the p-value of the column's test, as in the reports. Neither it "
+            "nor the effect size decides on drift.",
             Sql(tests),
             {
                 "month": panels.column("Month", to=REPORTS, width=100),
@@ -204,8 +201,8 @@ ORDER BY month DESC, outside DESC, "column", "group\""""
         ).min(0).links([REPORTS_OF_LAST]),
         panels.time_series(
             "RMSE on the same test rows",
-            "The challenger beside the champion of that time and three rules that need no "
-            "boosting, all on the challenger's test rows.",
+            "The challenger, the champion at that time and three baselines, "
+            "all on the challenger's test rows.",
             series(models), unit="currencyUSD",
         ).min(0),
         panels.points(panels.time_series(
@@ -218,31 +215,31 @@ ORDER BY month DESC, outside DESC, "column", "group\""""
         )),
         panels.time_series(
             "Errors that came true",
-            "Of the app's predictions whose tip was told. A mean error above zero: predictions are "
+            "Of the app's predictions with feedback. A mean error above zero: predictions are "
             "too high.",
             by_month(
                 """sqrt(avg((predicted - actual) ^ 2)) AS "RMSE",
   avg(abs(predicted - actual)) AS "mean absolute error",
   avg(predicted - actual) AS "mean error\"""",
-                "prediction_log", _TOLD,
+                "prediction_log", _WITH_FEEDBACK,
             ),
             unit="currencyUSD",
         ),
         panels.time_series(
             "Tips within their interval",
-            "Share of the told tips that lie within the interval the app gave, beside the share "
+            "Share of the tips from feedback within the app's intervals, and the share "
             "that was promised.",
             by_month(
                 """avg(CASE WHEN actual BETWEEN low AND high THEN 1.0 WHEN low IS NOT NULL THEN 0.0
   END) AS "within their interval", avg(coverage) AS "promised\"""",
-                "prediction_log", _TOLD,
+                "prediction_log", _WITH_FEEDBACK,
             ),
             unit="percentunit",
         ).min(0).max(1).span(24),
         panels.table(
             "Errors by category",
-            "Of each month's challenger on the test rows of one category, beside the bounds within "
-            "which chance leaves the error of as many rows.",
+            "Of each month's challenger on the test rows of one category, with the interval that "
+            "chance explains for the error of as many rows.",
             Sql(groups),
             {
                 "month": panels.column("Month", to=REPORTS, width=100),
@@ -272,8 +269,8 @@ def _data() -> list[Panel]:
         ).min(0)),
         panels.time_series(
             "Values: ${statistic}",
-            "A statistic of the columns' values, chosen above: of the month (current), and of what "
-            "the model that served it was trained on (reference).",
+            "The statistic chosen above of the columns' values: of the month (current) and of the "
+            "training data of the model that served it (reference).",
             by_month(
                 "\"column\" || ', ' || dataset AS metric, value", "column_quality",
                 f"statistic = ${{statistic:sqlstring}} AND value IS NOT NULL\n  AND {_OF_COLUMNS}",
@@ -292,8 +289,8 @@ def _data() -> list[Panel]:
         ).min(-1).max(1),
         panels.time_series(
             "Rows compared for drift",
-            "Rows of the month, and of the serving model's training: the more, the smaller a "
-            "difference that can be told from chance.",
+            "Rows of the month and of the serving model's training data. More rows detect "
+            "smaller changes.",
             by_month(
                 'current_rows AS "the month", reference_rows AS "reference"', "dataset_drift"
             ),

@@ -1,6 +1,6 @@
-"""The kinds of panels, each as it looks on every dashboard.
+"""The kinds of panels, styled the same on every dashboard.
 
-A panel's number comes from its title: a link to a panel lives as long as the title.
+A panel's number derives from its title, so links to a panel stay valid as long as the title does.
 """
 
 import zlib
@@ -71,7 +71,7 @@ def time_series(
 ) -> timeseries.Panel:
     """Draw lines over time; `limit` (a metric) is a dashed threshold.
 
-    `limit_line`: the series of the name `limit` is a dashed line.
+    With `limit_line`, the series named `limit` is a dashed line.
     """
     panel = _panel(timeseries.Panel(), title, description, queries, limit)
     panel.unit(unit).color_scheme(_color(models.FieldColorModeId.PALETTE_CLASSIC_BY_NAME))
@@ -90,7 +90,7 @@ def bars(panel: timeseries.Panel) -> timeseries.Panel:
 
 
 def stacked_bars(panel: timeseries.Panel) -> timeseries.Panel:
-    """Draw bars that stand on one another."""
+    """Draw stacked bars."""
     stacking = build.StackingConfig().mode(common.StackingMode.NORMAL).group("A")
     return bars(panel).stacking(stacking)
 
@@ -125,7 +125,7 @@ def table(
 ) -> Table:
     """Show rows.
 
-    `columns` gives each a heading, a heading and a unit, or a `column`; `without` hides some.
+    `columns` maps each to a heading, a heading and a unit, or a `column`; `without` hides some.
     """
     panel = _panel(Table(), title, description, [query]).span(24).no_value("none")
     for name, shown in columns.items():
@@ -153,7 +153,7 @@ def text(title: str, description: str, content: str) -> Text:
 
 
 def values(texts: Texts) -> list[models.ValueMapping]:
-    """Give values a text and a colour."""
+    """Map values to a text and a colour."""
     results = enumerate(texts.items())
     return [
         models.ValueMap(
@@ -171,7 +171,7 @@ def column(
     width: int | None = None,
     hidden: bool = False,
 ) -> Properties:
-    """Say how a table shows a column: heading, unit, words for values, link (title, address)."""
+    """Describe how a table shows a column: heading, unit, texts of values, link (title, URL)."""
     link = to and [{"title": to[0], "url": to[1], "targetBlank": True}]
     cells = texts and common.TableColorTextCellOptions()
     found = {

@@ -1,7 +1,6 @@
 """The dashboard *Platform health*: how the platform runs now, its alerts and their runbook.
 
-Numbers of a month are on *Model and data* (`model_and_data.py`), the app's on *Serving*
-(`serving.py`), rules in `prometheus/alert_rules.yml`.
+The alert rules are in `prometheus/alert_rules.yml`.
 """
 
 import re
@@ -43,8 +42,8 @@ def dashboard() -> Dashboard:
     )
     return frame(
         PLATFORM_HEALTH,
-        "Whether the platform runs, what waits for a person, and what fires. Limits are the "
-        "settings of the checks, which the exporter tells Prometheus.",
+        "Whether the platform runs, what waits for a person, and which alerts fire. Limits are "
+        "the settings of the checks, as exported to Prometheus.",
         {
             "Now": _now(),
             "Alerts": _alerts(),
@@ -66,7 +65,7 @@ def _now() -> list[Panel]:
     champion = f"max by (version, month) ({platform.CHAMPION.name})"
     return [
         panels.stat(
-            "Alerts firing", "Alerts that fire in Prometheus, told or silenced.",
+            "Alerts firing", "Alerts that fire in Prometheus, including silenced ones.",
             promql(f"count({_FIRING}) or vector(0)"), "short",
         ).thresholds(red_from_one),
         panels.stat(
@@ -86,7 +85,7 @@ def _now() -> list[Panel]:
 def _alerts() -> list[Panel]:
     return [
         panels.table(
-            "Alerts that fire", f"What to do about each: the row {RUNBOOK_TITLE} below.",
+            "Alerts that fire", f"What to do about each is in the row {RUNBOOK_TITLE} below.",
             promql_now(_FIRING),
             {
                 "alertname": panels.column("Alert", to=(RUNBOOK_TITLE, RUNBOOK_URL)),
@@ -104,7 +103,7 @@ def _alerts() -> list[Panel]:
 
 
 def _limited() -> list[Panel]:
-    """Numbers that have a limit: red from it on."""
+    """Return panels of metrics with a limit: red from the limit on."""
     return [
         panels.stat(
             "Largest effect of drift",
@@ -119,12 +118,12 @@ def _limited() -> list[Panel]:
         ),
         _stat("Champion's age", platform.CHAMPION_AGE, "short", limits.CHAMPION_AGE),
         panels.stat(
-            "Newest landing file", "How long ago it came.",
+            "Newest landing file", "Time since it landed.",
             promql(f"time() - max({platform.NEWEST_FILE.name})"), "s", limit=limits.SILENT,
         ),
         panels.stat(
             "Longest waiting month",
-            "How long ago the files came of the month that has waited longest for a run.",
+            "Waiting time of the oldest pending month.",
             promql(f"time() - min({platform.UNPROCESSED_SINCE.name})"), "s",
             limit=limits.UNPROCESSED,
         ),
@@ -141,14 +140,14 @@ LIMIT 50"""
     return [
         panels.time_series(
             "Runs that ended",
-            "In the time before each point that is as long as the range shown. "
+            "Before each point, over a time as long as the shown range. "
             + platform.RUNS.help,
             promql(f"sum by (outcome) (increase({platform.RUNS.name}[$__range]))", "{{outcome}}"),
             unit="short",
         ).min(0),
         panels.table(
             "Last runs",
-            "Newest first. A failure without words is a check that stopped the month.",
+            "Newest first. A failure without a message is a check that stopped the month.",
             Sql(last_runs),
             {
                 "ended_at": panels.column("Ended", "dateTimeAsIso", width=170),
@@ -165,14 +164,14 @@ LIMIT 50"""
             {"0": ("fails", "red"), "1": ("holds", "green")},
         ).height(10),
         panels.table(
-            "Assets", "How long ago each asset was last made, for any month.",
+            "Assets", "Time since each asset was last materialized, for any month.",
             promql_now(f"time() - max by (asset) ({platform.ASSET.name})"),
             {"asset": "Asset", "Value": ("Made ago", "s")},
             without=["Time"],
         ).span(6).height(10),
         panels.table(
             "Newest month by stage",
-            f"{platform.MONTH.help} How long ago it ended; 0 while it goes on.",
+            f"{platform.MONTH.help} Time since it ended; 0 for the month in progress.",
             promql_now(stages),
             {"stage": "Stage", "month": "Month", "Value": ("Ended ago", "s")},
             without=["Time"],
@@ -189,7 +188,7 @@ def _scraping() -> list[Panel]:
         ).height(6),
         panels.time_series(
             "Time of a scrape",
-            "How long Prometheus waits for each target, and how long the exporter gathers.",
+            "Duration of each target's scrape, and of the exporter's read of the metric store.",
             promql("max by (job) (scrape_duration_seconds)", "{{job}}"),
             promql(f"max({collector.SECONDS.name})", "exporter gathers"),
             unit="s",
@@ -207,7 +206,7 @@ def _scraping() -> list[Panel]:
 
 
 def _advice() -> str:
-    """Return what the runbook says of each alert, without its measurements and links."""
+    """Return the runbook's section of each alert, without its measurements and links."""
     _, _, alerts = _RUNBOOK.read_text("utf-8").partition("\n## Alerts\n")
     sections = re.split(r"^### ", alerts.partition("\n## ")[0], flags=re.MULTILINE)[1:]
     return "\n".join(_section(section) for section in sections)

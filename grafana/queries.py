@@ -11,7 +11,7 @@ PROMETHEUS = DataSourceRef("prometheus", "tips-prometheus")
 # Grafana's own name for a panel with queries of both.
 MIXED = DataSourceRef("datasource", "-- Mixed --")
 
-# A month stands at noon of its first day: so it is that month in every time zone's calendar.
+# A month's time is noon of its first day, which is in that month in every time zone.
 MONTH_AS_TIME = "(month || '-01 12:00 UTC')::timestamptz AS time"
 CHOSEN_MONTHS = "month BETWEEN ${first_month:sqlstring} AND ${last_month:sqlstring}"
 CHOSEN_COLUMNS = '"column" IN (${column:sqlstring})'

@@ -1,7 +1,4 @@
-"""The dashboard *Serving*: what the app answers, how fast, by which model, and what came true.
-
-How models are made is on *Model and data* (`model_and_data.py`).
-"""
+"""The dashboard *Serving*: the app's predictions, their speed, their model and realised errors."""
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
@@ -19,12 +16,12 @@ def dashboard() -> Dashboard:
     """Build the dashboard."""
     return frame(
         SERVING,
-        "What the app answers, how fast and by which model; what it refuses; and how predictions "
-        "turned out whose tip was told.",
+        "The app's predictions, their speed and model, refused rows, and the realised errors of "
+        "predictions with feedback.",
         {"Now": _now(), "Answers": _answers(), "Prediction log": _log()},
         variables=[
             chosen(
-                "version", "Version", "Versions whose logged predictions are shown.",
+                "version", "Version", "Versions whose logged predictions to show.",
                 "SELECT DISTINCT version::text FROM prediction_log ORDER BY 1", several=True,
             )
         ],
@@ -37,7 +34,7 @@ def _now() -> list[Panel]:
     named = "{{version}} ({{month}})"
     return [
         panels.stat(
-            "App", "Whether the app's port of numbers answers.",
+            "App", "Whether the app's metrics port answers.",
             promql('min(up{job="app"})'), "none",
         ).thresholds(panels.thresholds("red", "green")).mappings(panels.values(panels.UP)),
         panels.stat(
@@ -49,11 +46,11 @@ def _now() -> list[Panel]:
             promql(f"max by (version, month) ({platform.CHAMPION.name})", named), "none",
         ).text_mode(panels.NAME),
         panels.stat(
-            "Age of the version", "Time since the version that answers was registered.",
+            "Age of the version", "Time since the loaded version was registered.",
             promql("max(tips_app_model_age_seconds)"), "s",
         ),
         panels.stat(
-            "Predictions", "Made in the time range that is shown.",
+            "Predictions", "Made in the shown time range.",
             promql("sum(increase(tips_app_predictions_total[$__range]))"), "short",
         ),
         panels.stat(
@@ -68,17 +65,17 @@ def _now() -> list[Panel]:
 def _answers() -> list[Panel]:
     by_source = "sum by (source) (rate(tips_app_predictions_total[$__rate_interval]))"
     buckets = "sum by (le) (rate(tips_app_prediction_seconds_bucket[$__rate_interval]))"
-    # Not its increase: a series is born with the first row of its reason, which is then not seen.
+    # Not its increase: a series starts with the first row of its reason, which it would not count.
     refused = "sum by (column, reason) (tips_app_refused_rows_total)"
     return [
         panels.time_series(
-            "Predictions per second", "By where they were asked for: the form or a file.",
+            "Predictions per second", "By source: the form or a file.",
             promql(by_source, "{{source}}"), unit="reqps",
         ).min(0),
         panels.time_series(
             "Time of a prediction",
-            "For one form, interval and contributions included: of half of the predictions, of 95 "
-            "and of 99 in a hundred.",
+            "For one form, with interval and contributions: the 50th, 95th and 99th "
+            "percentile.",
             promql(f"histogram_quantile(0.5, {buckets})", "50 %"),
             promql(f"histogram_quantile(0.95, {buckets})", "95 %"),
             promql(f"histogram_quantile(0.99, {buckets})", "99 %"),
@@ -86,21 +83,21 @@ def _answers() -> list[Panel]:
         ).min(0),
         panels.time_series(
             "Rows refused, by reason",
-            "Since the app's start: the first reason that the contract gives for a record.",
+            "Since the app's start: the first reason of the contract for a record.",
             promql(refused, "{{column}}: {{reason}}"), unit="short",
         ).min(0),
         panels.time_series(
             "Share of rows refused",
-            "Of the rows asked for in the last hour, beside the share at which a month is stopped.",
+            "Of the rows submitted in the last hour, and the share at which a month is stopped.",
             promql(_REFUSED_SHARE, "refused"), promql(f"max({limits.QUARANTINED.name})", "limit"),
             unit="percentunit", limit_line=True,
         ).min(0),
         panels.table(
             "Refused since the app's start",
-            "Rows by where they were asked for, column and first reason.",
+            "Rows by source, column and first reason.",
             promql_now("sum by (source, column, reason) (tips_app_refused_rows_total)"),
             {
-                "source": "Asked for", "column": "Column", "reason": "Reason",
+                "source": "Source", "column": "Column", "reason": "Reason",
                 "Value": ("Rows", "short"),
             },
             without=["Time"],
@@ -138,18 +135,18 @@ LIMIT 100"""
     return [
         panels.stacked_bars(panels.time_series(
             "Predictions in the log",
-            "By version. The log has what people saw, so that tips can be told.",
+            "By version. The log has the shown predictions, so that people can submit feedback.",
             series(logged), unit="short",
         ).min(0)),
         panels.points(panels.time_series(
-            "Errors of told tips",
-            "At the time of the prediction. Above zero, too much was predicted.",
+            "Errors of predictions with feedback",
+            "At the time of the prediction. Above zero, the prediction was too high.",
             series(errors), unit="currencyUSD",
         )),
         panels.time_series(
             "Tips within their interval",
-            "Of the newest month with told tips, and of the newest such month that has ended: the "
-            "share with its 95 % interval, and the share that was promised.",
+            "Of the newest month with feedback, and of the newest such month that has ended: the "
+            "share with its 95 % interval, and the promised share.",
             *(
                 promql(f"max by (period) ({model.REALISED[name].name})", f"{text}, {{{{period}}}}")
                 for name, text in coverage.items()
@@ -158,20 +155,20 @@ LIMIT 100"""
         ).min(0).max(1),
         panels.table(
             "Came true, by month and version",
-            "Predictions, told tips and errors, of all that is in the log.",
+            "Predictions, tips from feedback and errors, over the whole log.",
             Sql(realised),
             {
                 "month": "Month", "version": "Version", "predictions": "Predictions",
-                "tips": "Tips told", "rmse": ("RMSE", "currencyUSD"),
+                "tips": "Tips from feedback", "rmse": ("RMSE", "currencyUSD"),
                 "mean_error": ("Mean error", "currencyUSD"),
             },
         ).span(12),
         panels.table(
             "Last predictions",
-            "The newest hundred of the time range, with the tips that were told.",
+            "The newest hundred of the time range, with the tips from feedback.",
             Sql(last),
             {
-                "at": ("Asked", "dateTimeAsIso"), "version": "Version",
+                "at": ("Predicted at", "dateTimeAsIso"), "version": "Version",
                 "bill": ("Bill", "currencyUSD"), "predicted": ("Predicted", "currencyUSD"),
                 "low": ("Interval from", "currencyUSD"), "high": ("to", "currencyUSD"),
                 "actual": ("Tip", "currencyUSD"),

@@ -1,11 +1,9 @@
-"""What the platform promised to keep, in a folder from which it can be brought back.
+"""Back up the platform's databases and files to a folder, and restore them.
 
-Belongs here: which databases and files that is (`parts.py`), how a database is copied
-(`databases.py`) and a file (`files.py`), what a backup holds (`manifest.py`), and the order of it
-all (`save.py`, `restore.py`). Does not belong here: passwords and keys, which a backup never holds,
-or the servers (`deploy/stack`).
+`parts.py` lists what to back up, `databases.py` and `files.py` copy it, `manifest.py` describes a
+backup, `save.py` and `restore.py` run everything in order. A backup has no passwords or keys.
 """
 
 
 class Refused(Exception):
-    """A backup cannot be made or brought back; says why and, where it helps, what to do."""
+    """A backup cannot be made or restored; the message says why and, if possible, what to do."""

@@ -1,7 +1,6 @@
 """`python -m deploy.backup`: save, check, restore.
 
-Belongs here: these commands. They learn of the platform by the same environment variables as the
-platform itself.
+Reads the same environment variables as the platform.
 """
 
 import time
@@ -21,18 +20,18 @@ from tip_assets.settings import get_settings
 app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Save what the platform keeps, and bring it back. A backup holds no password and no key.",
+    help="Back up the platform's data, and restore it. A backup has no passwords or keys.",
 )
 Backup = Annotated[Path, typer.Argument(help="Folder of one backup, as `save` prints it.")]
 
 
 @app.command()
 def save(
-    to: Annotated[Path, typer.Argument(help="Folder that holds all backups; made if missing.")],
-    keep: Annotated[int, typer.Option(min=1, help="Backups to keep; older ones go.")] = 14,
-    wait: Annotated[float, typer.Option(help="Seconds to wait for runs under way.")] = 3600,
+    to: Annotated[Path, typer.Argument(help="Folder of all backups; created if missing.")],
+    keep: Annotated[int, typer.Option(min=1, help="Backups to keep; older ones are deleted.")] = 14,
+    wait: Annotated[float, typer.Option(help="Seconds to wait for active runs.")] = 3600,
 ) -> None:
-    """Save databases and files; the platform may go on meanwhile."""
+    """Save databases and files; the platform may keep running."""
     from deploy.backup.save import forget
     from deploy.backup.save import save as save_all
 
@@ -46,7 +45,7 @@ def save(
 
 @app.command()
 def check(backup: Backup) -> None:
-    """Say whether a backup is whole."""
+    """Check that a backup is complete and undamaged."""
     with _errors_as_messages():
         begun = time.monotonic()
         typer.echo(_summary("whole", read_manifest(backup), begun))
@@ -56,12 +55,12 @@ def check(backup: Backup) -> None:
 def restore(
     backup: Backup,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Replace the databases and files that are there.")
+        bool, typer.Option("--replace", help="Replace existing databases and files.")
     ] = False,
 ) -> None:
-    """Bring a backup back, while the servers that use the databases are stopped.
+    """Restore a backup while the servers that use the databases are stopped.
 
-    Landing files that are there are left as they are, and no file is deleted.
+    Existing landing files are not changed, and no file is deleted.
     """
     from deploy.backup.restore import restore as restore_all
 
@@ -70,7 +69,7 @@ def restore(
         manifest, kept = restore_all(get_settings(), backup.resolve(), replace)
         typer.echo(_summary("restored", manifest, begun))
         if kept:
-            typer.echo(f"{len(kept)} landing files were there already and left as they were.")
+            typer.echo(f"{len(kept)} landing files existed already and were not changed.")
 
 
 def _summary(what: str, manifest: Manifest, begun: float) -> str:

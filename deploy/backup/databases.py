@@ -1,7 +1,6 @@
-"""Copying a database while others use it, and bringing it back.
+"""Copy a database while it is in use, and restore it.
 
-Belongs here: Postgres by its own programs, SQLite by its own backup. Does not belong here: making
-databases and users (`tip_assets/runtime/databases.py`), or which there are (`parts.py`).
+Uses Postgres' own programs and SQLite's own backup.
 """
 
 import os
@@ -16,12 +15,12 @@ from deploy.backup import Refused
 from deploy.stack.servers import postgres_binaries
 
 _SQLITE_HEADER = b"SQLite format 3\0"
-# What SQLite keeps beside a database for those who use it; a copy does not need it.
+# Files that SQLite keeps beside an open database; a copy does not need them.
 SQLITE_COMPANIONS = ("-wal", "-shm", "-journal")
 
 
 def dump(url: sa.URL, file: Path) -> None:
-    """Save a Postgres database as it is at one moment. Raises Refused."""
+    """Save a consistent dump of a Postgres database. Raises Refused."""
     _run("pg_dump", url, "--format=custom", "--no-owner", "--no-privileges", f"--file={file}")
 
 
@@ -32,7 +31,7 @@ def load(file: Path, url: sa.URL) -> None:
 
 
 def existing(admin: sa.URL, urls: list[sa.URL]) -> list[str]:
-    """Those of some databases that the server has. Raises sqlalchemy's errors."""
+    """Return the given databases that exist. Raises SQLAlchemy's errors."""
     engine = sa.create_engine(admin)
     with engine.connect() as connection:
         known = set(connection.execute(sa.text("select datname from pg_database")).scalars())
@@ -41,7 +40,7 @@ def existing(admin: sa.URL, urls: list[sa.URL]) -> list[str]:
 
 
 def drop(admin: sa.URL, names: list[str]) -> None:
-    """Remove databases, whoever is connected to them."""
+    """Drop databases, including their connections."""
     engine = sa.create_engine(admin, isolation_level="AUTOCOMMIT")
     quote = engine.dialect.identifier_preparer.quote
     with engine.connect() as connection:
@@ -51,13 +50,13 @@ def drop(admin: sa.URL, names: list[str]) -> None:
 
 
 def is_sqlite(path: Path) -> bool:
-    """Whether a file is an SQLite database, whatever its name."""
+    """Return whether a file is an SQLite database, by its header."""
     with path.open("rb") as file:
         return file.read(len(_SQLITE_HEADER)) == _SQLITE_HEADER
 
 
 def copy_sqlite(source: Path, target: Path) -> None:
-    """Copy an SQLite database as it is at one moment, with what is still in its log."""
+    """Save a consistent copy of an SQLite database, including its write-ahead log."""
     with (
         closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True, timeout=60)) as old,
         closing(sqlite3.connect(target)) as new,
@@ -66,7 +65,7 @@ def copy_sqlite(source: Path, target: Path) -> None:
 
 
 def _run(program: str, url: sa.URL, *options: str) -> None:
-    """Postgres's own program on a database; the password is not on its command line."""
+    """Run a Postgres program on a database, without the password on its command line."""
     place = sa.URL.create("postgresql", url.username, None, url.host, url.port, url.database)
     options = (f"--dbname={place.set(query=url.query)}", "--no-password", *options)
     environment = os.environ | {"PGPASSWORD": str(url.password or "")}

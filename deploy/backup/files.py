@@ -1,7 +1,6 @@
-"""Copying the files of a folder or bucket, and putting them back.
+"""Copy the files of a folder or bucket, and restore them.
 
-Belongs here: that. A producer's landing files are never replaced and nothing is ever deleted. Does
-not belong here: databases of a server (`databases.py`), or which folders there are (`parts.py`).
+Producers' landing files are never replaced, and nothing is deleted.
 """
 
 import shutil
@@ -19,19 +18,19 @@ _UNFINISHED = ".being-restored"
 
 
 def save_sqlite(folder: UPath, to: Path) -> None:
-    """Copy the SQLite databases that lie in a local folder; a bucket has none."""
+    """Copy the SQLite databases in a local folder; a bucket has none."""
     if _is_local(folder):
         for name in _names(folder):
             source = Path(folder.path) / name
-            with suppress(FileNotFoundError):  # removed in the meantime
+            with suppress(FileNotFoundError):  # removed meanwhile
                 if is_sqlite(source):
                     copy_sqlite(source, _made(to / name))
 
 
 def save_files(folder: UPath, to: Path) -> None:
-    """Copy every file that is not there yet; one that is removed meanwhile is left out.
+    """Copy every file that is not copied yet; skips files that are removed meanwhile.
 
-    Local files keep their times, to the nanosecond: the landing goes by them.
+    Local files keep their times, to the nanosecond: landing digests depend on them.
     """
     for name in _names(folder):
         target = _made(to / name)
@@ -45,9 +44,9 @@ def save_files(folder: UPath, to: Path) -> None:
 
 
 def restore_files(saved: Path, folder: UPath) -> list[str]:
-    """Put saved files into a folder or bucket; gives the landing files that were left alone.
+    """Restore saved files to a folder or bucket; returns the landing files that were skipped.
 
-    A landing file that is there belongs to its producer, who may have changed it since.
+    An existing landing file belongs to its producer, who may have changed it since.
     """
     kept = []
     for path in sorted(path for path in saved.rglob("*") if path.is_file()):
@@ -63,7 +62,7 @@ def restore_files(saved: Path, folder: UPath) -> list[str]:
 
 
 def differing_files(saved: Path, folder: UPath, scratch: Path) -> list[str]:
-    """Saved files that a folder or bucket does not hold byte for byte."""
+    """Return the saved files that differ from those in a folder or bucket."""
     found = []
     for path in sorted(path for path in saved.rglob("*") if path.is_file()):
         name = path.relative_to(saved).as_posix()
@@ -79,12 +78,12 @@ def differing_files(saved: Path, folder: UPath, scratch: Path) -> list[str]:
 
 
 def holds_files(folder: UPath) -> bool:
-    """Whether there is any file in a folder or bucket."""
+    """Return whether a folder or bucket has any file."""
     return next(_names(folder), None) is not None
 
 
 def _names(folder: UPath) -> Iterator[str]:
-    """Every file's path within a folder or bucket, but locks and what SQLite keeps to itself."""
+    """Yield every file's path in a folder or bucket, except locks and SQLite's own files."""
     folder.fs.invalidate_cache()
     for path in sorted(folder.fs.find(folder.path)):
         name = path.removeprefix(folder.path).lstrip("/")
@@ -93,7 +92,7 @@ def _names(folder: UPath) -> Iterator[str]:
 
 
 def _place(source: Path, target: Path) -> None:
-    """Put a local file in its place in one step, with its time: the landing goes by it."""
+    """Copy a local file atomically, with its time: landing digests depend on it."""
     for companion in SQLITE_COMPANIONS:
         target.with_name(target.name + companion).unlink(missing_ok=True)
     unfinished = _made(target.with_name(f".{target.name}{_UNFINISHED}"))

@@ -1,8 +1,4 @@
-"""What a backup holds: every file with its size and digest, and what it was made of.
-
-Belongs here: writing that down, and telling whether a backup is whole. Does not belong here:
-copying anything.
-"""
+"""A backup's manifest: every file with its digest, and what the backup was made from."""
 
 import hashlib
 import json
@@ -18,8 +14,8 @@ _NAME = "manifest.json"
 class Manifest:
     """A backup's table of contents.
 
-    `storage` is the place of the files that it was made of, by which MLflow names its artifacts;
-    `schema` the revision of the metric store; `files` maps a path within the backup to its SHA-256.
+    `storage` is the path of the saved files, which MLflow uses to name its artifacts; `schema` the
+    revision of the metric store; `files` maps a path in the backup to its SHA-256.
     """
 
     made_at: str
@@ -30,7 +26,7 @@ class Manifest:
 
 
 def write_manifest(folder: Path, made_at: str, storage: str, schema: str) -> Manifest:
-    """Describe everything that lies in a backup's folder; a backup is whole from then on."""
+    """Write the manifest of a backup's folder, which marks the backup as complete."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     manifest = Manifest(
         made_at=made_at,
@@ -44,7 +40,7 @@ def write_manifest(folder: Path, made_at: str, storage: str, schema: str) -> Man
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest of a backup whose every file is as it was written. Raises Refused."""
+    """Return the manifest of a backup after verifying every file. Raises Refused."""
     try:
         manifest = Manifest(**json.loads((folder / _NAME).read_text("utf-8")))
     except (OSError, ValueError, TypeError) as error:
@@ -59,6 +55,6 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def digest(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal digits."""
+    """Return the SHA-256 of a file, in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

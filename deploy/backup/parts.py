@@ -1,7 +1,6 @@
-"""What there is to keep: the databases and folders that the settings name.
+"""What to back up: the databases and folders that the settings name.
 
-Belongs here: naming them, and refusing what a backup would not hold whole. Does not belong here:
-copying (`databases.py`, `files.py`).
+Refuses settings of which a backup would miss something.
 """
 
 import os
@@ -19,20 +18,21 @@ from tip_assets.settings import Settings
 class Parts:
     """Databases of a server, and folders, by their names in a backup.
 
-    A later database may name what an earlier one does not know yet, never the other way round, and
-    both name files: so databases are saved in this order, files last, and brought back in reverse.
+    A later database may reference what an earlier one does not know yet, never the other way round,
+    and both reference files. So databases are saved in this order, files last, and restored in
+    reverse.
     """
 
     servers_databases: dict[str, sa.URL]
     folders: dict[str, UPath]
 
     def hold(self, path: Path) -> bool:
-        """Whether a local path lies within one of the folders."""
+        """Return whether a local path is in one of the folders."""
         return any(_within(str(path), folder) for folder in self.folders.values())
 
 
 def parts_of(settings: Settings) -> Parts:
-    """Everything that the settings name. Raises Refused."""
+    """Return everything that the settings name. Raises Refused."""
     folders = _folders(settings)
     _check_artifacts(settings)
     on_server = {}
@@ -41,18 +41,18 @@ def parts_of(settings: Settings) -> Parts:
             on_server[name] = url
         elif not any(_within(str(url.database), folder) for folder in folders.values()):
             raise Refused(
-                f"the database {name} ({url.database}) lies outside of the storage and the state "
+                f"the database {name} ({url.database}) is outside of the storage and the state "
                 "folder: a backup would miss it"
             )
     return Parts(on_server, folders)
 
 
 def _databases(settings: Settings) -> dict[str, sa.URL]:
-    """Dagster knows of runs, the metric store of their months, MLflow of models: in this order."""
+    """Return the databases in saving order: Dagster's, the metric store, MLflow's."""
     mlflow = settings.mlflow_backend or settings.tracking_uri
     if mlflow.startswith("http"):
         raise Refused(
-            f"MLflow is a server ({mlflow}): say in MLFLOW_BACKEND_STORE_URI which database is its"
+            f"MLflow is a server ({mlflow}): set MLFLOW_BACKEND_STORE_URI to its database"
         )
     dagster = {"dagster": settings.dagster_storage} if settings.dagster_storage else {}
     urls = {**dagster, "metrics": settings.metric_store_url, "mlflow": mlflow}
@@ -60,7 +60,7 @@ def _databases(settings: Settings) -> dict[str, sa.URL]:
 
 
 def _folders(settings: Settings) -> dict[str, UPath]:
-    """The storage, and the local folders that do not lie within it or one another."""
+    """Return the storage, and the local folders that are not inside it or one another."""
     folders = {"storage": settings.storage_root}
     for name, path in (("state", settings.state_folder), ("dagster", settings.dagster_folder)):
         if not any(_within(str(path), folder) for folder in folders.values()):
@@ -69,11 +69,11 @@ def _folders(settings: Settings) -> dict[str, UPath]:
 
 
 def _check_artifacts(settings: Settings) -> None:
-    """Experiments of the platform keep their artifacts in the storage; others in a default."""
+    """Check that all experiments keep their artifacts in the storage. Raises Refused."""
     root = os.environ.get("MLFLOW_DEFAULT_ARTIFACT_ROOT", "")
     if root and not f"{root}/".startswith(f"{settings.storage.rstrip('/')}/"):
         raise Refused(
-            f"MLflow's artifacts ({root}) lie outside of the storage ({settings.storage}): a "
+            f"MLflow's artifacts ({root}) are outside of the storage ({settings.storage}): a "
             "backup would miss them"
         )
 

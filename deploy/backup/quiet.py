@@ -1,8 +1,7 @@
-"""A moment at which no run is under way: databases saved then agree with one another.
+"""Wait until no run is active, so that the saved databases are consistent with each other.
 
-Belongs here: waiting for it, and telling whether it has passed. A run that is cut off at any moment
-is completed by its next one; databases of two different moments of a run are nothing that a run
-leaves behind.
+A rerun completes a run that was interrupted at any time. But databases saved at two different
+times of one run are a state that no run leaves behind.
 """
 
 import time
@@ -16,7 +15,7 @@ from tip_assets.runtime.instance import close_dead_runs, prepare_instance
 from tip_assets.settings import Settings
 
 _POLL_SECONDS = 2.0
-_LOOKED_AT = 50  # newest runs; no more are begun while databases are saved
+_NEWEST = 50  # newest runs; fewer start while databases are saved
 _UNDER_WAY = [
     dg.DagsterRunStatus.STARTING,
     dg.DagsterRunStatus.STARTED,
@@ -26,20 +25,20 @@ _UNDER_WAY = [
 
 @contextmanager
 def runs_of(settings: Settings) -> Iterator["Runs"]:
-    """The runs that Dagster knows of."""
+    """Yield access to Dagster's runs."""
     prepare_instance(settings)
     with dg.DagsterInstance.get() as instance:
         yield Runs(instance)
 
 
 class Runs:
-    """Dagster's runs, looked at from outside."""
+    """Dagster's runs, as seen from another process."""
 
     def __init__(self, instance: dg.DagsterInstance) -> None:
         self.instance = instance
 
     def wait(self, seconds: float) -> None:
-        """Wait until none is under way. Raises Refused."""
+        """Wait until none is active. Raises Refused."""
         close_dead_runs(self.instance)
         deadline = time.monotonic() + seconds
         while running := self.instance.get_runs(filters=dg.RunsFilter(statuses=_UNDER_WAY)):
@@ -50,6 +49,6 @@ class Runs:
             time.sleep(_POLL_SECONDS)
 
     def mark(self) -> list[tuple[str, str]]:
-        """What changes with every run that begins or ends."""
-        newest = self.instance.get_runs(limit=_LOOKED_AT)
+        """Return a value that changes when a run starts or ends."""
+        newest = self.instance.get_runs(limit=_NEWEST)
         return [(run.run_id, run.status.value) for run in newest]

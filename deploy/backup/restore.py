@@ -1,7 +1,7 @@
-"""Bringing back: files first, then the databases that name them.
+"""Restore a backup: files first, then the databases that reference them.
 
-Belongs here: the order, and refusing before anything is touched. The servers that use the databases
-are stopped meanwhile (`deploy/stack` does that for its own).
+Checks everything before it changes anything. The servers that use the databases must be stopped
+(`deploy/stack` stops its own).
 """
 
 import tempfile
@@ -22,10 +22,10 @@ from tip_assets.settings import Settings
 
 
 def restore(settings: Settings, backup: Path, replace: bool) -> tuple[Manifest, list[str]]:
-    """Bring a backup back, with today's passwords; gives the landing files that were left alone.
+    """Restore a backup with today's passwords; returns the landing files that were skipped.
 
-    Without `replace`, only where there is no database and no file yet. One that was cut off
-    is run again with it. Raises Refused, and what files and servers raise.
+    Without `replace`, refuses if there is a database or a file. Use `replace` to repeat an
+    interrupted restore. Raises Refused, and errors of files and servers.
     """
     manifest, parts = read_manifest(backup), parts_of(settings)
     _check(settings, parts, backup, manifest)
@@ -38,12 +38,12 @@ def restore(settings: Settings, backup: Path, replace: bool) -> tuple[Manifest, 
         _restore_databases(settings, parts, backup, there)
     _read_back(parts, backup, kept)
     with noise_to(settings.state_folder / "logs" / "databases.log"):
-        prepare_databases(settings)  # the schemas may be those of an older platform
+        prepare_databases(settings)  # the backup may have older schemas
     return manifest, kept
 
 
 def _check(settings: Settings, parts: Parts, backup: Path, manifest: Manifest) -> None:
-    """Raise Refused unless the backup is one of this platform."""
+    """Raise Refused unless the backup fits this platform."""
     if manifest.storage != str(settings.storage_root):
         raise Refused(
             f"the backup is of {manifest.storage}, and MLflow names its artifacts by that place; "
@@ -66,7 +66,7 @@ def _databases_there(settings: Settings, parts: Parts) -> list[str]:
     if not parts.servers_databases:
         return []
     if not settings.postgres_admin:
-        raise Refused("say in TIPS_POSTGRES_ADMIN who may create databases")
+        raise Refused("set TIPS_POSTGRES_ADMIN to a user who may create databases")
     return existing(sa.make_url(settings.postgres_admin), list(parts.servers_databases.values()))
 
 
@@ -75,13 +75,11 @@ def _check_room(settings: Settings, parts: Parts, there: list[str], replace: boo
     if holds_files(parts.folders["storage"]):
         in_use.append(f"files in {settings.storage_root}")
     if in_use and not replace:
-        raise Refused(
-            f"there are {', '.join(in_use)} already: with --replace the backup takes their place"
-        )
+        raise Refused(f"there are {', '.join(in_use)} already: use --replace to replace them")
 
 
 def _restore_databases(settings: Settings, parts: Parts, backup: Path, there: list[str]) -> None:
-    """Make the databases anew, each filled by its owner, whose rights are all that it needs."""
+    """Recreate the databases; each is restored with the rights of its owner."""
     drop(sa.make_url(settings.postgres_admin), there)
     urls = parts.servers_databases
     texts = [url.render_as_string(hide_password=False) for url in urls.values()]
@@ -95,4 +93,6 @@ def _read_back(parts: Parts, backup: Path, kept: list[str]) -> None:
         for name, folder in parts.folders.items():
             differing = set(differing_files(backup / name, folder, Path(scratch))) - set(kept)
             if differing:
-                raise Refused(f"put back, but read back otherwise: {', '.join(sorted(differing))}")
+                raise Refused(
+                    f"restored files differ when read back: {', '.join(sorted(differing))}"
+                )

@@ -1,7 +1,7 @@
-"""Saving: databases first, then the files that they name.
+"""Save a backup atomically: databases first, then the files that they reference.
 
-Belongs here: the order, and that a backup appears whole or not at all. Everything that a database
-names was written before; files that come afterwards are of a month that its next run completes.
+Everything that a database references was written before it. Later files belong to a month that its
+next run completes.
 """
 
 import shutil
@@ -26,13 +26,13 @@ _TRIES = 5
 
 
 def save(settings: Settings, to: Path, wait_seconds: float) -> tuple[Path, Manifest]:
-    """Save everything into a new folder, named by the time; the platform may go on meanwhile.
+    """Save everything to a new folder named by the time; the platform may keep running.
 
-    Waits until no run is under way. Raises Refused, and what files and servers raise.
+    Waits until no run is active. Raises Refused, and errors of files and servers.
     """
     parts, schema = parts_of(settings), _schema(settings)
     if parts.hold(to):
-        raise Refused(f"{to} lies within what is saved: each backup would hold those before it")
+        raise Refused(f"{to} is in a saved folder: each backup would include earlier ones")
     to.mkdir(parents=True, exist_ok=True, mode=0o700)
     with FileLock(to / ".lock"):
         made = to / _UNFINISHED
@@ -47,7 +47,7 @@ def save(settings: Settings, to: Path, wait_seconds: float) -> tuple[Path, Manif
 
 
 def _schema(settings: Settings) -> str:
-    """The metric store's revision, as it is: saving brings nothing up to date."""
+    """Return the metric store's current revision, without upgrading it."""
     engine = sa.create_engine(settings.metric_store_url)
     with engine.connect() as connection:
         found = revision(connection)
@@ -58,13 +58,13 @@ def _schema(settings: Settings) -> str:
 
 
 def forget(to: Path, keep: int) -> None:
-    """Remove all backups but the newest."""
+    """Delete all backups but the newest `keep`."""
     for old in sorted(path.parent for path in to.glob("2*Z/manifest.json"))[:-keep]:
         shutil.rmtree(old)
 
 
 def _save_databases(settings: Settings, parts: Parts, made: Path, wait: float) -> datetime:
-    """Save the databases between two runs; gives the moment at which it began."""
+    """Save the databases between two runs; returns the time at which it started."""
     with runs_of(settings) as runs:
         for _ in range(_TRIES):
             runs.wait(wait)
@@ -78,4 +78,4 @@ def _save_databases(settings: Settings, parts: Parts, made: Path, wait: float) -
                 save_sqlite(folder, made / name)
             if runs.mark() == mark:
                 return moment
-    raise Refused(f"a run began during each of {_TRIES} attempts: try again later")
+    raise Refused(f"a run started during each of {_TRIES} attempts: try again later")

@@ -1,5 +1,5 @@
 #!/usr/bin/env -S python3 -I
-"""Whether a server of this container answers: `answers URL`. Images have no curl."""
+"""Check that a server of this container answers: `answers URL`. Images have no curl."""
 
 import sys
 import urllib.request

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Make the secrets that deploy/compose.yaml hands to its containers: make-secrets.sh FOLDER
-# Passwords are made once; whoever removes one from FOLDER/passwords gets another. The folder is
+# Create the secrets that deploy/compose.yaml passes to its containers: make-secrets.sh FOLDER
+# Passwords are created once; delete one from FOLDER/passwords to get a new one. The folder is
 # closed to other users of this machine; its files are not, since each container has its own user.
 set -eu
 folder=$1

@@ -1,7 +1,6 @@
-"""The platform's servers on one machine, as real processes: `make stack`.
+"""The platform's servers as processes on one machine: `make stack`.
 
-Belongs here: which servers there are (`servers.py`), their folder, secrets and configuration
-(`folder.py`), starting and stopping them (`__main__.py`). Supervisor runs and restarts them. Does
-not belong here: what the platform does with them; it learns of them by environment variables, like
-of any other servers.
+`servers.py` defines them, `folder.py` writes their folder, secrets and configuration,
+`__main__.py` starts and stops them. Supervisor runs and restarts them. The platform uses them
+through environment variables, like any other servers.
 """

@@ -1,7 +1,6 @@
 """`make stack`, `make stack-down`, `make stack-status`, `make stack-backup`, `make stack-restore`.
 
-Belongs here: starting, waiting, stopping and telling, through Supervisor. Does not belong here: how
-a backup is made or brought back (`deploy/backup`); only what has to be stopped meanwhile.
+Starts and stops the servers through Supervisor. Backups are made and restored by `deploy/backup`.
 """
 
 import os
@@ -31,7 +30,7 @@ app = typer.Typer(
 
 @app.command()
 def up() -> None:
-    """Start every server, wait until each is ready, print the addresses."""
+    """Start every server, wait until each is ready, and print the addresses."""
     stack = _stack()
     _start_storage(stack)
     if _run_as_administrator(stack, str(BINARIES / "tips"), "databases"):
@@ -60,7 +59,7 @@ def down() -> None:
 
 @app.command()
 def status() -> None:
-    """Say which servers are ready; exit code 1 when one is not."""
+    """Show which servers are ready; exit code 1 if one is not."""
     stack = _stack()
     all_ready = True
     typer.echo(f"The stack in {stack.folder}:")
@@ -73,9 +72,9 @@ def status() -> None:
 
 @app.command()
 def backup(
-    to: Annotated[Path, typer.Argument(help="Folder that holds all backups; made if missing.")],
+    to: Annotated[Path, typer.Argument(help="Folder of all backups; created if missing.")],
 ) -> None:
-    """Save what the platform keeps, while it goes on; passwords and keys are not in it."""
+    """Back up the running platform's data, without passwords and keys."""
     stack = _stack()
     if not stack.environment_file.exists():
         _fail(f"there is no stack in {stack.folder}")
@@ -86,10 +85,10 @@ def backup(
 def restore(
     backup: Annotated[Path, typer.Argument(help="Folder of one backup.")],
     replace: Annotated[
-        bool, typer.Option("--replace", help="Replace the databases and files that are there.")
+        bool, typer.Option("--replace", help="Replace existing databases and files.")
     ] = False,
 ) -> None:
-    """Bring a backup back, into a new stack or, with --replace, into this one, and start it."""
+    """Restore a backup to a new stack or, with --replace, to this one, and start it."""
     stack = _stack()
     _start_storage(stack)
     for server in reversed(stack.servers):
@@ -113,7 +112,7 @@ def _stack() -> Stack:
 
 
 def _start_storage(stack: Stack) -> None:
-    """Start what the other servers need: Postgres and S3."""
+    """Start the servers that the others need: Postgres and S3."""
     if stack.supervisor.pid() is None:
         _start_supervisor(stack)
     _start(stack, [server for server in stack.servers if not server.needs_storage])
@@ -128,14 +127,14 @@ def _start_others(stack: Stack) -> None:
 
 
 def _run_as_administrator(stack: Stack, *command: str) -> int:
-    """Run a command that uses the stack and may create databases; gives its exit code."""
+    """Run a command on the stack with the right to create databases; returns its exit code."""
     administrator = {"TIPS_POSTGRES_ADMIN": stack.admin_url()}
     environment = os.environ | stack.environment() | administrator
     return subprocess.run(command, env=environment, check=False).returncode
 
 
 def _start_supervisor(stack: Stack) -> None:
-    end(orphaned_processes(stack.supervisor.address))  # of one that was killed
+    end(orphaned_processes(stack.supervisor.address))  # of a killed Supervisor
     for server in stack.servers:
         if server.port_is_taken():
             _fail(server.message_if_taken)
@@ -170,7 +169,7 @@ def _wait(what: str, until: Callable[[], bool]) -> None:
     deadline = time.monotonic() + _READY_WITHIN_SECONDS
     while not until():
         if time.monotonic() > deadline:
-            _fail(f"waited {_READY_WITHIN_SECONDS} s in vain for {what}")
+            _fail(f"timed out after {_READY_WITHIN_SECONDS} s waiting for {what}")
         time.sleep(0.3)
 
 

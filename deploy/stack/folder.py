@@ -1,7 +1,6 @@
-"""The stack's folder: its secrets, the environment made of them, databases, configurations.
+"""The stack's folder: secrets, environment file, databases, configurations.
 
-Belongs here: what is written before a server starts, so that a second start finds it. Does not
-belong here: starting anything but Postgres's own set-up.
+Everything here is written before a server starts and kept for later starts.
 """
 
 import json
@@ -26,12 +25,12 @@ _SECRETS = (
 
 
 class CannotPrepare(Exception):
-    """The folder cannot be made ready; says why and what to do."""
+    """The folder cannot be prepared; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
 class Stack:
-    """Where everything of the stack lies, and what its servers listen on."""
+    """The stack's folder and its settings."""
 
     folder: Path
     settings: Settings
@@ -49,14 +48,14 @@ class Stack:
         return servers(self.folder, self.settings)
 
     def environment(self) -> dict[str, str]:
-        """The variables by which the platform learns of the stack, as `stack.env` holds them."""
+        """Return the variables that connect the platform to the stack, as in `stack.env`."""
         lines = self.environment_file.read_text("utf-8").splitlines()
         return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
 
     def prepare(self) -> None:
-        """Make what a first start needs; a later one keeps the secrets and the data.
+        """Create what a first start needs; later starts keep the secrets and the data.
 
-        Secrets that are missing are made anew: removing their file changes them all. Raises
+        Missing secrets are created again: deleting their file changes them all. Raises
         CannotPrepare.
         """
         if os.geteuid() == 0:
@@ -64,7 +63,7 @@ class Stack:
         for part in (self.folder, self.folder / "s3", self.folder / "state"):
             part.mkdir(parents=True, exist_ok=True)
         known = self._secrets()
-        # Before the password is kept: after a crash in between, it is made and set once more.
+        # Before the password is stored: after a crash in between, it is created and set again.
         if not (self.folder / "postgres" / "PG_VERSION").exists():
             self._init_postgres(known["admin"])
         elif "admin" not in self._kept_secrets():
@@ -81,15 +80,15 @@ class Stack:
             return
         folder, reader = self.folder / "grafana", self._database(known, "reader", "metrics")
         grafana.write_dashboards(folder / "dashboards", self.settings)
-        told = grafana.environment(
+        variables = grafana.environment(
             folder, self.settings, reader, known["grafana"], known["grafana_key"]
         )
         file = folder / "grafana.env"
         if file.exists() and known["grafana_key"] not in file.read_text("utf-8"):
-            # With another key Grafana cannot read what it has kept, and the password that it keeps
-            # would stay. Lost are settings of people; all else is provisioned.
+            # With another key Grafana cannot read its database, and the stored password would
+            # stay. This loses people's settings; all else is provisioned.
             shutil.rmtree(folder / "data", ignore_errors=True)
-        _write_secret(file, "".join(f"{name}={value}\n" for name, value in told.items()))
+        _write_secret(file, "".join(f"{name}={value}\n" for name, value in variables.items()))
 
     @property
     def _secrets_file(self) -> Path:
@@ -100,11 +99,11 @@ class Stack:
         return dict(json.loads(file.read_text("utf-8"))) if file.exists() else {}
 
     def _secrets(self) -> dict[str, str]:
-        """Passwords and keys: those that are kept, the missing ones made."""
+        """Return stored passwords and keys; creates missing ones."""
         return {name: secrets.token_hex(16) for name in _SECRETS} | self._kept_secrets()
 
     def admin_url(self) -> str:
-        """The URL of Postgres's administrator, which no server is told."""
+        """Return the URL of Postgres's administrator, which no server gets."""
         return self._database(self._kept_secrets(), "admin", "postgres")
 
     def _database(self, known: dict[str, str], user: str, name: str) -> str:
@@ -124,7 +123,7 @@ class Stack:
             "MLFLOW_TRACKING_URI": f"http://{HOST}:{s.mlflow_port}",
             "MLFLOW_BACKEND_STORE_URI": database("mlflow", "mlflow"),
             "MLFLOW_DEFAULT_ARTIFACT_ROOT": f"s3://{BUCKET}/platform/mlflow",
-            # Left on, the server starts fifteen processes and takes 1.9 GB.
+            # Job execution starts fifteen processes and takes 1.9 GB.
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
             "MLFLOW_S3_ENDPOINT_URL": f"http://{HOST}:{s.s3_port}",
             "AWS_ENDPOINT_URL_S3": f"http://{HOST}:{s.s3_port}",
@@ -155,31 +154,31 @@ class Stack:
             raise CannotPrepare(f"Postgres cannot be set up: {done.stderr.strip()}")
 
     def _set_admin_password(self, password: str) -> None:
-        """Without a server nobody has to know the password that was (postgres(1), `--single`)."""
+        """Set the password without a server and without the old one (postgres(1), `--single`)."""
         binary = f"{postgres_binaries()}/postgres"
         command = [binary, "--single", "-D", str(self.folder / "postgres"), "postgres"]
-        # Given as input: on a command line it could be read by everybody.
+        # Passed as input: other users could read it on a command line.
         done = _as_postgres(command, f"alter role tips_admin password '{password}'\n")
         if done.returncode or "ERROR" in done.stderr:
             raise CannotPrepare(
-                f"Postgres' administrator cannot be given a password: {done.stderr.strip()}"
+                f"cannot set the password of Postgres' administrator: {done.stderr.strip()}"
             )
 
     def _check_way_of_postgres(self) -> None:
-        """Root's folders may be closed to the user `postgres`, whose data lies within."""
+        """Check that the user `postgres` can reach its data: root's folders may be closed to it."""
         for parent in self.folder.parents:
             if parent.exists() and not parent.stat().st_mode & 0o001:
                 raise CannotPrepare(
-                    f"{parent} does not let the user postgres through to {self.folder}: export "
+                    f"the user postgres cannot access {self.folder} through {parent}: export "
                     "TIPS_STACK_FOLDER, a folder elsewhere such as /var/lib/tip-platform"
                 )
 
 
-def _as_postgres(command: list[str], told: str = "") -> subprocess.CompletedProcess[str]:
-    """Run one of Postgres's programs, which refuse to be root."""
+def _as_postgres(command: list[str], text: str = "") -> subprocess.CompletedProcess[str]:
+    """Run a Postgres program as the user `postgres`: it refuses to run as root."""
     if os.geteuid() == 0:
         command = [util_linux("runuser"), "-u", "postgres", "--", *command]
-    return subprocess.run(command, input=told, capture_output=True, text=True, cwd="/", check=False)
+    return subprocess.run(command, input=text, capture_output=True, text=True, cwd="/", check=False)
 
 
 def _s3_keys(known: dict[str, str]) -> str:
@@ -189,7 +188,7 @@ def _s3_keys(known: dict[str, str]) -> str:
 
 
 def _write_secret(path: Path, text: str) -> None:
-    """Replace a file by one that nobody else may read, from its first moment on."""
+    """Replace a file by one that only its owner may ever read."""
     new = path.with_name(f".{path.name}.new")
     new.unlink(missing_ok=True)
     handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

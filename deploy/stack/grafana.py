@@ -1,10 +1,8 @@
-"""Grafana of the stack: as `grafana/` configures it, when its program is installed.
+"""The stack's Grafana, configured by `grafana/` and by the environment written here.
 
-Belongs here: what those files leave to the environment: addresses, ports, passwords, folders. Does
-not belong here: dashboards or data sources, which are the same wherever they run.
-
-No package index has Grafana, so the stack does not install it; it does without when it is not on
-the path. `python -m deploy.stack.grafana FILE` becomes Grafana with the environment of a file.
+No package index has Grafana, so the stack does not install it, and runs without it if it is not on
+the path. `python -m deploy.stack.grafana FILE` replaces itself with Grafana, with the environment
+of a file.
 """
 
 import os
@@ -19,13 +17,13 @@ from tip_assets.settings import Settings
 
 HOST = "127.0.0.1"
 SOURCE = Path(__file__).parents[2] / "grafana"
-# What Grafana needs of the environment that it is started in; it is told nothing else of it.
+# The variables of its own environment that Grafana gets; no others.
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR")
 _OF_PACKAGE = Path("/usr/share/grafana")
 
 
 def command() -> list[str] | None:
-    """The program that starts the server, and where its own files lie; None: not installed."""
+    """Return the command that starts the server; None if Grafana is not installed."""
     program = shutil.which("grafana") or shutil.which("grafana-server")
     if program is None:
         return None
@@ -36,7 +34,7 @@ def command() -> list[str] | None:
 
 
 def write_dashboards(folder: Path, settings: Settings) -> None:
-    """Write the dashboards, with links to the servers at the ports of the settings."""
+    """Write the dashboards with links to the servers at the settings' ports."""
     write(
         folder,
         app=f"http://{HOST}:{settings.app_port}",
@@ -48,10 +46,10 @@ def write_dashboards(folder: Path, settings: Settings) -> None:
 def environment(
     folder: Path, settings: Settings, reader: str, password: str, key: str
 ) -> dict[str, str]:
-    """What `grafana.ini` and the provisioning files take from the environment.
+    """Return the environment for `grafana.ini` and the provisioning files.
 
-    `reader` is the URL of the metric store's user who may only read, `password` Grafana's
-    administrator's, `key` that by which Grafana encrypts what it keeps.
+    `reader` is the URL of the metric store's read-only user, `password` that of Grafana's
+    administrator, `key` Grafana's encryption key.
     """
     return {
         **metric_store_variables(reader, "disable"),
@@ -68,7 +66,7 @@ def environment(
 
 
 def metric_store_variables(reader: str, ssl_mode: str) -> dict[str, str]:
-    """The parts of the reader's URL, by the names that the data source asks for."""
+    """Return the parts of the reader's URL by the data source's variables."""
     url = sa.make_url(reader)
     return {
         "GRAFANA_POSTGRES_ADDRESS": f"{url.host}:{url.port}",
@@ -80,14 +78,14 @@ def metric_store_variables(reader: str, ssl_mode: str) -> dict[str, str]:
 
 
 def main(environment_file: Path) -> None:
-    """Become Grafana."""
+    """Replace this process with Grafana."""
     server = command()
     if server is None:
-        sys.exit("error: Grafana is not on the path any more")
+        sys.exit("error: Grafana is no longer on the path")
     lines = environment_file.read_text("utf-8").splitlines()
-    told = dict(line.split("=", 1) for line in lines)
+    variables = dict(line.split("=", 1) for line in lines)
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    os.execve(server[0], server, kept | told)
+    os.execve(server[0], server, kept | variables)
 
 
 if __name__ == "__main__":

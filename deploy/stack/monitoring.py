@@ -1,8 +1,7 @@
-"""Prometheus and Alertmanager: their configuration, from the files in `prometheus/`.
+"""Write the configuration of Prometheus and Alertmanager from the files in `prometheus/`.
 
-Belongs here: what those files do not say: hosts, the ports of the settings, and who is told of
-alerts. Does not belong here: rules or routes, which are the same wherever they run. `python -m
-deploy.stack.monitoring FOLDER JOB=HOST ...` writes them for servers that have hosts of their own.
+Fills in hosts, the settings' ports and the receivers of alerts. `python -m deploy.stack.monitoring
+FOLDER JOB=HOST ...` writes it for servers on other hosts.
 """
 
 import os
@@ -24,9 +23,9 @@ _COPIED = ("recording_rules.yml", "alert_rules.yml", "messages.tmpl")
 def write_configuration(
     folder: Path, settings: Settings, hosts: Mapping[str, str] | None = None
 ) -> None:
-    """Write Prometheus' and Alertmanager's files into a folder, as the settings want them.
+    """Write Prometheus' and Alertmanager's files to a folder according to the settings.
 
-    `hosts` says of jobs, and of `alertmanager`, where they run if not on this machine.
+    `hosts` maps jobs and `alertmanager` to their hosts if they are not on this machine.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name in _COPIED:
@@ -42,7 +41,7 @@ def write_configuration(
 def prometheus_configuration(
     settings: Settings, hosts: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
-    """Prometheus' configuration with hosts and ports; no job where the port is 0."""
+    """Return Prometheus' configuration with hosts and ports; no job if its port is 0."""
     content = _read("prometheus.yml")
     hosts = hosts or {}
     ports = {
@@ -62,10 +61,10 @@ def prometheus_configuration(
 
 
 def alertmanager_configuration(settings: Settings, topic_endpoint: str = "") -> dict[str, Any]:
-    """Alertmanager's configuration for the settings' topic, addresses and mail server.
+    """Return Alertmanager's configuration for the settings' topic, addresses and mail server.
 
-    A way of telling that has no address is left out; alerts are then seen in Alertmanager alone.
-    `topic_endpoint` leads to another SNS than AWS's.
+    Leaves out receivers without an address; without any, alerts are only shown in Alertmanager.
+    `topic_endpoint` is the URL of an SNS other than AWS's.
     """
     content = _read("alertmanager.yml")
     content["global"]["smtp_smarthost"] = settings.smtp_server

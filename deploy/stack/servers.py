@@ -1,6 +1,6 @@
-"""The servers of the stack: commands, ports, and how one knows that each is ready.
+"""The servers of the stack: commands, ports and readiness checks.
 
-Belongs here: that, and finding the programs. A later server is one more entry of `servers`.
+To add a server, add an entry to `servers`.
 """
 
 import os
@@ -17,7 +17,7 @@ BUCKET = "tips"
 
 
 def servers(folder: Path, settings: Settings) -> list[Server]:
-    """Every server, in the order of starting."""
+    """Return every server in starting order."""
     others = _servers_with_storage(folder, settings)
     return [
         Server(
@@ -44,7 +44,7 @@ def servers(folder: Path, settings: Settings) -> list[Server]:
 
 
 def _servers_with_storage(folder: Path, settings: Settings) -> list[Server]:
-    """Servers that start when the databases and the bucket are there."""
+    """Return the servers that need the databases and the bucket."""
     return [
         Server(
             "mlflow",
@@ -84,7 +84,7 @@ def _servers_with_storage(folder: Path, settings: Settings) -> list[Server]:
 
 
 def _app(settings: Settings) -> Server:
-    # Asked to end while MLflow is away, it waits for its answer first.
+    # While MLflow is unavailable, it waits for a response before it stops.
     return replace(app_server(settings), orphan_signal="KILL")
 
 
@@ -98,15 +98,15 @@ def _prometheus(folder: Path, port: int) -> Server:
 
 
 def _alertmanager(folder: Path, port: int) -> Server:
-    """Alertmanager, on its own: it would listen for others on every interface.
+    """Return Alertmanager without clustering, which would listen on every interface.
 
-    The keys in the stack's environment are of its S3 server; those for SNS come from a profile or a
-    role.
+    The keys in the stack's environment are for its S3 server; those for SNS come from a profile or
+    a role.
     """
     command = (
         f"env -u AWS_ACCESS_KEY_ID -u AWS_SECRET_ACCESS_KEY {program('alertmanager')} "
         f"--config.file={folder}/monitoring/alertmanager.yml "
-        # Longer than alerts are repeated after, or they are told again too early.
+        # Longer than the repeat interval, or alerts are repeated too early.
         f"--storage.path={folder}/alertmanager --data.retention=240h --cluster.listen-address= "
         f"--web.listen-address={HOST}:{port}"
     )
@@ -114,7 +114,7 @@ def _alertmanager(folder: Path, port: int) -> Server:
 
 
 def _grafana(folder: Path, port: int) -> list[Server]:
-    """Grafana, when its program is there: its password is in a file that it alone is told."""
+    """Return Grafana if it is installed; only it gets the file with its password."""
     if grafana.command() is None:
         return []
     command = f"{BINARIES}/python -m deploy.stack.grafana {folder}/grafana/grafana.env"
@@ -122,7 +122,7 @@ def _grafana(folder: Path, port: int) -> list[Server]:
 
 
 def _s3(folder: Path, port: int) -> str:
-    """SeaweedFS; its inner servers take the ports after its own, and as much above 10,000."""
+    """Return SeaweedFS' command; its inner servers use the next ports, and those plus 10,000."""
     inner = [f"-{name}.port={port + 1 + n}" for n, name in enumerate(_INNER)]
     return " ".join(
         [
@@ -140,13 +140,13 @@ _INNER = ("master", "volume", "filer", "admin")
 
 
 def s3_sockets(folder: Path, port: int) -> list[Path]:
-    """What SeaweedFS leaves behind: sockets in the folder and, of its inner servers, in /tmp."""
+    """Return the sockets that SeaweedFS leaves behind, in the folder and in /tmp."""
     inner = [f"seaweedfs-*-grpc-{port + 10_000 + n}.sock" for n in range(len(_INNER) + 1)]
     return [*folder.glob("*.sock"), *(s for name in inner for s in Path("/tmp").glob(name))]
 
 
 def postgres_binaries() -> Path:
-    """The folder of Postgres's binaries. Raises Missing when there is none."""
+    """Return the folder of Postgres' binaries. Raises Missing."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
     on_path = shutil.which("postgres")
     if not found and not on_path:
@@ -155,7 +155,7 @@ def postgres_binaries() -> Path:
 
 
 def program(name: str) -> str:
-    """Prometheus' or Alertmanager's program; Debian has another name. Raises Missing."""
+    """Return Prometheus' or Alertmanager's program, also by Debian's name. Raises Missing."""
     found = shutil.which(name) or shutil.which(f"prometheus-{name}")
     if not found:
         package = name if name == "prometheus" else f"prometheus-{name}"
@@ -164,7 +164,7 @@ def program(name: str) -> str:
 
 
 def check_programs() -> None:
-    """Raises Missing with the first program that is not there, and how to install it."""
+    """Raise Missing for the first missing program, with how to install it."""
     postgres_binaries()
     for name in ("prometheus", "alertmanager"):
         program(name)

@@ -67,7 +67,7 @@ def registered_model(
     registry = ModelRegistry(mlflow_tracking.client)
     version = _register(registry, mlflow_tracking, report, trained_booster)
     inputs = boundary_inputs()
-    asked = fresh_process.predict(version.number, _records(inputs))
+    pending = fresh_process.predict(version.number, _records(inputs))
     challenger = registry.by_alias(CHALLENGER)
     if challenger is None or challenger.number < version.number:
         registry.point(CHALLENGER, version.number)
@@ -104,7 +104,7 @@ def registered_model(
             "test": prediction_facts(records, predicted),
             "boundary": prediction_facts(_records(inputs), expected),
         },
-        "fresh_process": difference_facts(expected, asked.result()),
+        "fresh_process": difference_facts(expected, pending.result()),
         "groups": [group.to_dict() for group in groups],
     }
     return dg.MaterializeResult(

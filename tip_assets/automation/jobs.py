@@ -15,7 +15,7 @@ _TAGS = {
 
 
 class _Retries(dg.RetryPolicy):
-    """Retries that do not wait once a person has interrupted the run: Dagster's wait cannot end."""
+    """Retries without a delay after an interrupt: Dagster's wait cannot be interrupted."""
 
     def calculate_delay(self, attempt_num: int) -> float:
         return 0.0 if interrupted.is_set() else float(super().calculate_delay(attempt_num))

@@ -43,7 +43,7 @@ def landing_sensor(
     for folder in landed.keys() - set(months.get_partition_keys()):
         context.log.warning("landing/%s is not one of the platform's months: ignored", folder)
     landed = {month: what for month, what in landed.items() if months.has_partition_key(month)}
-    LandingLog(metric_store).looked(landed)
+    LandingLog(metric_store).record_check(landed)
     known = {month: what.digest for month, what in landed.items()}
     cursor = json.loads(context.cursor or "{}")
     seen, before = cursor.get("seen", {}), cursor.get("asked", {})

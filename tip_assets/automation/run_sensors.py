@@ -65,13 +65,13 @@ def silence_sensor(
     Also reports runs whose report was missed and retries undelivered messages.
     """
     report_missed_runs(context.instance, settings)
-    telling, newest = notifications(settings), newest_landing(settings.storage_root)
+    outbox, newest = notifications(settings), newest_landing(settings.storage_root)
     silent = timedelta(days=settings.max_silent_days)
     if newest is not None and datetime.now(UTC) - newest > silent:
         problem = f"{newest:%Y-%m-%d %H:%M} UTC"
-        undelivered = telling.send(silence_message(problem, settings.max_silent_days))
+        undelivered = outbox.send(silence_message(problem, settings.max_silent_days))
     else:
-        undelivered = telling.send()
+        undelivered = outbox.send()
     for problem in (*undelivered, *publish_parameters(settings)):
         context.log.error("not delivered: %s", problem)
     return dg.SkipReason(f"newest landing file: {newest or 'none yet'}")

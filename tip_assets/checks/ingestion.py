@@ -87,7 +87,7 @@ def no_row_is_on_both_sides(splits: pd.DataFrame) -> dg.AssetCheckResult:
 
 
 def _kept(settings: Settings, month: str) -> tuple[int, int]:
-    """The month's valid rows of producers, and those from feedback; only one column is read."""
+    """Return the numbers of the month's valid rows from producers and from feedback."""
     path = settings.storage_root / "assets" / "raw_tips" / f"{month}.parquet"
     rows = ParquetFiles(settings.storage_root).read(path, [SOURCE_FILE])
     feedback = int(feedback_rows(rows).sum())

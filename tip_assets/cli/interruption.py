@@ -1,7 +1,4 @@
-"""Interrupting a run in this process: by its time limit, or by a person's Ctrl-C.
-
-Belongs here: signals until the run has ended. Does not belong here: executing it (`run_month.py`).
-"""
+"""Interrupt a run in this process: by its time limit, or by a person's Ctrl-C."""
 
 import os
 import signal
@@ -13,8 +10,8 @@ from dataclasses import dataclass
 
 from tip_assets.runtime.signals import interrupted
 
-# Dagster runs an interrupted step again, after up to twenty seconds, unless it is interrupted while
-# it waits.
+# Dagster retries an interrupted step after up to twenty seconds, unless it is interrupted while it
+# waits.
 _INTERRUPTED_AGAIN_SECONDS = 5
 _REPEAT_CTRL_C_SECONDS = 1.5
 
@@ -30,10 +27,9 @@ class Limit:
 
 @contextmanager
 def at_most(minutes: float) -> Iterator[Limit]:
-    """Interrupt what runs longer: the daemon, which ends its own runs, does not know this process.
+    """Interrupt the block after a time limit: the daemon only ends its own runs.
 
-    Like a person would, and again when that was not heard: no library may take it for an error of
-    its own.
+    Sends SIGINT, repeatedly, because a library may swallow the first one.
     """
     limit = Limit(minutes)
 
@@ -55,7 +51,7 @@ def at_most(minutes: float) -> Iterator[Limit]:
 def repeated_interrupts() -> Iterator[None]:
     """Repeat a person's Ctrl-C until the run has ended.
 
-    Dagster replaces the handler of SIGINT, so its arrival is read from the interpreter's wake-up
+    Dagster replaces the handler of SIGINT, so the signal is read from the interpreter's wake-up
     socket.
     """
     arrived, wake_up = socket.socketpair()

@@ -165,11 +165,11 @@ def checks(month: Month, as_json: AsJson = False) -> None:
 @app.command(rich_help_panel=LOOKING)
 def notifications(as_json: AsJson = False) -> None:
     """List the notifications, oldest first, including undelivered ones."""
-    from tip_assets.reporting.outbox import notifications as telling
+    from tip_assets.reporting.outbox import notifications as outbox
 
     settings = get_settings()
     require_platform(settings, settings.metric_store_url)
-    sent = telling(settings).sent()
+    sent = outbox(settings).sent()
     if as_json:
         echo_json(sent)
         return

@@ -48,8 +48,8 @@ def limit_for(charts: int, quiet_months_per_alarm: float, correlation: float) ->
     by the rows of month and reference. Charts are assumed to be independent, which makes the limit
     too wide rather than too narrow. `benchmarks/drift.py` measures the actual rate.
 
-    The limit is never below that of months that share nothing: where months are much larger than
-    the reference, a few lucky references make a high mean beside frequent alarms.
+    The limit is never below that of uncorrelated months: where months are much larger than the
+    reference, a few lucky references raise the mean although alarms are frequent.
     """
     from scipy import optimize
 

@@ -51,18 +51,18 @@ class MetricStoreCollector(Collector):
         self._store = MetricStore(url=_bounded(url, within_seconds))
         self._thread = ThreadPoolExecutor(1)
         self._lock = threading.Lock()
-        self._asked: Future[Page] | None = None
+        self._pending: Future[Page] | None = None
         self._errors = 0
 
     def collect(self) -> Iterator[Family]:
         """Yield every metric; if the store cannot be read, only the limits and `UP` as 0."""
         begun = time.perf_counter()
-        answered = self._answer()
+        collected = self._read_in_time()
         # Concurrent scrapes share this page: add nothing to it.
-        own, page = Page(), answered or Page()
-        if answered is None:
+        own, page = Page(), collected or Page()
+        if collected is None:
             add_limits(page, self._settings)
-        own.add(UP, answered is not None)
+        own.add(UP, collected is not None)
         own.add(ERRORS, self._errors)
         own.add(SECONDS, time.perf_counter() - begun)
         yield from page.families()
@@ -72,10 +72,10 @@ class MetricStoreCollector(Collector):
         """Describe no metrics, so that registering the collector does not query the store."""
         return []
 
-    def _answer(self) -> Page | None:
+    def _read_in_time(self) -> Page | None:
         """Return the metrics of the store; None when it cannot be read."""
         try:
-            return self._question().result(self._within)
+            return self._start_read().result(self._within)
         except TookTooLong:
             problem = f"has not answered for {self._within:g} seconds"
         except (SQLAlchemyError, OSError, NewerSchema) as error:
@@ -85,11 +85,11 @@ class MetricStoreCollector(Collector):
         _log.warning("the metric store cannot be read: %s", problem)
         return None
 
-    def _question(self) -> Future[Page]:
+    def _start_read(self) -> Future[Page]:
         with self._lock:
-            if self._asked is None or self._asked.done():
-                self._asked = self._thread.submit(self._read)
-            return self._asked
+            if self._pending is None or self._pending.done():
+                self._pending = self._thread.submit(self._read)
+            return self._pending
 
     def _read(self) -> Page:
         page = Page()

@@ -4,7 +4,7 @@ from tip_assets.exporter.page import Metric, Page
 from tip_assets.settings import Settings
 
 _DAY, _HOUR = 24 * 60 * 60, 60 * 60
-_LOOKS_MISSED = 20
+_MISSED_CHECKS = 20
 
 
 def _limit(name: str, text: str, setting: str) -> Metric:
@@ -36,7 +36,7 @@ UNPROCESSED = _limit(
 )
 UNWATCHED = Metric(
     "tips_landing_unwatched_seconds_limit",
-    f"Limit of the time since the landing was last checked: {_LOOKS_MISSED} times the setting "
+    f"Limit of the time since the landing was last checked: {_MISSED_CHECKS} times the setting "
     "TIPS_LANDING_CHECK_SECONDS.",
 )
 METRICS = (
@@ -51,4 +51,4 @@ def add_limits(page: Page, settings: Settings) -> None:
     page.add(CHAMPION_AGE, settings.max_champion_age_months)
     page.add(SILENT, settings.max_silent_days * _DAY)
     page.add(UNPROCESSED, settings.max_processing_hours * _HOUR)
-    page.add(UNWATCHED, settings.landing_check_seconds * _LOOKS_MISSED)
+    page.add(UNWATCHED, settings.landing_check_seconds * _MISSED_CHECKS)

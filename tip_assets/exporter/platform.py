@@ -24,7 +24,7 @@ MONTH_END = Metric(
 NEWEST_FILE = Metric(
     "tips_landing_newest_file_timestamp_seconds", "The time of the newest landing file."
 )
-LOOKED = Metric(
+CHECKED_AT = Metric(
     "tips_landing_looked_timestamp_seconds",
     "When the landing sensor last listed the landing files; never: no sample.",
 )
@@ -102,7 +102,7 @@ NOT_DELIVERED = Metric(
     "tips_undelivered_notifications", "Notifications that are not delivered yet."
 )
 METRICS = (
-    MONTH, MONTH_END, NEWEST_FILE, LOOKED, UNPROCESSED, UNPROCESSED_SINCE, *INGESTED.values(),
+    MONTH, MONTH_END, NEWEST_FILE, CHECKED_AT, UNPROCESSED, UNPROCESSED_SINCE, *INGESTED.values(),
     CHECK, CHECK_FAILED, CHAMPION, CHAMPION_SINCE, CHAMPION_AGE, DECISIONS, HELD, HELD_SINCE, ASSET,
     RUNS, LAST_RUN, NOT_DELIVERED,
 )  # fmt: skip
@@ -126,13 +126,15 @@ def _decisions(reader: Reader) -> list[Row]:
     return reader.select(sa.select(tables.champion_history).order_by(tables.champion_history.c.at))
 
 
-def _add_months(page: Page, reader: Reader, decisions: Sequence[Row], told: str | None) -> None:
+def _add_months(
+    page: Page, reader: Reader, decisions: Sequence[Row], with_feedback: str | None
+) -> None:
     newest = {
         "landed": reader.newest(tables.landing, tables.landing.c.files > 0),
         "ingested": reader.newest(tables.ingestion),
         "measured": reader.newest(tables.dataset_drift),
         "decided": max((row["month"] for row in decisions), default=None),
-        "told": told,
+        "told": with_feedback,
     }
     for stage, month in newest.items():
         if month is not None:
@@ -149,7 +151,7 @@ def _add_landing(page: Page, reader: Reader) -> None:
     newest = sa.select(sa.func.max(landed.at).label("at"))
     page.add(NEWEST_FILE, reader.select(newest)[0]["at"])
     for row in reader.select(sa.select(look.at).where(look.place == LANDING)):
-        page.add(LOOKED, row["at"])
+        page.add(CHECKED_AT, row["at"])
     waiting = unprocessed(reader.select)
     page.add(UNPROCESSED, len(waiting))
     page.add(UNPROCESSED_SINCE, min(waiting.values(), default=None))
@@ -245,6 +247,6 @@ def _add_runs(page: Page, reader: Reader) -> None:
     for name in OUTCOMES:
         page.add(RUNS, ended[name]["n"] if name in ended else 0, outcome=name)
         page.add(LAST_RUN, ended[name]["at"] if name in ended else None, outcome=name)
-    told = tables.notification.c
-    waiting = sa.select(sa.func.count().label("n")).where(told.delivered_at.is_(None))
+    notification = tables.notification.c
+    waiting = sa.select(sa.func.count().label("n")).where(notification.delivered_at.is_(None))
     page.add(NOT_DELIVERED, reader.select(waiting)[0]["n"])

@@ -51,7 +51,7 @@ class LandingLog:
             rows.append({"month": month, "seen_at": now, **facts})
         self.store.upsert(landing, rows)
 
-    def looked(self, found: Mapping[str, "Landed"], at: datetime | None = None) -> None:
+    def record_check(self, found: Mapping[str, "Landed"], at: datetime | None = None) -> None:
         """Write the result and the time of a listing of the whole landing.
 
         A month whose files are gone is not pending.

@@ -44,8 +44,8 @@ def champion_lock(store: MetricStore, wait_seconds: float = WAIT_SECONDS) -> Ite
     deadline = time.monotonic() + wait_seconds
     # The transaction holds the lock. Polling, unlike waiting, can be interrupted.
     with store.engine.begin() as connection:
-        ask = sa.text("select pg_try_advisory_xact_lock(:key)")
-        while not connection.execute(ask, {"key": _KEY}).scalar_one():
+        query = sa.text("select pg_try_advisory_xact_lock(:key)")
+        while not connection.execute(query, {"key": _KEY}).scalar_one():
             if time.monotonic() > deadline:
                 raise busy
             time.sleep(_POLL_SECONDS)

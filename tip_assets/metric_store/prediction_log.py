@@ -90,7 +90,7 @@ class PredictionLog:
                 connection.execute(statement, rows)
 
     def withdraw_tips(self, at: datetime) -> int:
-        """Remove the tips written at this moment, unless they are landing; gives their number."""
+        """Remove the tips written at a time unless they are landing; returns their number."""
         statement = (
             sa.update(log).where(log.c.actual_at == at, _OPEN).values(actual=None, actual_at=None)
         )
@@ -163,7 +163,7 @@ class PredictionLog:
             return int(connection.execute(statement).rowcount)
 
     def forget_file(self, prefix: str) -> None:
-        """Delete the predictions of a file that nobody got: ids that begin with this prefix."""
+        """Delete the predictions of an undelivered file: ids that begin with this prefix."""
         statement = sa.delete(log).where(log.c.id.startswith(f"{prefix}{OF_FILE}", autoescape=True))
         with self.store.engine.begin() as connection:
             connection.execute(statement)
@@ -178,9 +178,9 @@ class PredictionLog:
         Does not count predictions without a tip: there may be millions, and this query runs every
         few seconds.
         """
-        told = sa.and_(log.c.actual_at.is_not(None), log.c.month < before)
-        newest = sa.select(sa.func.max(log.c.month)).where(told).scalar_subquery()
-        return next(iter(self._realised(told, log.c.month == newest)), None)
+        with_tip = sa.and_(log.c.actual_at.is_not(None), log.c.month < before)
+        newest = sa.select(sa.func.max(log.c.month)).where(with_tip).scalar_subquery()
+        return next(iter(self._realised(with_tip, log.c.month == newest)), None)
 
     def _realised(self, *of: sa.ColumnElement[bool]) -> list[Realised]:
         error = log.c.predicted - log.c.actual

@@ -17,15 +17,15 @@ def flip(rows: pd.DataFrame, predict: Callable[[pd.DataFrame], np.ndarray]) -> d
     """
     facts = {}
     for column in contract.SENSITIVE:
-        asked = {
+        predictions = {
             category: predict(rows.assign(**{column.name: code}))
             for category, code in column.codes.items()
         }
-        apart = np.ptp(np.stack(list(asked.values())), axis=0)
+        apart = np.ptp(np.stack(list(predictions.values())), axis=0)
         facts[column.name] = {
             "mean_usd": float(apart.mean()),
             "most_usd": float(apart.max()),
-            "mean_tip_usd": {name: float(tips.mean()) for name, tips in asked.items()},
+            "mean_tip_usd": {name: float(tips.mean()) for name, tips in predictions.items()},
         }
     return facts
 

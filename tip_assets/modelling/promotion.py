@@ -101,7 +101,7 @@ def decide(situation: Situation, release_reason: str = "") -> Decision:
             "promoted", "drift persists, and better than the champion on rows held out of it"
         )
     if s.dataset_drifted:
-        return Decision("held", "the dataset has drifted: a person has to look")
+        return Decision("held", "the dataset has drifted: a person has to decide")
     if s.verdict is None:
         return Decision("promoted", "first model that passes the quality checks")
     if s.verdict == "better":

@@ -89,14 +89,14 @@ def never_seen(
 
     Empty for records within its training data, and for a booster without stored ranges.
     """
-    words = np.full(len(features), "", dtype=object)
+    notes = np.full(len(features), "", dtype=object)
     known = json.loads(booster.attr(SEEN) or "{}")
     for column in sorted(contract["features"], key=lambda column: str(column["kind"])):
         if column["name"] in known:
             values = features[column["name"]].to_numpy("float32")
             for outside, what in _outside(values, column, known[column["name"]]):
-                words[outside] = [f"{said}; {what}" if said else what for said in words[outside]]
-    return words
+                notes[outside] = [f"{said}; {what}" if said else what for said in notes[outside]]
+    return notes
 
 
 def _outside(
@@ -137,13 +137,13 @@ class WaiterTipModel(PythonModel):
         model_input: pd.DataFrame,
         params: dict[str, Any] | None = None,
     ) -> np.ndarray | pd.DataFrame:
-        asked = params or {}
-        stated = asked.get(CONTRACT_VERSION, "")
+        options = params or {}
+        stated = options.get(CONTRACT_VERSION, "")
         _refuse_other_contract(stated, self.contract["version"])
         features = encode(model_input, self.contract)
         bill = model_input[self.contract["bill"]].to_numpy(dtype=float)
         dollars = predict_dollars(self.booster, features, bill, self.target)
-        if not asked.get(WITH_NEVER_SEEN):
+        if not options.get(WITH_NEVER_SEEN):
             return dollars
         unknown = never_seen(self.booster, features, self.contract)
         return pd.DataFrame({PREDICTED: dollars, NEVER_SEEN: unknown}, index=model_input.index)

@@ -270,8 +270,8 @@ class _History:
 
     def _predict(self, model: _Model, rows: pd.DataFrame) -> np.ndarray:
         """Predict rows once: several policies share a champion."""
-        for known, asked, answers in self.answers:
-            if known is model and asked is rows:
+        for known, predicted, answers in self.answers:
+            if known is model and predicted is rows:
                 return answers
         answers = predict_rows(model.booster, rows)
         self.answers.append((model, rows, answers))

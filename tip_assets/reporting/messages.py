@@ -123,7 +123,7 @@ def silence_message(newest: str, days: float) -> Message:
         month=None,
         subject="Waiter tip prediction: no new data",
         text=f"The newest landing file is of {newest}, more than {days:g} days ago "
-        "(TIPS_MAX_SILENT_DAYS). Ask the producers; the champion keeps serving meanwhile.",
+        "(TIPS_MAX_SILENT_DAYS). Contact the producers; the champion keeps serving meanwhile.",
     )
 
 

@@ -148,8 +148,8 @@ def _facts(entries: Iterable[dg.EventLogEntry]) -> RunFacts:
         else:
             of_run.append(_run_failure(event))
     # The reason that ended a run says more than the steps it ended.
-    words = [failure for failure in (*of_run, *of_steps) if failure]
-    return RunFacts(made, metadata, checks, words[0] if words else None)
+    failures = [failure for failure in (*of_run, *of_steps) if failure]
+    return RunFacts(made, metadata, checks, failures[0] if failures else None)
 
 
 def _step_failure(event: Any) -> str | None:

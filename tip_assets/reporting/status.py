@@ -103,7 +103,7 @@ def _silent(store: MetricStore, since: datetime) -> Iterator[State]:
             "silent",
             "landing",
             f"the newest file is of {newest:%Y-%m-%d}",
-            "ask the producers; the platform itself works",
+            "contact the producers; the platform itself works",
         )
 
 

@@ -71,7 +71,7 @@ def create_databases(admin: str, owners: Sequence[str], reader: str = "") -> Non
 def _upgrade_dagster(settings: Settings) -> None:
     prepare_instance(settings)
     with dg.DagsterInstance.get() as instance:
-        instance.upgrade(print_fn=lambda _words: None)
+        instance.upgrade(print_fn=lambda _line: None)
 
 
 def _upgrade_mlflow(backend: str) -> None:

@@ -86,9 +86,9 @@ class LoadedModel:
         return self.held_out.around(predicted, self._bill(records), coverage)
 
     def seen(self) -> dict[str, list[Any]]:
-        """By feature, the categories or the lowest and highest number in the training rows.
+        """Return by feature the categories, or the lowest and highest number, of the training rows.
 
-        Empty for a version that does not know.
+        Empty for a version without stored ranges.
         """
         from tip_assets.modelling.served_model import SEEN
 

@@ -113,7 +113,7 @@ class Settings(ServerSettings):
     search_rows: int = Field(
         20_000,
         ge=1_000,
-        description="The search looks at no more training rows than these, chosen by their content;"
+        description="Most training rows that the search uses, chosen by their content;"
         " the final fit learns all.",
     )
     fixed_share: float = Field(
@@ -138,7 +138,7 @@ class Settings(ServerSettings):
         0.01,
         ge=0,
         lt=1,
-        description="A challenger is better if the interval of the difference of the RMSEs lies "
+        description="A challenger is better if the interval of the difference of the RMSEs is "
         "below minus this share of the champion's.",
     )
     non_inferiority_margin: float = Field(

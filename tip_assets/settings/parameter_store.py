@@ -39,14 +39,14 @@ class ParameterStore:
 
     def read(self, *names: str) -> dict[str, Parameter]:
         """Return the existing ones of at most ten parameters, by name. Raises ParameterError."""
-        answer = self._ask(
+        response = self._call(
             "read", "get_parameters", Names=[self._full(n) for n in names], WithDecryption=True
         )
         return {
             found["Name"].removeprefix(f"{self.prefix}/"): Parameter(
                 found["Value"], found["Version"], found["LastModifiedDate"]
             )
-            for found in answer["Parameters"]
+            for found in response["Parameters"]
         }
 
     def write(self, values: Mapping[str, str]) -> None:
@@ -55,12 +55,12 @@ class ParameterStore:
         for name, value in values.items():
             if name not in stored or stored[name].value != value:
                 text = {"Name": self._full(name), "Value": value, "Type": "String"}
-                self._ask(f"written ({name})", "put_parameter", **text, Overwrite=True)
+                self._call(f"written ({name})", "put_parameter", **text, Overwrite=True)
 
     def _full(self, name: str) -> str:
         return f"{self.prefix}/{name}"
 
-    def _ask(self, done: str, operation: str, **arguments: Any) -> dict[str, Any]:
+    def _call(self, done: str, operation: str, **arguments: Any) -> dict[str, Any]:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:

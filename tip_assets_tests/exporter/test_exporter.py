@@ -95,7 +95,7 @@ def test_every_metric_is_exported_and_described(settings, store):
     lengthen(store, 2)
     predict(store, 1)
     far = datetime(2024, 3, 1, tzinfo=UTC)
-    LandingLog(store).looked({"2024-03": Landed("new", 1, far)})
+    LandingLog(store).record_check({"2024-03": Landed("new", 1, far)})
     store.hold("2024-03", 9, 1, "poor")
     comparison = {"rows": 9, "rmse": 1, "champion_rmse": 1, "difference": 0, "low": -1, "high": 1}
     facts = {"version": 2, "champion": 1, "confidence": 0.95, "verdict": "not enough evidence"}
@@ -167,14 +167,14 @@ def test_two_scrapes_at_once_share_the_answer_and_nothing_else(settings, monkeyp
     collector, registry = MetricStoreCollector(settings), CollectorRegistry()
     registry.register(collector)
     asked, answers = threading.Barrier(3), threading.Event()
-    question = collector._question
+    question = collector._start_read
 
     def asks() -> Future[Page]:
         answer = question()
         asked.wait(20)
         return answer
 
-    monkeypatch.setattr(collector, "_question", asks)
+    monkeypatch.setattr(collector, "_start_read", asks)
     collector._thread.submit(answers.wait)  # the store answers when both have asked
     with ThreadPoolExecutor(2) as prometheus:
         scrapes = [prometheus.submit(generate_latest, registry) for _ in range(2)]

@@ -117,7 +117,7 @@ def test_when_the_landing_was_looked_at_is_told_once_somebody_has(settings, stor
     name = "tips_landing_looked_timestamp_seconds"
     assert value(samples(settings), name) is None, "the command line does not watch"
     at = datetime(2024, 3, 1, tzinfo=UTC)
-    LandingLog(store).looked({}, at)
+    LandingLog(store).record_check({}, at)
     assert value(samples(settings), name) == at.timestamp()
     rarely = settings.model_copy(update={"landing_check_seconds": 60})
     assert value(samples(rarely), "tips_landing_unwatched_seconds_limit") == 20 * 60
@@ -127,7 +127,7 @@ def test_a_month_whose_files_were_taken_away_is_not_the_newest_that_landed(setti
     log, at = LandingLog(store), datetime(2024, 3, 1, tzinfo=UTC)
     right = {"2024-01": Landed("right", 1, at)}
     for landed in (right | {"2024-03": Landed("by mistake", 1, at)}, right):
-        log.looked(landed, at)
+        log.record_check(landed, at)
         month = {"stage": "landed", "month": max(landed)}
         assert value(samples(settings), "tips_month_info", **month) == 1
 

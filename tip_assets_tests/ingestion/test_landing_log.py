@@ -20,7 +20,7 @@ class Landing:
         self.log, self.store, self.runs = LandingLog(store), store, 0
 
     def look(self, digest: str, file: datetime, at: datetime) -> None:
-        self.log.looked({MONTH: Landed(digest, 1, file)}, at)
+        self.log.record_check({MONTH: Landed(digest, 1, file)}, at)
 
     def run(self, digest: str, at: datetime, failure: str | None = None) -> None:
         self.runs += 1
@@ -80,7 +80,7 @@ def test_files_that_are_put_back_wait_for_a_run_of_them(landing):
 
 def test_files_that_were_taken_away_wait_for_nothing(landing):
     landing.look("a", NOON, NOON)
-    landing.log.looked({}, NOON + HOUR)
+    landing.log.record_check({}, NOON + HOUR)
     assert landing.waits_since is None
     landing.look("a", NOON, NOON + 2 * HOUR)
     assert landing.waits_since == NOON + 2 * HOUR

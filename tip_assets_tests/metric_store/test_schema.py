@@ -92,7 +92,7 @@ def test_months_that_were_run_before_there_were_digests_do_not_wait(engine):
     for _ in ("as upgraded", "as the sensor sees it"):
         assert unprocessed(store.select) == {"2024-02": landed}
         files = {month: Landed(month, 1, landed) for month in ("2024-01", "2024-02")}
-        LandingLog(store).looked(files)
+        LandingLog(store).record_check(files)
     assert unprocessed(store.select) == {"2024-02": landed}
 
 

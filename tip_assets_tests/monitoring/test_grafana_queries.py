@@ -204,7 +204,7 @@ def test_rows_and_tips_are_those_that_landed_and_were_told(place, grafana):
         assert found.month in ("2024-03", now)
     logged = shown(grafana, SERVING, "Predictions in the log")
     assert sum(frame.data.iloc[:, 1].sum() for frame in logged) == 10
-    assert len(shown(grafana, SERVING, "Errors of told tips")[0].rows) == 5
+    assert len(shown(grafana, SERVING, "Errors of predictions with feedback")[0].rows) == 5
     (reasons,) = shown(grafana, SERVING, "Refused since the app's start")
     (refused,) = reasons.rows
     assert (refused["column"], refused["reason"]) == ("total_bill", "not a number")

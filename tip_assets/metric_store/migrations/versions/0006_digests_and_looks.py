@@ -25,11 +25,11 @@ def upgrade() -> None:
     with op.batch_alter_table("landing") as landing:
         landing.alter_column("digest", existing_type=sa.String(16), nullable=False)
         landing.alter_column("seen_at", existing_type=sa.DateTime(timezone=True), nullable=False)
-    told = sa.text("actual_at is not null")
+    with_tip = sa.text("actual_at is not null")
     op.create_index(
         "ix_prediction_log_told_month",
         "prediction_log",
         ["month", "actual_at", "actual", "predicted", "low", "high", "coverage"],
-        sqlite_where=told,
-        postgresql_where=told,
+        sqlite_where=with_tip,
+        postgresql_where=with_tip,
     )
