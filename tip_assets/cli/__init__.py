@@ -29,5 +29,5 @@ def main() -> None:
         lines = [line for line in str(error).strip().splitlines() if line.strip()]
         message = "; ".join(line.strip() for line in lines[:3]) or "no details"
         message = describe_error(error) or f"{type(error).__name__}: {message}"
-        typer.echo(f"error: {message}\nTraceback: {Path(log.name)}", err=True)
+        typer.echo(f"error: {message}\nDetails: {Path(log.name)}", err=True)
         raise SystemExit(int(Exit.FAILED)) from error

@@ -18,6 +18,7 @@ from tip_assets import cli
 from tip_assets.cli import demo
 from tip_assets.ingestion.landing import landing_folder
 from tip_assets.ingestion.simulate import sample_bytes
+from tip_assets.reporting.run_facts import INTERRUPTED
 from tip_assets.runtime.local_servers import READY_WITHIN_SECONDS
 from tip_assets.settings import Settings, get_settings
 from tip_assets_tests.support.ports import free_port
@@ -115,7 +116,7 @@ def test_one_ctrl_c_ends_a_run(environment):
     run.send_signal(signal.SIGINT)
     rest, _ = run.communicate(timeout=120)
     assert run.returncode == 1
-    assert "interrupted; finished steps are kept, run it again" in rest
+    assert INTERRUPTED in rest
 
 
 @pytest.mark.parametrize(
@@ -160,7 +161,7 @@ def test_the_demonstration_never_mixes_with_real_files(tmp_path):
     own = landing_folder(settings.storage_root, "2024-02") / "tips.csv"
     own.parent.mkdir(parents=True)
     own.write_text("real")
-    with pytest.raises(FileExistsError, match=r"tips\.csv is not of the demonstration"):
+    with pytest.raises(FileExistsError, match=r"tips\.csv is not a file of the demo"):
         next(demo.play(settings))
     assert own.read_text() == "real"
 
