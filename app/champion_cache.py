@@ -15,7 +15,7 @@ from tip_assets.tracking.registry import CHAMPION, ModelRegistry
 logger = logging.getLogger(__name__)
 
 FIRST_LOAD_WITHIN_SECONDS = 30.0
-# A look at the registry that takes longer than this is told of: it may never come back.
+# A query of the registry that takes longer than this is reported: it may never return.
 _OVERDUE_SECONDS = 60.0
 
 
@@ -24,7 +24,7 @@ class Serving:
     """The loaded champion, if there is one, and what is missing, as a sentence or nothing."""
 
     model: LoadedModel | None
-    trouble: str = ""
+    problem: str = ""
 
 
 class ChampionCache:
@@ -50,7 +50,7 @@ class ChampionCache:
             self._looks.finish(FIRST_LOAD_WITHIN_SECONDS)
             self._first = True
         serving, silent = self._serving, self._looks.seconds_since_success
-        if not serving.trouble and silent > _OVERDUE_SECONDS:
+        if not serving.problem and silent > _OVERDUE_SECONDS:
             words = f"MLflow has not said for {silent:.0f} seconds which model serves"
             return Serving(serving.model, _keeps_answering(words, serving.model))
         return serving

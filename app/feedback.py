@@ -1,4 +1,4 @@
-"""The tips that people tell: one, or a file of them, and what is on its way to the landing.
+"""Tips that people submit, one or a file of them, and those on their way to the landing.
 
 Belongs here: telling them to the log, and the words for what became of them. Does not belong here:
 checking or landing them (`tip_assets/ingestion/feedback.py`), or showing (`views/feedback.py`).
@@ -30,8 +30,8 @@ _COLUMNS = ["row", "id", "value", "reason"]
 
 
 @dataclass(frozen=True)
-class Told:
-    """What became of the tips that were told: how many were new, known just so, and refused.
+class Submission:
+    """What became of submitted tips: how many were new, known just so, and refused.
 
     `first_refused` are the first of them, as `FeedbackResult` has them; `at` is when the new ones
     were written, by which they can be withdrawn.
@@ -90,12 +90,12 @@ def previews(rows: Iterable[Row]) -> list[Preview]:
     return [found[month] for month in sorted(found)]
 
 
-def preview_file(log: PredictionLog, file: Path) -> tuple[Told, list[Preview]]:
-    """Check a file of tips without noting any; raises what `tell_file` raises."""
+def preview_file(log: PredictionLog, file: Path) -> tuple[Submission, list[Preview]]:
+    """Check a file of tips without noting any; raises what `submit_file` raises."""
     pieces: list[FeedbackResult] = []
 
     def rows() -> Iterator[Row]:
-        for piece in _tell_pieces(log, file, datetime.now(UTC), write=False):
+        for piece in _submitted_pieces(log, file, datetime.now(UTC), write=False):
             pieces.append(replace(piece, predictions=()))
             yield from piece.predictions
 
@@ -123,24 +123,24 @@ def prediction_in_words(row: Row) -> str:
     return f"{row['at']:%Y-%m-%d %H:%M}: {record_in_words(row['inputs'])}; predicted {predicted}"
 
 
-def tell_one(log: PredictionLog, key: str, tip: float | str) -> Told:
-    """Tell the tip of one prediction."""
-    told, at = pd.DataFrame({PREDICTION_ID: [key], TIP: [tip]}, index=[1]), datetime.now(UTC)
-    return _together([submit_feedback(log, told, at)], at)
+def submit_one(log: PredictionLog, key: str, tip: float | str) -> Submission:
+    """Submit the tip of one prediction."""
+    given, at = pd.DataFrame({PREDICTION_ID: [key], TIP: [tip]}, index=[1]), datetime.now(UTC)
+    return _together([submit_feedback(log, given, at)], at)
 
 
-def tell_file(log: PredictionLog, file: Path) -> Told:
-    """Tell the tips of a CSV or Parquet file; rows without a tip are passed over.
+def submit_file(log: PredictionLog, file: Path) -> Submission:
+    """Submit the tips of a CSV or Parquet file; rows without a tip are skipped.
 
     So the answer to a scored file can be given back with the tips that are known. Raises
     UnreadableFile, also when one of the two columns is missing.
     """
     at = datetime.now(UTC)
-    return _together(_tell_pieces(log, file, at), at)
+    return _together(_submitted_pieces(log, file, at), at)
 
 
 def on_its_way(log: PredictionLog, minutes: float) -> list[OnItsWay]:
-    """The tips that were told and have not landed, by month."""
+    """Submitted tips that have not landed, by month."""
     months = log.store.select(sa.select(ingestion.c.month, ingestion.c.rows_kept))
     kept = {row["month"]: row["rows_kept"] for row in months}
     return [
@@ -160,17 +160,17 @@ def tips(count: int) -> str:
     return f"{count:,} tip{'s' * (count != 1)}"
 
 
-def describe(told: Told) -> str:
-    """What became of the tips that were told."""
-    words = [f"{tips(told.new)} saved"]
-    if told.known:
-        words.append(f"{told.known:,} already known")
-    if told.refused:
-        words.append(f"{told.refused:,} refused")
+def describe(submission: Submission) -> str:
+    """Describe what became of submitted tips."""
+    words = [f"{tips(submission.new)} saved"]
+    if submission.known:
+        words.append(f"{submission.known:,} already known")
+    if submission.refused:
+        words.append(f"{submission.refused:,} refused")
     return ", ".join(words) + "."
 
 
-def _tell_pieces(
+def _submitted_pieces(
     log: PredictionLog, file: Path, at: datetime, write: bool = True
 ) -> Iterator[FeedbackResult]:
     for piece in read_pieces(UPath(file), [PREDICTION_ID, TIP]):
@@ -186,7 +186,7 @@ def _tell_pieces(
             yield FeedbackResult(0, 0, pd.DataFrame(lines, columns=_COLUMNS))
 
 
-def _together(pieces: Iterable[FeedbackResult], at: datetime) -> Told:
+def _together(pieces: Iterable[FeedbackResult], at: datetime) -> Submission:
     """Of those that were refused only the first are kept: a session has them till it ends."""
     new = known = refused = 0
     first = pd.DataFrame(columns=_COLUMNS)
@@ -197,4 +197,4 @@ def _together(pieces: Iterable[FeedbackResult], at: datetime) -> Told:
             shown = piece.refused.head(left)
             first = pd.concat([first, shown], ignore_index=True) if len(first) else shown
         refused += len(piece.refused)
-    return Told(new, known, refused, first, at)
+    return Submission(new, known, refused, first, at)

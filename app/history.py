@@ -52,7 +52,7 @@ class History:
 
     @property
     def months(self) -> list[str]:
-        """Every month that anything is known of but told tips: theirs may be far from all others.
+        """Every month with data, except those that only have feedback: they may be far away.
 
         Of old data, such as the sample, predictions are made today.
         """

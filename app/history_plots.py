@@ -139,7 +139,7 @@ def rows_plot(history: History) -> go.Figure:
 
 
 def realised_plot(points: Sequence[Realised], changes: Sequence[Row]) -> go.Figure:
-    """What predictions were off by, once the tip was told."""
+    """Errors of predictions whose tip was submitted."""
     plot = figure(280, showlegend=False)
     rows = list(with_gaps([asdict(point) for point in points]))
     plot.add_trace(
@@ -164,7 +164,7 @@ def realised_plot(points: Sequence[Realised], changes: Sequence[Row]) -> go.Figu
 
 
 def coverage_plot(points: Sequence[Realised], changes: Sequence[Row]) -> go.Figure:
-    """The share of told tips that lay within their interval, beside the share that was said."""
+    """The share of submitted tips within their interval, beside the promised share."""
     known = [point for point in points if point.intervals]
     plot = figure(280)
     plot.add_trace(
@@ -237,7 +237,7 @@ def _chart_traces(of_chart: list[Row]) -> list[go.Scatter]:
             for row in rows
         ],
         hovertemplate="<b>%{x|%B %Y}</b>: %{customdata[0]}<br>effect %{y:+.1f}, limit "
-        "%{customdata[1]:.1f}<br>would have been seen: %{customdata[2]}<extra></extra>",
+        "%{customdata[1]:.1f}<br>smallest detectable change: %{customdata[2]}<extra></extra>",
     )
     return [*limits, effects]
 

@@ -37,7 +37,7 @@ class LogWriter:
         return len(self._rows)
 
     @property
-    def trouble(self) -> str:
+    def problem(self) -> str:
         """What is missing, as a sentence; empty while predictions are written as they come."""
         if not self._writing.failing:
             return ""

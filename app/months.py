@@ -25,7 +25,7 @@ class Month:
     """A month's rows of the metric store; None or empty where it has none.
 
     `decision` is the last one on the month's model, `overtaken_by` a later month that was decided
-    while this one was held, `failure` what ended its last run, `told` the messages about it.
+    while this one was held, `failure` what ended its last run, `messages` those sent about it.
     """
 
     month: str
@@ -38,7 +38,7 @@ class Month:
     dataset: Row | None = None
     charts: list[Row] = field(default_factory=list)
     checks: list[Row] = field(default_factory=list)
-    told: list[Row] = field(default_factory=list)
+    messages: list[Row] = field(default_factory=list)
 
     @property
     def stopped_by(self) -> list[Row]:
@@ -87,7 +87,9 @@ class Month:
             later = month_words(self.overtaken_by)
             words = [f"{later} has been decided since. There is nothing to do here."]
         if self.failure:
-            words += [row["text"].splitlines()[-1] for row in self.told if row["kind"] == "failure"]
+            words += [
+                row["text"].splitlines()[-1] for row in self.messages if row["kind"] == "failure"
+            ]
         return list(dict.fromkeys(words))
 
 
@@ -123,7 +125,7 @@ def month_of(store: MetricStore, month: str) -> Month:
         dataset=first(rows(tables.dataset_drift)),
         charts=rows(tables.drift_chart),
         checks=store.checks(month),
-        told=sorted(rows(tables.notification), key=lambda row: row["at"]),
+        messages=sorted(rows(tables.notification), key=lambda row: row["at"]),
     )
 
 

@@ -17,7 +17,7 @@ from tip_assets.assets.plots import ACCENT, INK
 from tip_assets.contract import BILL, COLUMNS
 from tip_assets.serving.loaded_model import Answer, Parts
 
-# What guests are commonly told to leave in the country of the data.
+# What guests are commonly advised to leave in the country of the data.
 USUAL_SHARES = (0.15, 0.18)
 _LEAST_SHOWN_USD = 0.005  # less is no cent
 _BAR = 30  # pixels

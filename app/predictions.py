@@ -42,7 +42,7 @@ from tip_assets.serving.scoring import (
 )
 from tip_assets.settings import Settings, get_settings
 
-# Tips that are told are looked at so often, and old predictions forgotten.
+# How often submitted tips are checked, and old predictions deleted.
 HOUSEKEEPING_SECONDS = 60.0
 _PREVIEW_ROWS = 200
 _LOGGED_AT_ONCE = 20_000
@@ -198,7 +198,7 @@ class Predictions:
         )
 
     def land_now(self) -> int:
-        """Hand over every tip that was told to the landing of its month; gives their number."""
+        """Land every submitted tip in its month; returns their number."""
         now = datetime.now(UTC)
         return land_tips(self.log, self._settings.storage_root, now, now)
 
@@ -210,7 +210,7 @@ class Predictions:
     def _model(self) -> LoadedModel:
         serving = self.serving()
         if serving.model is None:
-            raise NoModel(serving.trouble or "There is no champion yet.")
+            raise NoModel(serving.problem or "There is no champion yet.")
         return serving.model
 
     def _keep_house(self) -> None:

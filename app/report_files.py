@@ -72,9 +72,9 @@ def sandboxed(report: str, title: str) -> str:
 
 # At its load, too: browsers do not look at the size of a frame that is out of sight.
 _TELLS_ITS_HEIGHT = """<script>
-  const tell = () => parent.postMessage(document.body.offsetHeight, "*");
-  addEventListener("load", () => { tell(); setTimeout(tell, 1000); });
-  new ResizeObserver(tell).observe(document.body);
+  const report = () => parent.postMessage(document.body.offsetHeight, "*");
+  addEventListener("load", () => { report(); setTimeout(report, 1000); });
+  new ResizeObserver(report).observe(document.body);
 </script>"""
 # Reports are made for desks: on a phone one is drawn smaller, so that nothing of it is cut off.
 _FRAME = """<!doctype html>
@@ -96,9 +96,9 @@ _FRAME = """<!doctype html>
     document.body.style.height = height * scale + "px";
   }};
   addEventListener("message", (event) => {{
-    const told = Math.ceil(Number(event.data)) + 40;
-    if (event.source !== frame.contentWindow || !(told > 200 && told < 20000)) return;
-    height = told;
+    const reported = Math.ceil(Number(event.data)) + 40;
+    if (event.source !== frame.contentWindow || !(reported > 200 && reported < 20000)) return;
+    height = reported;
     fit();
   }});
   addEventListener("resize", fit);

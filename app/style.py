@@ -142,7 +142,7 @@ def cells(table: pd.DataFrame) -> pd.DataFrame:
 def plain(words: object) -> str:
     """Text for Streamlit's Markdown, with everything that has a meaning there taken literally.
 
-    File names, cells and reasons come from outside; Streamlit never renders HTML unless it is told
+    File names, cells and reasons come from outside; Streamlit never renders HTML unless it is asked
     to, and this takes links, pictures, formulas and colours away, too.
     """
     escaped = "".join(f"\\{char}" if char in _MARKDOWN else char for char in str(words))

@@ -61,7 +61,7 @@ def rows_in(file: Path) -> int:
         try:
             return int(pa.parquet.ParquetFile(file).metadata.num_rows)
         except (pa.ArrowException, OSError):
-            return 0  # whoever reads it says what is wrong with it
+            return 0  # reading it reports what is wrong with it
     with file.open("rb") as content:
         lines = sum(block.count(b"\n") for block in iter(lambda: content.read(_BLOCK), b""))
     return max(lines - 1, 0)

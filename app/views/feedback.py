@@ -19,14 +19,14 @@ from tip_assets.ingestion.table_files import FORMATS, UnreadableFile
 from tip_assets.metric_store.store import Row
 from tip_assets.settings import get_settings
 
-TOLD, TROUBLE = "feedback_told", "feedback_trouble"
+SUBMITTED, PROBLEM = "feedback_submitted", "feedback_problem"
 PREVIEWED_FILE, PREVIEWED_TIPS = "feedback_previewed_file", "feedback_previewed_tips"
 _SHOWN = 50
 
 
-def keep(told: feedback.Told | None, trouble: str = "") -> None:
+def keep(submission: feedback.Submission | None, problem: str = "") -> None:
     """Keep what became of the tips for the page that is drawn next."""
-    st.session_state[TOLD], st.session_state[TROUBLE] = told, trouble
+    st.session_state[SUBMITTED], st.session_state[PROBLEM] = submission, problem
 
 
 def one_tip() -> None:
@@ -59,7 +59,7 @@ def one_tip() -> None:
         keep(None, "Choose a prediction and enter the tip that was given.")
     else:
         try:
-            keep(METRICS.ask(lambda: feedback.tell_one(log, key, tip)))
+            keep(METRICS.ask(lambda: feedback.submit_one(log, key, tip)))
         except SourceUnavailable as away:
             keep(None, str(away))
     st.rerun()
@@ -75,7 +75,7 @@ def file_of_tips() -> None:
     upload = st.file_uploader("File", type=kinds, label_visibility="collapsed")
     if st.button("Preview the tips", disabled=upload is None):
         with st.spinner("Reading the file"):
-            tell(upload, write=False)
+            submit(upload, write=False)
         st.rerun()
     file_id, found = st.session_state.get(PREVIEWED_FILE, ("", []))
     if upload is None or upload.file_id != file_id or not found:
@@ -83,7 +83,7 @@ def file_of_tips() -> None:
     show_previews(found)
     if st.button(f"Save {feedback.tips(sum(month.tips for month in found))}", type="primary"):
         with st.spinner("Saving the tips"):
-            tell(upload)
+            submit(upload)
         st.rerun()
 
 
@@ -96,21 +96,21 @@ def show_previews(found: list[feedback.Preview]) -> None:
                 _table(preview.first_outliers)
 
 
-def tell(upload: Any, write: bool = True) -> None:
+def submit(upload: Any, write: bool = True) -> None:
     """Note the tips of an uploaded file, or only preview them."""
     st.session_state.pop(PREVIEWED_FILE, None)
-    with tempfile.TemporaryDirectory(prefix="tips-told-") as folder:
+    with tempfile.TemporaryDirectory(prefix="tips-feedback-") as folder:
         predictions().writer.finish(2.0)
         try:
             given, _ = keep_upload(upload, Path(folder), get_settings().max_upload_rows)
             # No bound on time: a million rows take minutes, and every piece is noted as it is read.
             if write:
-                keep(feedback.tell_file(predictions().log, given))
+                keep(feedback.submit_file(predictions().log, given))
             else:
-                told, found = feedback.preview_file(predictions().log, given)
+                submission, found = feedback.preview_file(predictions().log, given)
                 st.session_state[PREVIEWED_FILE] = upload.file_id, found
                 # What is refused shows before anything is noted.
-                keep(told if told.refused or not found else None)
+                keep(submission if submission.refused or not found else None)
         except UnreadableFile as error:
             keep(None, sentence(str(error)))
         except SQLAlchemyError:
@@ -122,22 +122,22 @@ def tell(upload: Any, write: bool = True) -> None:
 
 
 def show_told() -> None:
-    """What became of the tips that were told last."""
-    if st.session_state.get(TROUBLE):
-        st.error(plain(st.session_state[TROUBLE]), icon=":material/block:")
-    told = st.session_state.get(TOLD)
-    if told is None:
+    """Show what became of the last submission."""
+    if st.session_state.get(PROBLEM):
+        st.error(plain(st.session_state[PROBLEM]), icon=":material/block:")
+    submission = st.session_state.get(SUBMITTED)
+    if submission is None:
         return
-    show = st.warning if told.refused else st.success
-    show(plain(feedback.describe(told)))
-    if told.new and st.button("Undo", icon=":material/undo:"):
-        undone = ask(METRICS, lambda: predictions().log.withdraw_tips(told.at))
+    show = st.warning if submission.refused else st.success
+    show(plain(feedback.describe(submission)))
+    if submission.new and st.button("Undo", icon=":material/undo:"):
+        undone = ask(METRICS, lambda: predictions().log.withdraw_tips(submission.at))
         if undone is not None:
             keep(None)
             st.toast(f"{feedback.tips(undone)} removed.")
             st.rerun()
-    if told.refused:
-        st.dataframe(cells(told.first_refused), hide_index=True, width="stretch")
+    if submission.refused:
+        st.dataframe(cells(submission.first_refused), hide_index=True, width="stretch")
 
 
 def show_on_its_way() -> None:
@@ -223,8 +223,8 @@ if not settings.prediction_log:
         "The log of predictions is switched off (TIPS_PREDICTION_LOG): tips cannot be entered."
     )
 else:
-    if predictions().writer.trouble:
-        st.warning(plain(predictions().writer.trouble), icon=":material/cloud_off:")
+    if predictions().writer.problem:
+        st.warning(plain(predictions().writer.problem), icon=":material/cloud_off:")
     if ask(METRICS, lambda: predictions().log.newest(1)) is None:
         show_told()
         st.stop()

@@ -230,8 +230,8 @@ def _period(period: Period) -> str:
 st.title("Model")
 settings = get_settings()
 serving = predictions().serving()
-if serving.trouble:
-    st.warning(plain(serving.trouble), icon=":material/cloud_off:")
+if serving.problem:
+    st.warning(plain(serving.problem), icon=":material/cloud_off:")
 versions = unless_away(lambda: _versions(settings.tracking_uri))
 measured = unless_away(lambda: _measured(settings.metric_store_url))
 model = serving.model

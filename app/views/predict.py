@@ -166,9 +166,9 @@ def _interval_in_words(found: Predicted) -> str:
 st.title("Predict")
 st.caption("Enter a bill to see the tip to expect.")
 serving = predictions().serving()
-for trouble in filter(None, (serving.trouble, predictions().writer.trouble)):
-    st.warning(plain(trouble), icon=":material/cloud_off:")
-if serving.model is None and not serving.trouble:
+for problem in filter(None, (serving.problem, predictions().writer.problem)):
+    st.warning(plain(problem), icon=":material/cloud_off:")
+if serving.model is None and not serving.problem:
     nothing_yet(
         "There is no champion yet. Run a month first:",
         f"tips run --month {get_settings().first_month} --sample",

@@ -234,9 +234,9 @@ if found is not None:
         show_checks(found)
     with right:
         show_drift(found)
-    if found.told:
+    if found.messages:
         with st.expander("Messages sent"):
-            for row in found.told:
+            for row in found.messages:
                 st.markdown(f"**{plain(row['subject'])}**")
                 st.code(row["text"], language=None, wrap_lines=True)
 show_reports(month)

@@ -155,9 +155,9 @@ st.caption(
     f"{count(settings.max_upload_rows)} rows. Every row gets a prediction or the reason why not."
 )
 serving = predictions().serving()
-if serving.trouble:
-    st.warning(plain(serving.trouble), icon=":material/cloud_off:")
-if serving.model is None and not serving.trouble:
+if serving.problem:
+    st.warning(plain(serving.problem), icon=":material/cloud_off:")
+if serving.model is None and not serving.problem:
     nothing_yet(
         "There is no champion yet. Run a month first:",
         f"tips run --month {settings.first_month} --sample",

@@ -10,7 +10,7 @@ from tip_assets.metric_store.prediction_log import Realised
 
 GAPPED = ["2024-02", "2024-03", "2026-11"]
 AT = datetime(2026, 11, 3, tzinfo=UTC)
-TOLD = Realised("2026-11", 9, 4, 0.1, 0.8, 1.0, 4, 1.0, 0.5, 1.0, 0.9)
+SUBMITTED = Realised("2026-11", 9, 4, 0.1, 0.8, 1.0, 4, 1.0, 0.5, 1.0, 0.9)
 
 
 def change(month: str, before: int | None, after: int, days: int) -> dict:
@@ -29,7 +29,7 @@ def history() -> History:
         change("2024-04", 4, 1, days=2),  # rolled back
         change("2024-04", 1, 4, days=1),
     ]
-    return History(ingested=rows, decisions=decisions, realised=[TOLD])
+    return History(ingested=rows, decisions=decisions, realised=[SUBMITTED])
 
 
 def test_tips_of_today_do_not_press_old_months_to_the_edge():
@@ -51,7 +51,7 @@ def test_a_long_gap_is_as_wide_as_a_month_and_lines_break_there():
     (hidden,) = axis.rangebreaks
     assert hidden.bounds == ("2024-04-16", "2026-10-16")
     assert [str(day) for day in axis.tickvals] == [f"{month}-01" for month in GAPPED]
-    told = [replace(TOLD, month=month) for month in GAPPED]
+    told = [replace(SUBMITTED, month=month) for month in GAPPED]
     (line,) = realised_plot(told, []).data
     assert list(line.y) == [0.8, 0.8, None, 0.8]
 
@@ -66,6 +66,6 @@ def test_a_strip_shows_who_served_each_month():
 
 def test_a_month_names_every_version_that_began_to_serve_in_it_in_the_order_of_time():
     found = history()
-    told = [replace(TOLD, month=month) for month in found.months]
+    told = [replace(SUBMITTED, month=month) for month in found.months]
     marks = realised_plot(told, found.changes).layout.annotations
     assert [mark.text for mark in marks] == ["v1", "v4, v1"]

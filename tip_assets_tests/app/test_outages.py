@@ -66,16 +66,16 @@ def test_the_loaded_model_answers_while_mlflow_and_the_artifacts_are_away(storag
 
     with monkeypatch.context() as patched:
         patched.setattr(ModelRegistry, "by_alias", away)
-        until(lambda: room.serving().trouble)
+        until(lambda: room.serving().problem)
         test = fill(page("predict"), 24.5)
         assert "MLflow cannot be reached. Version 1 keeps answering." in words(test)
         assert numbers(test)["Predicted tip"] == f"${expected:.2f}"
-    until(lambda: not room.serving().trouble)
+    until(lambda: not room.serving().problem)
     (artifacts,) = storage.glob("mlflow")
     artifacts.rename(storage / "gone")
     try:
         sources.registry().point(CHAMPION, 2)
-        until(lambda: "Version 2 serves, but it cannot be loaded" in room.serving().trouble)
+        until(lambda: "Version 2 serves, but it cannot be loaded" in room.serving().problem)
         assert room.predict(RECORD).answer.version.number == 1
     finally:
         (storage / "gone").rename(artifacts)
@@ -85,9 +85,9 @@ def test_the_loaded_model_answers_while_mlflow_and_the_artifacts_are_away(storag
 def test_a_registry_that_never_answers_is_told_of(storage):
     made = []
     cache = ChampionCache(sources.registry, 3600, made.append)
-    assert cache.serving().trouble == ""
+    assert cache.serving().problem == ""
     cache._looks._succeeded_at -= 100
-    assert "has not said for 100 seconds which model serves" in cache.serving().trouble
+    assert "has not said for 100 seconds which model serves" in cache.serving().problem
     assert cache.serving().model is made[0]
     cache.stop()
 
@@ -121,7 +121,7 @@ def test_predictions_wait_for_a_database_that_is_away(storage):
     database.rmdir()
     (storage / "away.db").rename(database)
     until(lambda: room.writer.waiting == 0)
-    until(lambda: not room.writer.trouble)
+    until(lambda: not room.writer.problem)
     row = room.log.find([kept])[kept]
     assert row["inputs"] == RECORD
     assert (row["version"], row["contract"], row["month"]) == (1, contract.VERSION, MONTH)

@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from app import feedback, sources
 from app.bill_curve import bill_curve
-from app.feedback import tell_file
+from app.feedback import submit_file
 from app.predictions import Refused, predictions
 from app.scoring_jobs import scoring_jobs
 from tip_assets import contract
@@ -194,10 +194,10 @@ def test_a_tip_is_told_on_the_page_and_lands_once(storage):
     assert "1 tip, on average 16.3% of the bill" in words(test)
     assert landing_files(get_settings().storage_root, MONTH) == []
     # Corrected meanwhile: what would be handed over is not what was previewed.
-    feedback.tell_one(predictions().log, key, 5.0)
+    feedback.submit_one(predictions().log, key, 5.0)
     _button(test, "Land 1 tip").click().run()
     assert landing_files(get_settings().storage_root, MONTH) == []
-    feedback.tell_one(predictions().log, key, 4.0)
+    feedback.submit_one(predictions().log, key, 4.0)
     _button(test, "Land now").click().run()
     _button(test, "Land 1 tip").click().run()
     assert not test.exception
@@ -232,10 +232,10 @@ def test_the_answer_to_a_file_is_given_back_with_tips(storage, sample, tmp_path)
     _button(test, "Save 99 tips").click().run()
     assert "99 tips saved" in words(test)
     assert landing_files(get_settings().storage_root, MONTH) == []
-    result = tell_file(predictions().log, told)
+    result = submit_file(predictions().log, told)
     assert (result.new, result.known) == (0, 99)
     assert result.first_refused["reason"].tolist() == ["the id is missing"]
-    assert tell_file(predictions().log, told).known == 99
+    assert submit_file(predictions().log, told).known == 99
     assert predictions().land_now() == 99
     (realised,) = predictions().log.realised()
     assert (realised.predictions, realised.tips) == (243, 99)

@@ -56,10 +56,10 @@ def test_a_cancelled_job_leaves_no_ids_and_no_file(storage, sample, monkeypatch)
     log_piece = type(predictions())._log_piece
 
     def slowly(self, model, piece):
-        trouble = log_piece(self, model, piece)
+        problem = log_piece(self, model, piece)
         logged.set()
         go_on.wait(20)
-        return trouble
+        return problem
 
     monkeypatch.setattr(type(predictions()), "_log_piece", slowly)
     job = start(sample)

@@ -72,7 +72,7 @@ def test_of_tips_that_are_refused_all_are_counted_and_the_first_kept(tmp_path, m
     log = PredictionLog(MetricStore(url=f"sqlite:///{tmp_path}/metrics.db"))
     file = tmp_path / "told.csv"
     file.write_text(f"{PREDICTION_ID},{TIP}\nnobody,1\na,b,c\n,2\nnobody,\nnobody,4\n")
-    told = feedback.tell_file(log, file)
+    told = feedback.submit_file(log, file)
     assert (told.new, told.known, told.refused) == (0, 0, 4)
     assert feedback.describe(told) == "0 tips saved, 4 refused."
     # A broken line is told of after the others of its piece.
@@ -85,9 +85,9 @@ def test_tips_with_decimal_commas_are_told(tmp_path):
     file = tmp_path / "told.csv"
     file.write_text(f"{PREDICTION_ID.title()};{TIP}\na;2,50\nb;1.000\n")
     with pytest.raises(UnreadableFile, match="decimal commas in row 1 and decimal points in row 2"):
-        feedback.tell_file(log, file)
+        feedback.submit_file(log, file)
     file.write_text(f"{PREDICTION_ID.title()};{TIP}\na;2,50\nb;3\n")
-    assert feedback.tell_file(log, file).new == 2
+    assert feedback.submit_file(log, file).new == 2
     assert {key: row["actual"] for key, row in log.find(["a", "b"]).items()} == {"a": 2.5, "b": 3}
 
 
