@@ -22,6 +22,8 @@ WORDS = {*contract.COLUMNS} | {
 OTHER_MEANINGS = {
     ("tip_assets/ingestion/landing.py", "size"): "the size of a file, in fsspec's words",
     ("tip_assets/rehearsal/scenario.py", "size"): "the size of an event",
+    ("app/bill_curve.py", "size"): "the size of a marker, in Plotly's words",
+    ("app/served_plot.py", "size"): "the size of a font, in Plotly's words",
     (
         "tip_assets/settings/__init__.py",
         "tip",

@@ -21,12 +21,10 @@ RECORD, ANSWER, REFUSAL = "predict_record", "predict_answer", "predict_refusal"
 # The same bill again within this time is a double click, not another table.
 _DOUBLE_CLICK = timedelta(seconds=3)
 
-_COMMON = {"sex": "Female", "smoker": "No"}
+# Bills to click; the rest of the record occurs in the training data.
 EXAMPLES: dict[str, dict[str, Any]] = {
-    "Lunch for two, $16.50": _COMMON
-    | {"total_bill": 16.5, "day": "Thur", "time": "Lunch", "size": 2},
-    "Dinner for four, $38.00": _COMMON
-    | {"total_bill": 38.0, "day": "Sat", "time": "Dinner", "size": 4},
+    "$16.50 for two": {contract.BILL: 16.5, contract.PARTY: 2},
+    "$38.00 for four": {contract.BILL: 38.0, contract.PARTY: 4},
 }
 
 
@@ -88,7 +86,9 @@ def show_examples() -> None:
             st.button(words, on_click=_try, args=(record,))
 
 
-def _try(record: dict[str, Any]) -> None:
+def _try(example: dict[str, Any]) -> None:
+    model = predictions().serving().model
+    record = form.first_values(model.seen() if model else {}) | example
     for name, value in record.items():
         is_bill = name == contract.BILL
         st.session_state[f"bill_{name}"] = f"{value:.2f}" if is_bill else value
