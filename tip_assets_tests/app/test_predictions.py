@@ -95,7 +95,7 @@ def test_an_example_fills_the_form_and_is_answered(storage):
     assert not test.exception
     assert numbers(test)["15 % would be"] == "$5.70"
     assert test.text_input(key="bill_total_bill").value == "38.00"
-    assert test.selectbox(key="bill_day").value == "Sat"
+    assert test.number_input(key="bill_size").value == 4
     assert [button.label for button in test.button] == ["Predict the tip"]
 
 
