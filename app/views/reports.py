@@ -1,4 +1,4 @@
-"""Reports: a month in words and charts, and the way to its four reports."""
+"""Reports: a month's verdict, numbers and charts, and links to its four reports."""
 
 import streamlit as st
 

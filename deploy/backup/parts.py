@@ -1,6 +1,6 @@
 """What to back up: the databases and folders that the settings name.
 
-Refuses settings of which a backup would miss something.
+Refuses settings under which a backup would be incomplete.
 """
 
 import os

@@ -1,5 +1,5 @@
 # Logs, and what wakes somebody. What goes wrong in a month is told by the platform itself, through
-# another topic; these are for when it cannot (docs/aws.md says which alert is told by whom).
+# another topic; these are for when it cannot (docs/aws.md lists who sends which alert).
 
 locals {
   # A service that writes nothing to CloudWatch's own CPU metric has no task.

@@ -7,7 +7,7 @@ locals {
   topic_name = "${var.name}-messages"
   topic_arn  = "arn:aws:sns:${var.region}:${var.account_id}:${local.topic_name}"
 
-  # Who is not named is told by the same mails as of every month.
+  # Anybody not named here gets the monthly mails.
   woken = length(var.woken) > 0 ? var.woken : var.told
 
   # Written by the platform itself, when they change.
@@ -28,7 +28,7 @@ resource "aws_sns_topic_subscription" "told" {
   endpoint  = each.key
 }
 
-# Apart from every month's news, so that whoever is woken is woken by nothing else.
+# Apart from the monthly messages, so that nothing else wakes the person on call.
 resource "aws_sns_topic" "alarms" {
   name              = "${var.name}-alarms"
   display_name      = "${var.name} alarms"

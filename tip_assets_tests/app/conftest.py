@@ -17,6 +17,7 @@ from tip_assets.settings import Settings
 from tip_assets_tests.support.app import DESKTOP, HOSTILE, Visit, chromium, running_app
 from tip_assets_tests.support.exporter import Samples, scraped, value
 from tip_assets_tests.support.ports import free_port
+from tip_assets_tests.support.prediction_pages import pages_on, register_two_versions
 from tip_assets_tests.support.processes import finish, log_of, start
 
 
@@ -68,3 +69,14 @@ def visit(browser: Browser, address: str):
     visit.open(address)
     yield visit
     page.close()
+
+
+@pytest.fixture(scope="module")
+def registered(rows, recipe, tmp_path_factory) -> Path:
+    return register_two_versions(tmp_path_factory.mktemp("registered"), rows, recipe)
+
+
+@pytest.fixture
+def storage(registered, monkeypatch) -> Iterator[Path]:
+    with pages_on(registered, monkeypatch):
+        yield registered

@@ -2,8 +2,6 @@
 
 import socket
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import mlflow
 import pytest
@@ -21,22 +19,9 @@ from tip_assets_tests.support.prediction_pages import (
     fill,
     numbers,
     page,
-    pages_on,
-    register_two_versions,
     until,
     words,
 )
-
-
-@pytest.fixture(scope="module")
-def registered(rows, recipe, tmp_path_factory) -> Path:
-    return register_two_versions(tmp_path_factory.mktemp("registered"), rows, recipe)
-
-
-@pytest.fixture
-def storage(registered, monkeypatch) -> Iterator[Path]:
-    with pages_on(registered, monkeypatch):
-        yield registered
 
 
 def test_a_promotion_is_noticed_and_each_version_is_loaded_once(storage, monkeypatch):

@@ -1,8 +1,5 @@
 """The app's pages of predictions: what a person sees, types and gets back."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pandas as pd
 import pytest
 from prometheus_client.exposition import generate_latest
@@ -27,22 +24,9 @@ from tip_assets_tests.support.prediction_pages import (
     fill,
     numbers,
     page,
-    pages_on,
-    register_two_versions,
     score,
     words,
 )
-
-
-@pytest.fixture(scope="module")
-def registered(rows, recipe, tmp_path_factory) -> Path:
-    return register_two_versions(tmp_path_factory.mktemp("registered"), rows, recipe)
-
-
-@pytest.fixture
-def storage(registered, monkeypatch) -> Iterator[Path]:
-    with pages_on(registered, monkeypatch):
-        yield registered
 
 
 def test_the_form_answers_with_the_models_own_number_again_and_again(storage):

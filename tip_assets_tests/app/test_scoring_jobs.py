@@ -1,7 +1,6 @@
 """A file that is scored survives a reload, can be cancelled, and leaves no ids that nobody got."""
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,22 +12,9 @@ from tip_assets.ingestion.feedback import PREDICTION_ID
 from tip_assets_tests.support.prediction_pages import (
     numbers,
     page,
-    pages_on,
-    register_two_versions,
     until,
     words,
 )
-
-
-@pytest.fixture(scope="module")
-def registered(rows, recipe, tmp_path_factory) -> Path:
-    return register_two_versions(tmp_path_factory.mktemp("registered"), rows, recipe)
-
-
-@pytest.fixture
-def storage(registered, monkeypatch) -> Iterator[Path]:
-    with pages_on(registered, monkeypatch):
-        yield registered
 
 
 def start(sample, log: bool = True) -> jobs.Job:

@@ -31,7 +31,7 @@ class Account:
     def __init__(self, folder: Path, terraform: Path) -> None:
         self.aws = AwsServer(folder, "tip_assets_tests.support.aws_account")
         self.aws.wait()
-        # What moto cannot answer is told at once, not after 25 attempts.
+        # Report at once what moto cannot answer, not after 25 attempts.
         account = {"AWS_EC2_METADATA_DISABLED": "true", "AWS_MAX_ATTEMPTS": "2"}
         account |= self.aws.environment()
         self.main = Terraform(terraform, account)
@@ -66,7 +66,7 @@ class Account:
 
 
 def told(text: str) -> str:
-    """What Terraform says of what it has done, for whoever waits."""
+    """Terraform's own summary lines, for progress."""
     for line in SUMMARY.findall(text):
         logging.getLogger("terraform").info(line)
     return text

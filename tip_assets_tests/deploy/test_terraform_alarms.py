@@ -1,4 +1,4 @@
-"""Alarms on AWS ring for what somebody must look at, and only where alarms are told."""
+"""Alarms on AWS fire for what a person must look at, and only on the alarm topic."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Settings come from the Parameter Store, which also says who serves; trouble is told in words."""
+"""Settings come from the Parameter Store, which also says who serves; errors are messages."""
 
 import json
 import os
@@ -121,10 +121,10 @@ def test_a_bare_host_is_a_tracking_server_on_port_5000(host, uri):
 @pytest.mark.parametrize("text", ["tips", "{", "[]", '{"bucket": "tips"}', '{"storage": 3}'])
 def test_a_parameter_that_cannot_be_used_is_named(store, text):
     store.put(initial_paths=text)
-    with pytest.raises(ParameterError) as trouble:
+    with pytest.raises(ParameterError) as error:
         Settings()
-    assert f"{store.prefix}/initial_paths" in str(trouble.value)
-    assert text in str(trouble.value)
+    assert f"{store.prefix}/initial_paths" in str(error.value)
+    assert text in str(error.value)
 
 
 def test_a_prefix_that_is_none_is_refused(store, monkeypatch):
@@ -164,9 +164,9 @@ def test_who_serves_is_written_when_it_changes_and_only_then(
     with aws.somebody_who_may("ssm:GetParameters") as reader, monkeypatch.context() as denied:
         for name, value in reader.items():
             denied.setenv(name, value)
-        (trouble,) = publish_parameters(settings)
-    assert f"{store.prefix} (TIPS_PARAMETER_PREFIX) cannot be written (logged_model)" in trouble
-    assert "not authorized to perform: ssm:PutParameter" in trouble
+        (problem,) = publish_parameters(settings)
+    assert f"{store.prefix} (TIPS_PARAMETER_PREFIX) cannot be written (logged_model)" in problem
+    assert "not authorized to perform: ssm:PutParameter" in problem
     with (
         dg.build_sensor_context(
             instance=dg.DagsterInstance.ephemeral(), resources={"settings": settings}
@@ -203,8 +203,8 @@ def test_a_month_by_the_store_alone_tells_people_and_says_who_serves(
         done = tips(reader | settings, *run, "--sample")
     outcome = json.loads(done.stdout)
     assert (done.returncode, outcome["ending"], outcome["champion"]) == (0, "done", 1)
-    (trouble,) = outcome["not_told"]
-    assert "not authorized to perform: ssm:PutParameter" in trouble
+    (problem,) = outcome["not_told"]
+    assert "not authorized to perform: ssm:PutParameter" in problem
     drift, training = sorted(aws.received(queue), key=lambda body: body["Subject"])
     assert training["Subject"] == "Waiter tip prediction training results 2024-01: promoted"
     assert "promoted: first model that passes the quality checks" in training["Message"]

@@ -32,7 +32,7 @@ from moto.server import main
 def no_opinion(*_: Any) -> PermissionResult:
     """Policies of buckets decide nothing.
 
-    moto takes a condition that does not hold for a refusal, and would refuse whoever uses TLS.
+    moto takes a condition that does not hold for a refusal, so it would refuse every TLS client.
     """
     return PermissionResult.NEUTRAL
 
@@ -141,7 +141,7 @@ def update_budget(self: BudgetsResponse) -> str:
 
 
 def subscribers(self: BudgetsResponse) -> str:
-    """moto keeps who is told of a budget, and cannot be asked."""
+    """moto stores the recipients of a budget and has no call that returns them."""
     asked = self._get_param("Notification")
     budget = _budget(self, self._get_param("BudgetName"))
     (found,) = (n for n in budget.notifications if _kind(n.details) == _kind(asked))
