@@ -55,7 +55,9 @@ def column(draw, kept: contract.Column, rows: int) -> pa.Array:
         "text": st.floats(0, 400).map(str)
         | st.integers(0, 30).map(str)
         | st.sampled_from(NUMBER_TEXTS),
-        "float": st.floats(allow_nan=True, width=32) | st.floats(1, 20).map(round).map(float),
+        "float": st.sampled_from([2.5, 3.5])
+        | st.floats(allow_nan=True, width=32)
+        | st.floats(1, 20).map(round).map(float),
         "whole": st.integers(-2, 400),
         "truth": st.booleans(),
     }[kind]
@@ -64,10 +66,21 @@ def column(draw, kept: contract.Column, rows: int) -> pa.Array:
     return pa.array(listed, types[kind])
 
 
+def valid(kept: contract.Column, rows: int) -> st.SearchStrategy[pa.Array]:
+    """Valid values of a column: where all columns were strange, hardly a record would be valid."""
+    values = kept.categories if isinstance(kept, contract.CategoryColumn) else [1.0, 2.0, 20.0]
+    return st.lists(st.sampled_from(values), min_size=rows, max_size=rows).map(pa.array)
+
+
 @st.composite
 def piece(draw) -> Piece:
+    """Records with at most two columns whose values may be anything."""
     rows = draw(st.integers(1, 6))
-    arrays = [draw(column(kept, rows)) for kept in contract.COLUMNS.values()]
+    strange = draw(st.sets(st.sampled_from(list(contract.COLUMNS)), max_size=2))
+    arrays = [
+        draw(column(kept, rows) if name in strange else valid(kept, rows))
+        for name, kept in contract.COLUMNS.items()
+    ]
     batch = pa.RecordBatch.from_arrays(arrays, list(contract.COLUMNS))
     return Piece(batch, np.arange(3, 3 + rows), decimal=draw(MARKS))
 
