@@ -107,3 +107,13 @@ def test_valid_records_are_never_looked_at_one_by_one(monkeypatch, as_text):
         records[list(found.accepted)].astype(object),
         check_dtype=False,
     )
+
+
+@pytest.mark.parametrize("name", [column.name for column in contract.NUMBERS])
+@pytest.mark.parametrize("value", [-1.0, 1e9, 2.5, float("nan"), float("inf")])
+def test_a_number_gets_the_verdict_of_a_single_value(name, value):
+    records = generate(3, 1, UNCHANGED).astype({name: float})
+    records.loc[1, name] = value
+    fast, slow = valid_records.check(as_piece(records)), contract.check(records)
+    assert len(fast.accepted) == len(slow.accepted)
+    assert list(fast.refused["reason"]) == list(slow.refused["reason"])
