@@ -4,6 +4,7 @@ A registered model stores `document()` in its artifact and encodes records by it
 (`modelling/served_model.py`), so it never depends on a later contract.
 """
 
+import math
 import re
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
@@ -251,8 +252,20 @@ def _numbers(values: pd.Series, decimal: str) -> tuple[pd.Series, pd.Index]:
     if decimal == ",":
         plain = plain.map(lambda v: _with_point(v) if isinstance(v, str) else v)
     numbers = pd.to_numeric(plain, errors="coerce").astype(float)
+    nearest = [_nearest_float(*pair) for pair in zip(plain, numbers, strict=True)]
+    numbers = pd.Series(nearest, index=values.index, dtype=float)
     others = values[numbers.isna() & values.notna()]
     return numbers, others.index[others.astype(str).str.strip() != ""]
+
+
+def _nearest_float(value: Any, number: float) -> float:
+    """Return the float nearest to a text; pandas, which read `number`, may miss its last bit."""
+    if not isinstance(value, str) or math.isnan(number):
+        return number
+    try:
+        return float(value)
+    except ValueError:  # pandas passes over a NUL behind a number
+        return math.nan
 
 
 def _with_point(text: str) -> str | None:

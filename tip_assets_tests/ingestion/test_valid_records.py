@@ -96,6 +96,18 @@ def test_whole_columns_get_the_verdicts_of_single_values(piece, with_label):
     assert fast.refused[columns].to_numpy().tolist() == slow.refused[columns].to_numpy().tolist()
 
 
+def test_a_number_written_as_text_is_the_nearest_float():
+    texts = ["36.398723586801964", "20.299999999999997", " 7.1 "]
+    records = generate(3, 1, UNCHANGED).assign(total_bill=texts)
+    for found in (valid_records.check(as_piece(records.astype(str))), contract.check(records)):
+        assert list(found.accepted["total_bill"]) == [float(text) for text in texts]
+
+
+def test_a_number_with_a_nul_behind_it_is_refused():
+    records = generate(2, 1, UNCHANGED).assign(total_bill=["20.5", "20.5\x00"])
+    assert list(contract.check(records).refused["position"]) == [1]
+
+
 @pytest.mark.parametrize("as_text", [False, True])
 def test_valid_records_are_never_looked_at_one_by_one(monkeypatch, as_text):
     records = generate(500, 1, UNCHANGED)
