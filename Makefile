@@ -6,7 +6,7 @@ SAMPLE_MONTH := $(or $(TIPS_FIRST_MONTH),2024-01)
 PACKAGE := tip_assets app tip_assets_tests benchmarks deploy grafana
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help run up app containers containers-down stack stack-down stack-status stack-backup stack-restore rehearse-restore demo test terraform-test test-fast lint format dashboards docs pictures bench bench-scale audit setup setup-stack setup-dev lock clean
+.PHONY: help run up app containers containers-down stack stack-down stack-status stack-backup stack-restore rehearse-restore demo test terraform-test test-fast test-properties lint format dashboards docs pictures bench bench-scale audit setup setup-stack setup-dev lock clean
 
 help:  ## Show these lines
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -59,6 +59,9 @@ terraform-test: setup-dev  ## Apply deploy/terraform to an AWS account on loopba
 
 test-fast: setup-dev  ## What to run after an edit: no server, no whole month of its own
 	@pytest -n 2 -m "not services and not slow"
+
+test-properties: setup-dev  ## Try the property tests on new random examples
+	@pytest -n 2 -m hypothesis --hypothesis-profile random
 
 lint: setup-dev  ## Style, formatting, types, workflows
 	@ruff check $(PACKAGE)
