@@ -22,7 +22,7 @@ from tip_assets_tests.support.aws_calls import Recorder
 from tip_assets_tests.support.exporter import platform_of_a_month
 from tip_assets_tests.support.landing import Place
 
-# Machines are busy: how long an example takes says nothing about the code. A change is judged by the
+# Machines are busy: how long an example takes says nothing about the code. `make test` tries the
 # same examples each time; the nightly run draws new ones (`--hypothesis-profile random`).
 hypothesis.settings.register_profile("random", deadline=None, max_examples=500)
 hypothesis.settings.register_profile("same", deadline=None, derandomize=True)
