@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 
@@ -212,12 +213,14 @@ def decode(encoded: pd.DataFrame) -> pd.DataFrame:
 
 def codes(records: pd.DataFrame) -> pd.DataFrame:
     """Turn the categories of valid records into their codes; other columns stay as they are."""
-    return records.assign(
-        **{
-            column.name: records[column.name].astype(CATEGORY_TYPES[column.name]).cat.codes
-            for column in CATEGORIES
-        }
-    )
+    return records.assign(**{name: _category_codes(records[name]) for name in CATEGORY_TYPES})
+
+
+def _category_codes(values: pd.Series) -> np.ndarray:
+    kind = CATEGORY_TYPES[str(values.name)]
+    if values.dtype == kind:
+        return values.cat.codes.to_numpy()
+    return kind.categories.get_indexer(values).astype("int8")
 
 
 def document() -> dict[str, Any]:

@@ -29,6 +29,10 @@ def rehearse(
         list[str] | None,
         typer.Option("--set", help="Setting to try, such as TIPS_TRIALS=20; repeatable."),
     ] = None,
+    compare: Annotated[
+        list[str] | None,
+        typer.Option(help="Policy to compare with: never, always, '<='; repeatable. Default: all."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="The same seed returns the same result.")] = 1,
     search: Annotated[
         bool, typer.Option("--search", help="Search parameters each month: slow.")
@@ -44,7 +48,7 @@ def rehearse(
     # Histories run in parallel: more threads would only wait.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     from tip_assets.rehearsal.page import page
-    from tip_assets.rehearsal.play import Rehearsal
+    from tip_assets.rehearsal.play import SIMPLE_POLICIES, Rehearsal
     from tip_assets.rehearsal.results import play_all, results_of, table
     from tip_assets.rehearsal.scenario import QUIET, Scenario, UnknownScenario
 
@@ -54,8 +58,11 @@ def rehearse(
         settings = _with(get_settings(), change or [])
     except (UnknownScenario, ValueError) as error:
         fail(str(error))
+    compared = tuple(dict.fromkeys(compare or SIMPLE_POLICIES))
+    if unknown := set(compared) - set(SIMPLE_POLICIES):
+        fail(f"{min(unknown)!r} is not a policy; use {', '.join(SIMPLE_POLICIES)}")
     pool, source = _pool(settings)
-    rehearsal = Rehearsal(pool, what_happens, months, rows, settings, searches=search)
+    rehearsal = Rehearsal(pool, what_happens, months, rows, settings, search, compared)
     typer.echo(f"Drawn from {source}; scenario: {', '.join(events)}", err=True)
     processes = len(os.sched_getaffinity(0))
     with typer.progressbar(

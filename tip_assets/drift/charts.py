@@ -101,7 +101,7 @@ def proportion_z(category: str, reference: ValueCounts, current: ValueCounts) ->
     Up to `EXACT_ROWS` rows it uses Fisher's exact test (mid-p): the pooled z of a rare category is
     skewed and alarms too often. For more rows, and for extreme tails, it is the pooled z.
     """
-    from scipy import stats
+    from scipy import special, stats
 
     pooled = share_z(
         reference.share(category), reference.total, current.share(category), current.total
@@ -114,7 +114,7 @@ def proportion_z(category: str, reference: ValueCounts, current: ValueCounts) ->
     beyond = hypergeom.sf(found, *dealt) if pooled > 0 else hypergeom.cdf(found - 1, *dealt)
     tail = float(beyond + hypergeom.pmf(found, *dealt) / 2)
     side = 1 if pooled > 0 else -1
-    return side * float(stats.norm.isf(tail)) if tail > _FAR_OUT else pooled
+    return -side * float(special.ndtri(tail)) if tail > _FAR_OUT else pooled
 
 
 def share_z(reference: float, reference_rows: int, current: float, current_rows: int) -> float:

@@ -113,6 +113,14 @@ def booster_parameters(parameters: dict[str, float], recipe: Recipe) -> dict[str
     }
 
 
+def features_of(rows: pd.DataFrame) -> np.ndarray:
+    """The features of encoded rows as float32, in the contract's order."""
+    features = np.empty((len(rows), len(contract.FEATURE_NAMES)), dtype="float32")
+    for place, name in enumerate(contract.FEATURE_NAMES):
+        features[:, place] = rows[name]
+    return features
+
+
 def training_matrix(rows: pd.DataFrame, target: str) -> Any:
     """Rows as an xgboost.DMatrix, columns without names, whose squared error is in dollars.
 
@@ -124,7 +132,7 @@ def training_matrix(rows: pd.DataFrame, target: str) -> Any:
     import xgboost as xgb
 
     # A bare array: xgb.cv compares feature names at every round and fold, half of its time here.
-    features = rows[contract.FEATURE_NAMES].to_numpy("float32")
+    features = features_of(rows)
     tip, bill = rows[contract.LABEL.name].to_numpy(float), rows[contract.BILL].to_numpy(float)
     if target == "tip_rate":
         return xgb.DMatrix(features, label=tip / bill, weight=bill**2 / np.mean(bill**2))
@@ -180,7 +188,7 @@ def _cross_validation(
 
     def fold_rmse(booster: Any, learned: pd.DataFrame, rows: pd.DataFrame, rounds: int) -> float:
         set_attributes(booster, learned, rounds, recipe.target)
-        features = rows[contract.FEATURE_NAMES].to_numpy("float32")
+        features = features_of(rows)
         bill, tip = (rows[name].to_numpy(float) for name in (contract.BILL, contract.LABEL.name))
         return rmse(tip, predict_dollars(booster, features, bill, recipe.target))
 

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from tip_assets.assets.plots import ACCENT, ALARM, FAINT, INK, canvas, to_png
-from tip_assets.rehearsal.play import POLICIES, RULE, Played, Rehearsal
+from tip_assets.rehearsal.play import RULE, SIMPLE_POLICIES, Played, Rehearsal
 from tip_assets.rehearsal.results import Results, table
 
 _STYLE = "font: 16px/1.5 sans-serif; color: #1f2933; max-width: 60rem; margin: 2rem auto"
-_COLOURS = dict(zip(POLICIES, (ACCENT, FAINT, ALARM, INK), strict=True))
+_COLOURS = dict(zip((RULE, *SIMPLE_POLICIES), (ACCENT, FAINT, ALARM, INK), strict=True))
 
 
 def page(rehearsal: Rehearsal, scenario: str, played: Sequence[Played], results: Results) -> str:
@@ -38,7 +38,7 @@ def page(rehearsal: Rehearsal, scenario: str, played: Sequence[Played], results:
 
 def _errors(played: Sequence[Played]) -> bytes:
     figure, axes = canvas(7.2, 3.2)
-    for policy in POLICIES:
+    for policy in played[0].errors:
         by_month = np.array([history.errors[policy] for history in played], dtype=float)
         known = ~np.isnan(by_month).all(axis=0)
         months = np.arange(1, by_month.shape[1] + 1)[known]

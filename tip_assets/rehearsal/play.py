@@ -31,7 +31,7 @@ from tip_assets.rehearsal.scenario import Scenario
 from tip_assets.settings import Settings
 
 RULE, NEVER, ALWAYS, LOWER = "the rule", "never", "always", "<="
-POLICIES = (RULE, NEVER, ALWAYS, LOWER)
+SIMPLE_POLICIES = (NEVER, ALWAYS, LOWER)
 # Instead of a search, which would take minutes per history.
 FIXED = Trial(
     number=0,
@@ -46,7 +46,10 @@ _JUDGES = 400  # rows that decide whether a promotion was right
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """What to simulate: months of `rows` rows drawn from `pool`, under a scenario and settings."""
+    """What to simulate: months of `rows` rows drawn from `pool`, under a scenario and settings.
+
+    The platform's rule is compared with the policies `compared`.
+    """
 
     pool: pd.DataFrame
     scenario: Scenario
@@ -54,13 +57,18 @@ class Rehearsal:
     rows: int
     settings: Settings
     searches: bool = False
+    compared: tuple[str, ...] = SIMPLE_POLICIES
+
+    @property
+    def policies(self) -> tuple[str, ...]:
+        return (RULE, *self.compared)
 
 
 @dataclass
 class Played:
     """The result of a history; months count from 1.
 
-    `errors` are each policy's RMSE on the month's rows by its serving model, None if not measured.
+    `errors` are each policy's RMSE on the month's rows by its serving model; None: not measured.
     `right` is the number of promotions to a model that was truly better.
     """
 
@@ -71,7 +79,7 @@ class Played:
     right: int = 0
     effects: list[float | None] = field(default_factory=list)
     limits: list[float | None] = field(default_factory=list)
-    errors: dict[str, list[float | None]] = field(default_factory=lambda: {p: [] for p in POLICIES})
+    errors: dict[str, list[float | None]] = field(default_factory=dict)
 
 
 @dataclass
@@ -114,7 +122,7 @@ class _History:
         self.champions: dict[str, _Model] = {}
         # Effects and alarms of the months measured against the champion.
         self.before: list[tuple[dict[str, float], bool]] = []
-        self.played = Played()
+        self.played = Played(errors={policy: [] for policy in rehearsal.policies})
         # Cache of this month: model, rows and predictions.
         self.answers: list[tuple[_Model, pd.DataFrame, np.ndarray]] = []
 
@@ -189,7 +197,7 @@ class _History:
     ) -> None:
         test = window[window[PART] == TEST]
         actual, mine = tips_of(test), self._predict(challenger, test)
-        for policy in POLICIES:
+        for policy in self.rehearsal.policies:
             champion = self.champions.get(policy)
             if policy == RULE:
                 promotes = self._rule_promotes(month, test, challenger, champion, drifted)

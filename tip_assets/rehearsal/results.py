@@ -8,7 +8,7 @@ from multiprocessing import get_context
 
 import numpy as np
 
-from tip_assets.rehearsal.play import POLICIES, Played, Rehearsal, play
+from tip_assets.rehearsal.play import RULE, Played, Rehearsal, play
 
 _RESAMPLES = 2_000
 _PERCENT = 100
@@ -33,7 +33,8 @@ class Results:
 
     `false_alarms` are per year, before the first event. `months_until_seen` counts from the first
     event, over the share of histories that detected it (`seen`). `promotions` are per year after
-    the first model. `errors` are each policy's RMSE in dollars on the months it served.
+    the first model. `errors` are each policy's RMSE in dollars on the months it served, and
+    `differences` the rule's error minus each other policy's in the same history.
     """
 
     histories: int
@@ -44,6 +45,7 @@ class Results:
     right: float | None
     stopped: Estimate
     errors: dict[str, Estimate]
+    differences: dict[str, Estimate]
 
 
 def play_all(rehearsal: Rehearsal, histories: int, seed: int, processes: int) -> Iterator[Played]:
@@ -71,7 +73,13 @@ def results_of(rehearsal: Rehearsal, played: Sequence[Played]) -> Results:
         promotions=_estimate([len(p.promotions) / years for p in played]),
         right=sum(p.right for p in played) / promotions if promotions else None,
         stopped=_estimate([len(p.stopped) for p in played]),
-        errors={policy: _estimate([_error(p, policy) for p in played]) for policy in POLICIES},
+        errors={
+            policy: _estimate([_error(p, policy) for p in played]) for policy in rehearsal.policies
+        },
+        differences={
+            policy: _estimate([_error(p, RULE) - _error(p, policy) for p in played])
+            for policy in rehearsal.compared
+        },
     )
 
 
@@ -96,6 +104,10 @@ def table(rehearsal: Rehearsal, results: Results) -> list[tuple[str, str]]:
     rows += [
         (f"error, {policy}", error.describe(".3f", " USD"))
         for policy, error in results.errors.items()
+    ]
+    rows += [
+        (f"rule minus {policy}", difference.describe("+.3f", " USD"))
+        for policy, difference in results.differences.items()
     ]
     search = "searched each month" if rehearsal.searches else "fixed, not searched"
     return [*rows, ("parameters", search)]

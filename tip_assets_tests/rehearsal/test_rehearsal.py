@@ -10,7 +10,7 @@ from tip_assets import contract
 from tip_assets.cli import app
 from tip_assets.ingestion.simulate import UNCHANGED, sample_records
 from tip_assets.rehearsal.page import page
-from tip_assets.rehearsal.play import POLICIES, Rehearsal, play
+from tip_assets.rehearsal.play import ALWAYS, Rehearsal, play
 from tip_assets.rehearsal.results import results_of, table
 from tip_assets.rehearsal.scenario import Scenario, UnknownScenario
 from tip_assets.settings import Settings
@@ -58,10 +58,11 @@ def test_a_change_of_prices_is_seen_and_holds_the_promotion():
 
 
 def test_months_that_do_not_land_or_are_dirty_measure_nothing():
-    played = play(with_scenario("outage@2", "dirty:40%@3"), 1)
+    rehearsal = with_scenario("outage@2", "dirty:40%@3")
+    played = play(rehearsal, 1)
     assert played.stopped == [3]
     assert [effect is None for effect in played.effects] == [False, True, True, False]
-    assert all(len(played.errors[policy]) == 4 for policy in POLICIES)
+    assert all(len(played.errors[policy]) == 4 for policy in rehearsal.policies)
 
 
 def test_a_poisoned_month_has_tips_that_are_several_times_too_high():
@@ -80,6 +81,18 @@ def test_never_and_always_are_what_they_say_and_all_have_the_same_months():
     assert "fixed, not searched" in dict(table(QUIET, results_of(QUIET, [played])))["parameters"]
 
 
+def test_one_policy_is_compared_on_the_same_histories():
+    one = replace(QUIET, compared=(ALWAYS,))
+    histories, all_policies = [play(one, seed) for seed in (1, 2)], play(QUIET, 1)
+    assert histories[0].errors == {name: all_policies.errors[name] for name in one.policies}
+    found, rows = results_of(one, histories), dict(table(one, results_of(one, histories)))
+    assert found.differences[ALWAYS].mean == pytest.approx(
+        found.errors["the rule"].mean - found.errors[ALWAYS].mean
+    )
+    assert "rule minus always" in rows
+    assert "rule minus never" not in rows
+
+
 def test_the_command_answers_in_one_screen_and_a_page(tmp_path, monkeypatch):
     monkeypatch.setenv("TIPS_STORAGE", str(tmp_path / "data"))
     options = ["--months", "3", "--histories", "2", "--output", str(tmp_path / "page.html")]
@@ -88,5 +101,5 @@ def test_the_command_answers_in_one_screen_and_a_page(tmp_path, monkeypatch):
     assert done.exit_code == 0, done.output
     assert "2 histories of 3 months of 60 rows" in done.output
     assert (tmp_path / "page.html").read_text().startswith("<!doctype html>")
-    wrong = CliRunner().invoke(app, ["rehearse", *options, "--set", "TIPS_MEAN=3"])
-    assert wrong.exit_code != 0
+    for wrong in (["--set", "TIPS_MEAN=3"], ["--compare", "sometimes"]):
+        assert CliRunner().invoke(app, ["rehearse", *options, *wrong]).exit_code != 0
