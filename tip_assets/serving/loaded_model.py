@@ -100,54 +100,57 @@ class LoadedModel:
 
         Also empty for a version that does not store its training ranges.
         """
-        from tip_assets.modelling.served_model import SEEN, encode, never_seen
+        from tip_assets.modelling.served_model import SEEN, feature_matrix
 
         if self.model.booster.attr(SEEN) is None:
             return np.full(len(records), "", dtype=object)
-        features = encode(records, self.model.contract)
-        return never_seen(self.model.booster, features, self.model.contract)
+        return self._never_seen(feature_matrix(records, self.model.contract))
 
     def answer(self, record: Mapping[str, Any], coverage: float) -> Answer:
         """Predict a record with contributions. Raises MlflowException if the model refuses it."""
+        from tip_assets.modelling.served_model import feature_matrix
+
         records = pd.DataFrame([record])
-        predicted = self.predict(records)
-        prediction, interval = float(predicted[0]), None
-        unknown = str(self.never_seen(records)[0])
+        predicted, bill = self.predict(records), self._bill(records)
+        features = feature_matrix(records, self.model.contract)
+        unknown, interval = str(self._never_seen(features)[0]), None
         if self.held_out is not None and not unknown:
-            low, high = self.held_out.around(predicted, self._bill(records), coverage)
+            low, high = self.held_out.around(predicted, bill, coverage)
             interval = Interval(float(low[0]), float(high[0]), coverage, self.held_out.rows)
         return Answer(
-            prediction=prediction,
+            prediction=float(predicted[0]),
             never_seen=unknown,
             interval=interval,
-            parts=self._parts(records, prediction),
+            parts=self._parts(features, bill, float(predicted[0])),
             version=self.version,
         )
 
-    def _parts(self, record: pd.DataFrame, prediction: float) -> Parts | None:
+    def _never_seen(self, features: np.ndarray) -> np.ndarray:
+        from tip_assets.modelling.served_model import never_seen
+
+        return never_seen(self.model.booster, features, self.model.contract)
+
+    def _parts(self, features: np.ndarray, bill: np.ndarray, prediction: float) -> Parts | None:
         """Return the contributions to a prediction; None when they do not add up to it.
 
         Uses today's encoding, which is wrong for a version that encodes differently.
         """
-        from tip_assets.modelling.served_model import (
-            MARGIN_SHARE,
-            contributions_in_dollars,
-            encode,
-        )
+        from tip_assets.modelling.served_model import MARGIN_SHARE, contributions_in_dollars
 
-        encoded, model = encode(record, self.model.contract), self.model
-        shares = contributions_in_dollars(model.booster, encoded, self._bill(record), model.target)
+        model = self.model
+        shares = contributions_in_dollars(model.booster, features, bill, model.target)
         total = float(shares[0].sum())
         if abs(max(total, 0.0) - prediction) > _ROUNDING_OF_PARTS * max(1.0, prediction):
             return None
-        features = dict(zip(encoded.columns, shares[0][:-1].tolist(), strict=True))
+        names = [column["name"] for column in model.contract["features"]]
+        parts = dict(zip(names, shares[0][:-1].tolist(), strict=True))
         clipped = max(-total, 0.0)
         return Parts(
             # The remainder, so that rounding loses nothing.
-            start=prediction - clipped - sum(features.values()),
+            start=prediction - clipped - sum(parts.values()),
             starts_from_share=model.target == "tip_rate"
             or MARGIN_SHARE in model.booster.attributes(),
-            features=features,
+            features=parts,
             clipped=clipped,
         )
 

@@ -18,7 +18,7 @@ from tip_assets_tests.support.app import DESKTOP, HOSTILE, Visit, chromium, runn
 from tip_assets_tests.support.exporter import Samples, scraped, value
 from tip_assets_tests.support.ports import free_port
 from tip_assets_tests.support.prediction_pages import pages_on, register_two_versions
-from tip_assets_tests.support.processes import finish, log_of, start
+from tip_assets_tests.support.processes import call, environment_of
 
 
 @pytest.fixture(scope="session")
@@ -28,7 +28,8 @@ def platform(tmp_path_factory) -> Settings:
     land_generated(
         UPath(storage), "2024-02", 244, 1, Change(prices=1.4, lunch_share=0.7, larger_parties=0.5)
     )
-    assert finish(start(storage, ["backfill"], TIPS_TRIALS="4")) == 3, log_of(storage).read_text()
+    done = call(["backfill"], environment_of(storage, TIPS_TRIALS="4"))
+    assert done.returncode == 3, done.stdout + done.stderr
     settings = Settings(storage=str(storage))
     hostile = {"check": "hostile", "asset": "raw_tips", "blocking": False, "passed": False}
     store = MetricStore(url=settings.metric_store_url)

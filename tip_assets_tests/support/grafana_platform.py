@@ -1,6 +1,5 @@
 """A Postgres and a Prometheus with something in every table and metric that a dashboard shows."""
 
-import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,7 +30,7 @@ from tip_assets.tracking.runs import example_records
 from tip_assets_tests.support.grafana_queries import Grafana
 from tip_assets_tests.support.ports import free_port
 from tip_assets_tests.support.postgres import only_postgres, running, wait_for
-from tip_assets_tests.support.processes import TIPS, environment_of
+from tip_assets_tests.support.processes import call, environment_of
 
 ROOT = Path(__file__).parents[2]
 PORTS = ("s3", "mlflow", "exporter", "prometheus", "alertmanager", "app_metrics")
@@ -89,9 +88,7 @@ def _run_months(settings: Settings) -> None:
     land_generated(storage, MONTHS[2], 200, 3, DRIFTED)
     told = {"TIPS_METRIC_STORE": settings.metric_store, "TIPS_TRIALS": "4"}
     environment = environment_of(Path(settings.storage), **told)
-    done = subprocess.run(
-        [TIPS, "backfill"], env=environment, capture_output=True, text=True, check=False
-    )
+    done = call(["backfill"], environment)
     assert done.returncode == 3, done.stdout + done.stderr  # the last is held
 
 
