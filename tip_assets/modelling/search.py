@@ -121,8 +121,11 @@ def features_of(rows: pd.DataFrame) -> np.ndarray:
     return features
 
 
-def training_matrix(rows: pd.DataFrame, target: str) -> Any:
+def training_matrix(rows: pd.DataFrame, target: str, binned: bool = False) -> Any:
     """Rows as an xgboost.DMatrix, columns without names, whose squared error is in dollars.
+
+    With `binned` it is a QuantileDMatrix: a quarter of the memory, trees of the same bytes, but it
+    cannot be cut into folds.
 
     For the target `tip_rate` the label is tip / bill and the weight bill^2 (divided by its mean, so
     that regularisation means the same for both targets): the weighted squared error of the rate is
@@ -132,12 +135,13 @@ def training_matrix(rows: pd.DataFrame, target: str) -> Any:
     import xgboost as xgb
 
     # A bare array: xgb.cv compares feature names at every round and fold, half of its time here.
+    matrix = xgb.QuantileDMatrix if binned else xgb.DMatrix
     features = features_of(rows)
     tip, bill = rows[contract.LABEL.name].to_numpy(float), rows[contract.BILL].to_numpy(float)
     if target == "tip_rate":
-        return xgb.DMatrix(features, label=tip / bill, weight=bill**2 / np.mean(bill**2))
+        return matrix(features, label=tip / bill, weight=bill**2 / np.mean(bill**2))
     margin = fitted_share(rows) * bill if target == ABOVE_SHARE else None
-    return xgb.DMatrix(features, label=tip, base_margin=margin)
+    return matrix(features, label=tip, base_margin=margin)
 
 
 def fitted_share(rows: pd.DataFrame) -> float:
