@@ -6,7 +6,7 @@ SAMPLE_MONTH := $(or $(TIPS_FIRST_MONTH),2024-01)
 PACKAGE := tip_assets app tip_assets_tests benchmarks deploy grafana
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help run up app containers containers-down stack stack-down stack-status stack-backup stack-restore rehearse-restore demo test terraform-test test-fast test-properties lint format dashboards docs pictures bench bench-scale audit setup setup-stack setup-dev lock clean
+.PHONY: help run up app containers containers-down stack stack-down stack-status stack-backup stack-restore rehearse-restore demo test terraform-test test-fast test-properties lint format dashboards docs pictures bench bench-scale bench-guard audit setup setup-stack setup-dev lock clean
 
 help:  ## Show these lines
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -97,6 +97,9 @@ bench-scale: setup-dev  ## Measure months of 100,000, a million and ten million 
 	@python -m benchmarks.scale
 
 # Of a package that the index does not answer for, nothing is known: that fails, too.
+bench-guard: setup-dev  ## Fail when a stage has become a third slower, beside the library alone
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python -m benchmarks.guard
+
 audit: setup-dev  ## Look the locked packages up among the known vulnerabilities
 	@for lock in requirements-setup.lock requirements-dev.lock $(INFRASTRUCTURE)/checkov.lock; do \
 		pip-audit --strict --disable-pip --require-hashes -r $$lock || exit 1; done
