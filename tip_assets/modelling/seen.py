@@ -16,7 +16,7 @@ def seen(rows: pd.DataFrame) -> dict[str, list[Any]]:
     for column in contract.FEATURES:
         values = rows[column.name]
         if isinstance(column, contract.CategoryColumn):
-            codes = set(values)
+            codes = set(values.unique())
             found[column.name] = [name for name, code in column.codes.items() if code in codes]
         else:
             found[column.name] = [float(values.min()), float(values.max())]

@@ -51,8 +51,10 @@ def sample_by_content(rows: pd.DataFrame, most_rows: int) -> pd.DataFrame:
     """The rows with the lowest content hashes, in their order: the same each time; 0 means all."""
     if not 0 < most_rows < len(rows):
         return rows
-    chosen = np.argsort(content_hash(rows), kind="stable")[:most_rows]
-    return rows.iloc[np.sort(chosen)]
+    hashes = content_hash(rows)
+    last = np.partition(hashes, most_rows - 1)[most_rows - 1]
+    lower, equal = np.flatnonzero(hashes < last), np.flatnonzero(hashes == last)
+    return rows.iloc[np.sort(np.concatenate([lower, equal[: most_rows - len(lower)]]))]
 
 
 def from_feedback(rows: pd.DataFrame) -> np.ndarray:
