@@ -52,14 +52,15 @@ def drift_report(
     datasets = datasets_of(context, mlflow_tracking, splits, registered_model)
     before = measured_before(metric_store, registered_model)
     charts = charts_of(settings, datasets, before, with_smallest_changes=False)
-    reports = fresh_process.draw(datasets, charts, settings.max_report_rows, settings.seed)
+    # Sampled here: the rows go to another process.
+    sample = datasets.sample(settings.max_report_rows, settings.seed)
+    reports = fresh_process.draw(sample, charts)
     folder = report_folder(settings.storage_root, context.partition_key)
-    drawn = min(settings.max_report_rows, len(datasets.current))
     return dg.MaterializeResult(
         value=reports,
         metadata={
             "summary": f"{len(reports)} reports; {datasets.note}",
-            "rows_drawn": f"{drawn} of {len(datasets.current)}",
+            "rows_drawn": f"{len(sample.current)} of {len(datasets.current)}",
             **{name: dg.MetadataValue.path(str(folder / f"{name}.html")) for name in REPORTS},
         },
     )

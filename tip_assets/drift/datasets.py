@@ -46,6 +46,18 @@ class Datasets:
     current: pd.DataFrame
     note: str
 
+    def sample(self, most_rows: int, seed: int) -> "Datasets":
+        """Draw at most `most_rows` rows of each, the same ones each time; the note says so."""
+        frames = self.reference, self.current
+        if max(map(len, frames)) <= most_rows:
+            return self
+        reference, current = (
+            frame.sample(min(most_rows, len(frame)), random_state=seed).sort_index()
+            for frame in frames
+        )
+        note = f"{self.note}; drawn from a sample of {most_rows:,} rows of each"
+        return Datasets(reference, current, note)
+
 
 def serving_datasets(
     month: pd.DataFrame,

@@ -10,8 +10,6 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-import pandas as pd
-
 from tip_assets import contract
 from tip_assets.drift.alarm import ChartResult, drifted_columns, verdict
 from tip_assets.drift.charts import PREDICTION
@@ -43,14 +41,11 @@ def import_evidently() -> None:
     import evidently.presets  # noqa: F401
 
 
-def draw_reports(
-    datasets: Datasets, charts: Sequence[ChartResult], most_rows: int, seed: int
-) -> dict[str, str]:
+def draw_reports(datasets: Datasets, charts: Sequence[ChartResult]) -> dict[str, str]:
     """Draw the four reports as standalone HTML; the same datasets give the same bytes.
 
-    Each dataset is sampled with the seed if it has more than `most_rows` rows. Columns are marked
-    as drifted if a control chart alarms: Evidently's own defaults mark a column in 27 % of months
-    without drift. The p-value of a column's test is shown beside the mark.
+    Columns are marked as drifted if a control chart alarms: Evidently's own defaults mark a column
+    in 27 % of months without drift. The p-value of a column's test is shown beside the mark.
     """
     import_evidently()
     import plotly.io
@@ -60,10 +55,9 @@ def draw_reports(
     plotly.io.templates.default = "plotly"
     definition = _definition()
     reference, current = (
-        Dataset.from_pandas(_sample(frame, most_rows, seed), definition)
-        for frame in (datasets.reference, datasets.current)
+        Dataset.from_pandas(frame, definition) for frame in (datasets.reference, datasets.current)
     )
-    note = _note(datasets, verdict(charts), most_rows)
+    note = _note(datasets, verdict(charts))
     return {
         name: _stable(
             Report(metrics)
@@ -75,15 +69,13 @@ def draw_reports(
     }
 
 
-def _note(datasets: Datasets, found: str, most_rows: int) -> str:
+def _note(datasets: Datasets, found: str) -> str:
     """Describe what is compared and what the charts found, for a line above the report."""
-    most = max(len(datasets.reference), len(datasets.current))
-    sample = f" Drawn from a sample of {most_rows} rows per dataset." if most > most_rows else ""
     decides = (
         f" Control charts decide, on all rows: {found}. A column is marked as drifted when one of "
         "its charts alarms; the p-value beside it is of another test and decides nothing."
     )
-    return html.escape(f"{datasets.note[0].upper()}{datasets.note[1:]}.{sample}{decides}")
+    return html.escape(f"{datasets.note[0].upper()}{datasets.note[1:]}.{decides}")
 
 
 def _metrics(drifted: set[str]) -> dict[str, list[Any]]:
@@ -119,12 +111,6 @@ def _definition() -> Any:
         categorical_columns=[column.name for column in contract.CATEGORIES],
         regression=[Regression(target=contract.LABEL.name, prediction=PREDICTION)],
     )
-
-
-def _sample(frame: pd.DataFrame, most_rows: int, seed: int) -> pd.DataFrame:
-    if len(frame) <= most_rows:
-        return frame
-    return frame.sample(most_rows, random_state=seed).sort_index()
 
 
 def _stable(page: str) -> str:

@@ -104,11 +104,9 @@ class FreshProcess(dg.ConfigurableResource):
             for process in list(_warm.pop()._processes.values()):
                 process.kill()
 
-    def draw(
-        self, datasets: Datasets, charts: Sequence[ChartResult], most_rows: int, seed: int
-    ) -> dict[str, str]:
+    def draw(self, datasets: Datasets, charts: Sequence[ChartResult]) -> dict[str, str]:
         """Draw the four reports."""
-        return _running().submit(draw_reports, datasets, charts, most_rows, seed).result()
+        return _running().submit(draw_reports, datasets, charts).result()
 
     def trial_log(self, experiment_id: str, run_id: str, month: str) -> TrialLog:
         """Return the log of a month's search, whose trials go under the month's run."""
