@@ -32,14 +32,8 @@ from tip_assets.metric_store.prediction_log import PredictionLog, new_id
 from tip_assets.metric_store.store import Row
 from tip_assets.partitions import MONTH_FORMAT
 from tip_assets.serving.loaded_model import Answer, LoadedModel
-from tip_assets.serving.scoring import (
-    HIGH,
-    LOW,
-    PREDICTED,
-    ScoredFileWriter,
-    ScoredPiece,
-    score_file,
-)
+from tip_assets.serving.scored_files import ScoredFileWriter
+from tip_assets.serving.scoring import HIGH, LOW, PREDICTED, ScoredPiece, score_file
 from tip_assets.settings import Settings, get_settings
 
 # How often submitted tips are checked, and old predictions deleted.

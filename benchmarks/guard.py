@@ -34,7 +34,8 @@ from tip_assets.modelling.served_model import WaiterTipModel
 from tip_assets.modelling.split import PART, TRAIN
 from tip_assets.modelling.training import fit, tips_of
 from tip_assets.serving.loaded_model import LoadedModel
-from tip_assets.serving.scoring import ScoredFileWriter, score_file
+from tip_assets.serving.scored_files import ScoredFileWriter
+from tip_assets.serving.scoring import score_file
 from tip_assets.settings import Settings
 from tip_assets.tracking.registry import ModelVersion
 

@@ -9,10 +9,20 @@ from pathlib import Path
 
 import typer
 
-from tip_assets.cli import models, months, parameters, rehearse, servers, status
+from tip_assets.cli import models, months, parameters, predict, rehearse, servers, status
 from tip_assets.cli.terminal import Exit, app
 
-__all__ = ["app", "main", "models", "months", "parameters", "rehearse", "servers", "status"]
+__all__ = [
+    "app",
+    "main",
+    "models",
+    "months",
+    "parameters",
+    "predict",
+    "rehearse",
+    "servers",
+    "status",
+]
 
 
 def main() -> None:

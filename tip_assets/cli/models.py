@@ -1,10 +1,6 @@
-"""Commands about models: champion, history, rollback, rebuild, predict."""
+"""Commands about models: champion, history, rollback, rebuild."""
 
 import getpass
-import shutil
-import sys
-import tempfile
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -112,40 +108,3 @@ def rebuild(version: Annotated[int, typer.Argument(help="A registry version.")])
     for line in result.differences:
         typer.echo(f"  {line}")
     raise typer.Exit(Exit.FAILED)
-
-
-@app.command(rich_help_panel=MODELS)
-def predict(
-    file: Annotated[
-        Path, typer.Argument(help="A .csv, .csv.gz or .parquet file of bills.", exists=True)
-    ],
-    output: Annotated[
-        Path | None, typer.Option(help="Write CSV here; default: to the terminal.")
-    ] = None,
-) -> None:
-    """Predict the tips of a file with the champion; list refused rows with the reason."""
-    from upath import UPath
-
-    from tip_assets.serving.champion import serving_version
-    from tip_assets.serving.loaded_model import load_version
-    from tip_assets.serving.scoring import ScoredFileWriter, score_file
-
-    scored, refused = 0, 0
-    # Printed when complete: the end of a file may be damaged.
-    with tempfile.TemporaryFile("w+", encoding="utf-8", newline="") as answer:
-        with registry_of() as (settings, registry):
-            model = load_version(registry, serving_version(registry).number)
-            with ScoredFileWriter(answer) as writer:
-                path = UPath(file.resolve())
-                for piece in score_file(model, path, settings.interval_coverage):
-                    writer.write(piece)
-                    scored, refused = scored + len(piece.accepted), refused + len(piece.refused)
-        answer.seek(0)
-        if output:
-            with output.open("w", encoding="utf-8", newline="") as target:
-                shutil.copyfileobj(answer, target)
-        else:
-            shutil.copyfileobj(answer, sys.stdout)
-    typer.echo(f"{scored} rows predicted, {refused} refused", err=True)
-    if not scored:
-        raise typer.Exit(Exit.FAILED)

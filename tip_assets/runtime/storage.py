@@ -1,8 +1,12 @@
 """Atomic writes to the storage, and the paths of a month's files."""
 
 import os
+import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from upath import UPath
 
@@ -16,12 +20,27 @@ def write_atomically(path: UPath, data: bytes) -> None:
     if path.protocol not in ("", "file"):
         path.fs.pipe_file(path.path, data)
         return
-    target = Path(path.path)
+    with _replaced(Path(path.path)) as file:
+        file.write(data)
+
+
+def copy_atomically(source: Path, path: UPath) -> None:
+    """Replace an object by a local file, as `write_atomically` does."""
+    if path.protocol not in ("", "file"):
+        path.fs.put_file(str(source), path.path)
+        return
+    with source.open("rb") as whole, _replaced(Path(path.path)) as file:
+        shutil.copyfileobj(whole, file)
+
+
+@contextmanager
+def _replaced(target: Path) -> Iterator[BinaryIO]:
+    """Yield a file that takes the place of the target when it is complete."""
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).chmod(0o644)

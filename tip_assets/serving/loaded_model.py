@@ -106,6 +106,19 @@ class LoadedModel:
             return np.full(len(records), "", dtype=object)
         return self._never_seen(feature_matrix(records, self.model.contract))
 
+    def contributions(self, records: pd.DataFrame, predicted: np.ndarray) -> np.ndarray:
+        """Return by record where the prediction starts and what each feature adds, in dollars.
+
+        A row adds up to the prediction, except that negative sums are predicted as zero. It is NaN
+        if it does not: today's encoding is wrong for a version that encodes differently.
+        """
+        from tip_assets.modelling.served_model import feature_matrix
+
+        if not len(records):
+            return np.empty((0, 1 + len(self.model.contract["features"])))
+        features, bill = feature_matrix(records, self.model.contract), self._bill(records)
+        return self._contributions(features, bill, predicted)
+
     def answer(self, record: Mapping[str, Any], coverage: float) -> Answer:
         """Predict a record with contributions. Raises MlflowException if the model refuses it."""
         from tip_assets.modelling.served_model import feature_matrix
@@ -130,27 +143,31 @@ class LoadedModel:
 
         return never_seen(self.model.booster, features, self.model.contract)
 
+    def _contributions(
+        self, features: np.ndarray, bill: np.ndarray, predicted: np.ndarray
+    ) -> np.ndarray:
+        from tip_assets.modelling.served_model import contributions_in_dollars
+
+        shares = contributions_in_dollars(self.model.booster, features, bill, self.model.target)
+        away = np.abs(np.maximum(shares.sum(axis=1), 0.0) - predicted)
+        shares[away > _ROUNDING_OF_PARTS * np.maximum(1.0, predicted)] = np.nan
+        return np.column_stack([shares[:, -1], shares[:, :-1]])
+
     def _parts(self, features: np.ndarray, bill: np.ndarray, prediction: float) -> Parts | None:
-        """Return the contributions to a prediction; None when they do not add up to it.
+        """Return the contributions to a prediction; None when they do not add up to it."""
+        from tip_assets.modelling.served_model import MARGIN_SHARE
 
-        Uses today's encoding, which is wrong for a version that encodes differently.
-        """
-        from tip_assets.modelling.served_model import MARGIN_SHARE, contributions_in_dollars
-
-        model = self.model
-        shares = contributions_in_dollars(model.booster, features, bill, model.target)
-        total = float(shares[0].sum())
-        if abs(max(total, 0.0) - prediction) > _ROUNDING_OF_PARTS * max(1.0, prediction):
+        start, *added = self._contributions(features, bill, np.array([prediction]))[0].tolist()
+        if np.isnan(start):
             return None
-        names = [column["name"] for column in model.contract["features"]]
-        parts = dict(zip(names, shares[0][:-1].tolist(), strict=True))
-        clipped = max(-total, 0.0)
+        names = [column["name"] for column in self.model.contract["features"]]
+        clipped = max(-(start + sum(added)), 0.0)
         return Parts(
             # The remainder, so that rounding loses nothing.
-            start=prediction - clipped - sum(parts.values()),
-            starts_from_share=model.target == "tip_rate"
-            or MARGIN_SHARE in model.booster.attributes(),
-            features=parts,
+            start=prediction - clipped - sum(added),
+            starts_from_share=self.model.target == "tip_rate"
+            or MARGIN_SHARE in self.model.booster.attributes(),
+            features=dict(zip(names, added, strict=True)),
             clipped=clipped,
         )
 

@@ -232,9 +232,7 @@ class Settings(ServerSettings):
     @property
     def storage_root(self) -> UPath:
         """The storage as a path; a relative folder is resolved against the current directory."""
-        if self.storage.startswith("s3://"):
-            return UPath(self.storage, **_S3_OPTIONS)
-        return UPath(Path(self.storage).resolve())
+        return path_of(self.storage)
 
     @property
     def state_folder(self) -> Path:
@@ -268,6 +266,13 @@ class Settings(ServerSettings):
     @property
     def dagster_folder(self) -> Path:
         return Path(self.dagster_home or self.state_folder / "dagster").resolve()
+
+
+def path_of(place: str) -> UPath:
+    """Return a file or folder, local or `s3://`; a local one is made absolute."""
+    if place.startswith("s3://"):
+        return UPath(place, **_S3_OPTIONS)
+    return UPath(Path(place).resolve())
 
 
 @lru_cache(maxsize=1)

@@ -10,6 +10,7 @@ import mlflow
 import pandas as pd
 import pytest
 
+from tip_assets import contract
 from tip_assets.drift.evidently_reports import REPORTS
 from tip_assets.ingestion.simulate import sample_bytes
 from tip_assets.metric_store.store import MetricStore
@@ -276,6 +277,16 @@ def test_a_file_is_predicted_and_refused_rows_are_listed(platform, tmp_path):
     assert answer.loc[2, "refused"].startswith("day is not one of Thur")
     number = platform.aliases()["champion"]
     assert f"version     {number}" in platform.tips("champion")
+    options = ("--no-intervals", "--reasons", "--output", str(tmp_path / "answer.parquet"))
+    platform.tips("predict", str(bills), *options)
+    answer = pd.read_parquet(tmp_path / "answer.parquet").set_index("row")
+    assert answer.loc[1, "total_bill_adds_usd"] == pytest.approx(
+        answer.loc[1, "predicted_tip_usd"]
+        - answer.loc[1, "start_usd"]
+        - answer.loc[1, [f"{name}_adds_usd" for name in contract.FEATURE_NAMES[1:]]].sum(),
+        abs=1e-4,
+    )
+    assert "tip_low_usd" not in answer
 
 
 def test_errors_are_told_in_words(platform, tmp_path):

@@ -41,6 +41,7 @@ from tip_assets_tests.ingestion.test_feedback import NOW, predict, tell
 from tip_assets_tests.support.aws_calls import assert_recorded, played
 from tip_assets_tests.support.busy_s3_proxy import BusyProxy
 from tip_assets_tests.support.ports import free_port
+from tip_assets_tests.support.processes import call, environment_of
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(900)]
 BINARIES = Path(sys.executable).parent
@@ -247,3 +248,23 @@ def test_a_busy_server_is_asked_again_and_a_large_month_goes_in_parts(server, on
         assert proxy.tries[part] == ["attempt=1", "attempt=2; max=5"]
     # Nobody sees a part of it: the object is there when the last request has been answered.
     assert any(request.startswith("POST") and "uploadId" in request for request in proxy.tries)
+
+
+def test_a_folder_of_the_bucket_is_predicted_into_another(on_s3, server, month_settings):
+    bills, answers = (on_s3.storage_root / name for name in ("bills", "answers"))
+    lines = sample_bytes().decode().splitlines()
+    for name, file_lines in (("a.csv", lines), ("more/b.csv", lines[:9])):
+        write_atomically(bills / name, "\n".join(file_lines).encode())
+    variables = environment_of(Path(month_settings.storage)) | environment(server)
+    no_output = call(["predict", str(bills)], variables)
+    assert "name it with --output" in no_output.stderr
+    done = call(["predict", str(bills), "--output", str(answers)], variables)
+    assert done.returncode == 0, done.stderr
+    assert "252 rows predicted, 0 refused" in done.stderr
+    write_atomically(bills / "a-broken.csv", bytes(range(256)))
+    done = call(["predict", str(bills), "--output", str(answers)], variables)
+    assert done.returncode == 1
+    assert "error: a-broken.csv: the file cannot be read" in done.stderr
+    assert "252 rows predicted, 0 refused" in done.stderr
+    assert len((answers / "a.csv").read_text().splitlines()) == 245
+    assert len((answers / "more" / "b.csv").read_text().splitlines()) == 9

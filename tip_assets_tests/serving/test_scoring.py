@@ -25,14 +25,14 @@ from tip_assets.modelling.served_model import WaiterTipModel, encode
 from tip_assets.modelling.split import PART, TRAIN
 from tip_assets.modelling.training import load_booster, predict_rows, train_booster
 from tip_assets.serving.loaded_model import LoadedModel
+from tip_assets.serving.scored_files import ScoredFileWriter, _harmless
 from tip_assets.serving.scoring import (
+    CONTRIBUTIONS,
     HIGH,
     LOW,
     NEVER_SEEN,
     PREDICTED,
     REFUSED,
-    ScoredFileWriter,
-    _harmless,
     score_file,
 )
 from tip_assets.tracking.registry import ModelVersion
@@ -103,6 +103,21 @@ def test_every_row_has_a_prediction_or_a_reason_in_both_formats(
     assert table.loc[kept, PREDICTED].tolist() == pytest.approx(expected[kept].round(2).tolist())
     assert sum(reasons.values()) == 3
     assert reasons["total_bill", "is not a number"] == 1
+
+
+def test_contributions_add_up_and_intervals_are_left_out_where_nobody_asks(model, tmp_path, sample):
+    bills, text = tmp_path / "bills.csv", io.StringIO()
+    bills.write_text(f"{sample.to_csv(index=False)}x,Female,No,Sun,Dinner,2,1\n")
+    with ScoredFileWriter(text, with_intervals=False, with_contributions=True) as writer:
+        for piece in score_file(model, UPath(bills), None, with_contributions=True):
+            writer.write(piece)
+    answer = pd.read_csv(io.StringIO(text.getvalue()))
+    assert LOW not in answer
+    kept = answer[answer[REFUSED].isna()]
+    assert len(kept) == len(answer) - 1 == 244
+    sums = kept[list(CONTRIBUTIONS)].sum(axis=1).clip(lower=0)
+    assert (sums - kept[PREDICTED]).abs().max() < 0.05  # each is rounded to cents
+    assert answer[list(CONTRIBUTIONS)].iloc[-1].isna().all()
 
 
 def test_other_columns_of_the_file_stay_as_text_before_ours(model, tmp_path):
