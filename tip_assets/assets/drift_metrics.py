@@ -70,7 +70,10 @@ def drift_metrics(
     runs = {number: registry.version(number).run_id for number in versions_of(registered_model)}
     metric_store.replace_month(month, rows_of(metrics, registered_model, runs))
     fingerprint = hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
-    log_drift(mlflow_tracking, context, month, fingerprint, flat_metrics(metrics))
+    description = (
+        f"**Verdict**: {value['verdict']}.\n\n**Data**: {metrics.note}; {value['charted']}."
+    )
+    log_drift(mlflow_tracking, context, month, fingerprint, flat_metrics(metrics), description)
     return dg.MaterializeResult(value=value, metadata=_metadata(metrics, value))
 
 

@@ -13,6 +13,7 @@ from tip_assets.modelling.promotion import Decision, Situation, better_on_drifte
 from tip_assets.partitions import MODEL_POOL, OWNERS, months, months_apart
 from tip_assets.settings import Settings
 from tip_assets.tracking.connection import MlflowTracking
+from tip_assets.tracking.descriptions import describe_decision
 from tip_assets.tracking.registry import (
     CHAMPION,
     PREVIOUS,
@@ -81,6 +82,7 @@ def production_model(
             if config.reason:
                 cause = f"release {month} version {version} {now.isoformat()}"
             metric_store.record_decision(row | {"cause": cause, "at": now, "person": person})
+        describe_decision(registry, version, row)
         registry.archive_beyond(settings.versions_kept)
     value = {
         name: row[name]

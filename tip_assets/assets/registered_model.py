@@ -27,6 +27,7 @@ from tip_assets.modelling.training import (
 from tip_assets.partitions import MODEL_POOL, OWNERS, months, training_window, window_input
 from tip_assets.settings import Settings
 from tip_assets.tracking.connection import MlflowTracking
+from tip_assets.tracking.descriptions import describe_version
 from tip_assets.tracking.registry import (
     BOOSTER,
     CHALLENGER,
@@ -107,6 +108,9 @@ def registered_model(
         "fresh_process": difference_facts(expected, pending.result()),
         "groups": [group.to_dict() for group in groups],
     }
+    describe_version(
+        registry, version, value, metric_store.decision(context.partition_key, version.number)
+    )
     return dg.MaterializeResult(
         value=value,
         metadata=flip_metrics(report.flip)
@@ -127,15 +131,7 @@ def _register(
         BOOSTER: hashlib.sha256(ubj).hexdigest(),
         INCUMBENT: str(champion.number) if champion else "",
     }
-    description = (
-        f"Trained for {report.month} on {report.train['rows']} rows of "
-        f"{', '.join(report.months)}; test RMSE {report.test['rmse']:.3f} USD on "
-        f"{report.test['rows']} rows."
-    )
-    if feedback_note := describe_feedback(report):
-        description += f" {feedback_note}."
-    description += f" Predictions with {describe_flip(report.flip)}."
-    return registry.register(source, run_id, model_id, tags, description)
+    return registry.register(source, run_id, model_id, tags)
 
 
 def _incumbent(

@@ -23,6 +23,7 @@ from tip_assets.modelling.training import (
 from tip_assets.partitions import MODEL_POOL, OWNERS, months, training_window, window_input
 from tip_assets.settings import TRAINING_EXPERIMENT, Settings
 from tip_assets.tracking.connection import MlflowTracking
+from tip_assets.tracking.datasets import log_datasets
 from tip_assets.tracking.runs import (
     has_logged_model,
     is_trained,
@@ -66,6 +67,7 @@ def trained_booster(
     pictures = _pictures(ubj, splits, report)
     run_id = month_run(mlflow_tracking, month, recipe.fingerprint)
     if not is_trained(mlflow_tracking, run_id):
+        log_datasets(mlflow_tracking.client, run_id, splits, recipe.data, settings.storage_root)
         logged = has_logged_model(mlflow_tracking, run_id, recipe.fingerprint)
         tags = {"model": "xgboost", "mlflow.runName": month}
         with mlflow_tracking.run_within(context, TRAINING_EXPERIMENT, run_id, tags) as mlflow:
