@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 
 from tip_assets import contract
+from tip_assets.assets.links import app_page, model_page
 from tip_assets.metric_store.store import MetricStore
 from tip_assets.modelling.boundary_inputs import boundary_inputs, difference_facts, prediction_facts
 from tip_assets.modelling.comparison import Comparison, compare
-from tip_assets.modelling.flip import describe_flip, flip_metrics
+from tip_assets.modelling.flip import describe_flip
 from tip_assets.modelling.group_errors import group_errors
 from tip_assets.modelling.promotion import quality_faults
 from tip_assets.modelling.search import search_words
@@ -24,7 +25,7 @@ from tip_assets.modelling.training import (
     read_report,
     tips_of,
 )
-from tip_assets.partitions import MODEL_POOL, OWNERS, months, training_window, window_input
+from tip_assets.partitions import GROUP, MODEL_POOL, OWNERS, months, training_window, window_input
 from tip_assets.settings import Settings
 from tip_assets.tracking.connection import MlflowTracking
 from tip_assets.tracking.descriptions import describe_version
@@ -43,8 +44,9 @@ from tip_assets.tracking.worker import FreshProcess
 @dg.asset(
     ins={"splits": dg.AssetIn(partition_mapping=training_window, metadata=window_input)},
     partitions_def=months,
-    group_name="training",
+    group_name=GROUP,
     kinds={"mlflow"},
+    metadata=model_page() | app_page("model"),
     owners=OWNERS,
     io_manager_key="json_files",
     code_version="3",
@@ -113,7 +115,7 @@ def registered_model(
     )
     return dg.MaterializeResult(
         value=value,
-        metadata=flip_metrics(report.flip)
+        metadata={"RMSE_usd": report.test["rmse"], "flip": describe_flip(report.flip)}
         | _metadata(mlflow_tracking, version, incumbent, comparison),
     )
 
@@ -209,7 +211,6 @@ def _metadata(
         f"{incumbent.number} (RMSE difference {interval} USD); {comparison.power_words}",
         "verdict": comparison.verdict,
         "power": comparison.power,
-        "rmse_usd": comparison.rmse,
         "champion_rmse_usd": comparison.rival_rmse,
         "rmse_difference_usd": comparison.difference,
         "rmse_difference_low_usd": comparison.low,
