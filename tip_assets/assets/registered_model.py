@@ -115,8 +115,11 @@ def registered_model(
     )
     return dg.MaterializeResult(
         value=value,
-        metadata={"RMSE_usd": report.test["rmse"], "flip": describe_flip(report.flip)}
-        | _metadata(mlflow_tracking, version, incumbent, comparison),
+        metadata={
+            "RMSE_usd": report.test["rmse"],
+            "flip": value["flip"],
+            **_metadata(mlflow_tracking, version, incumbent, comparison),
+        },
     )
 
 
