@@ -3,6 +3,7 @@
 import streamlit as st
 
 from app import compare, model_plots
+from app.links import month_in_dagster, version_in_mlflow
 from app.model_facts import (
     Measured,
     Period,
@@ -16,7 +17,6 @@ from app.predictions import predictions
 from app.sources import METRICS, REGISTRY, metric_store, registry
 from app.style import MISSING, count, dollars, month_words, plain
 from tip_assets.modelling.training import TrainingReport
-from tip_assets.runtime.resources import mlflow_tracking
 from tip_assets.serving.loaded_model import LoadedModel
 from tip_assets.settings import get_settings
 from tip_assets.tracking.registry import CHAMPION
@@ -116,7 +116,6 @@ def show_versions(versions: list[Registered], measured: Measured | None) -> None
     st.subheader("All versions")
     test = measured.test if measured else {}
     served = measured.served if measured else {}
-    links = mlflow_tracking(get_settings())
     st.dataframe(
         {
             "Version": [version.number for version in versions],
@@ -134,7 +133,8 @@ def show_versions(versions: list[Registered], measured: Measured | None) -> None
             ],
             "Registered": [version.registered_at for version in versions],
             "Month": [f"reports?month={version.month}" for version in versions],
-            "MLflow": [links.version_link(version.number).value for version in versions],
+            "MLflow": [version_in_mlflow(version.number) for version in versions],
+            "Dagster": [month_in_dagster("registered_model", v.month) for v in versions],
         },
         hide_index=True,
         column_config={
@@ -144,6 +144,7 @@ def show_versions(versions: list[Registered], measured: Measured | None) -> None
             "Registered": st.column_config.DatetimeColumn(format="YYYY-MM-DD"),
             "Month": st.column_config.LinkColumn(display_text="Checks and drift"),
             "MLflow": st.column_config.LinkColumn(display_text="Version in MLflow"),
+            "Dagster": st.column_config.LinkColumn(display_text="Month in Dagster"),
         },
     )
     st.caption("Errors of different versions are of different rows: they do not rank the versions.")

@@ -4,6 +4,7 @@ import streamlit as st
 
 from app import months
 from app.labels import change_words, chart_label, check_title, column_label, labelled
+from app.links import run_in_dagster, version_in_mlflow
 from app.month_plots import effects_plot
 from app.months import Month
 from app.parts import FRESH_SECONDS, ask, nothing_yet, plot, unless_away, verdict_badge
@@ -68,6 +69,14 @@ def show_verdict(found: Month) -> None:
             st.markdown(f":material/arrow_forward: {_with_commands(words)}")
         if found.can_be_released:
             offer_release(found)
+        links = []
+        if found.run_id:
+            links.append(f"[Last run in Dagster]({run_in_dagster(found.run_id)})")
+        if found.model:
+            number = found.model["version"]
+            links.append(f"[Version {number} in MLflow]({version_in_mlflow(number)})")
+        if links:
+            st.caption(" · ".join(links))
 
 
 def offer_release(found: Month) -> None:
