@@ -9,7 +9,11 @@ from tip_assets.ingestion.landing import SOURCE_FILE, SOURCE_ROW, feedback_rows
 from tip_assets.serving.loaded_model import LoadedModel
 
 PREDICTED, ERROR = "predicted", "error"
-COLUMNS = [SOURCE_FILE, SOURCE_ROW, *contract.COLUMNS, PREDICTED, ERROR]
+COLUMNS = [
+    *(ERROR, PREDICTED, contract.LABEL.name),
+    *contract.FEATURE_NAMES,
+    *(SOURCE_FILE, SOURCE_ROW),
+]
 _PIECE_ROWS = 100_000
 
 

@@ -17,7 +17,7 @@ from app.model_facts import (
     registered_versions,
     report_of,
 )
-from app.parts import FRESH_SECONDS, nothing_yet, plot, unless_away
+from app.parts import FRESH_SECONDS, ask, nothing_yet, plot, unless_away
 from app.predictions import predictions
 from app.sources import METRICS, REGISTRY, STORAGE, metric_store, registry
 from app.style import MISSING, count, dollars, month_words, plain
@@ -87,17 +87,9 @@ def show_estimate(model: LoadedModel) -> None:
     reference = unless_away(lambda: _training_records(settings.storage, number))
     if reference is None or reference.empty:
         return
-    found = unless_away(
-        lambda: METRICS.ask(
-            lambda: estimated_error(
-                model,
-                PredictionLog(metric_store()),
-                datetime.now(UTC).strftime(MONTH_FORMAT),
-                reference,
-                settings.quiet_months_per_alarm,
-            )
-        )
-    )
+    log, month = PredictionLog(metric_store()), datetime.now(UTC).strftime(MONTH_FORMAT)
+    quiet = settings.quiet_months_per_alarm
+    found = ask(METRICS, lambda: estimated_error(model, log, month, reference, quiet))
     if found is None:
         return
     st.subheader("This month, before its tips are known")

@@ -87,7 +87,7 @@ def show_verdict(found: Month) -> None:
             number = found.model["version"]
             links.append(f"[Version {number} in MLflow]({version_in_mlflow(number)})")
         if links:
-            st.caption(" · ".join(links))
+            st.markdown(" · ".join(links))
 
 
 def offer_release(found: Month) -> None:

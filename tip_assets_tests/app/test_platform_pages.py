@@ -204,7 +204,7 @@ def test_a_month_links_to_its_last_run_where_the_settings_say(settings, monkeypa
     outcome |= {"status": "SUCCESS", "ended_at": AT, "failure": None, "landing_digest": ""}
     store.record_run(outcome, {})
     for address in ("http://127.0.0.1:3000", "https://dagster.example.org"):
-        shown = [caption.value for caption in opened("reports").caption]
+        shown = [text.value for text in opened("reports").markdown]
         assert f"[Last run in Dagster]({address}/runs/a-run)" in shown
         monkeypatch.setenv("TIPS_DAGSTER_UI", "https://dagster.example.org/")
         get_settings.cache_clear()
