@@ -5,7 +5,7 @@ Belongs here: the lines of the comparison. Does not belong here: gathering facts
 
 from collections.abc import Iterable, Mapping
 
-from app.labels import chart_label
+from app.labels import chart_label, column_label
 from app.model_facts import Measured, Registered
 from app.style import MISSING, count, dollars, month_words
 
@@ -26,6 +26,7 @@ def lines(
     }
     if measured:
         found |= _errors(measured, one.number, other.number)
+        found["Drift of its month"] = _drift(measured, one.month), _drift(measured, other.month)
     mine, theirs = parameters
     names = [name for name in {**mine, **theirs} if name not in _NO_PARAMETERS]
     for name in ("rounds", *sorted(names)):
@@ -61,6 +62,14 @@ def _errors(measured: Measured, one: int, other: int) -> dict[str, tuple[str, st
         name = f"RMSE, {chart_label(f'{column} {group}')}"
         found[name] = _pair(of.get((column, group), MISSING) for of in groups)
     return found
+
+
+def _drift(measured: Measured, month: str) -> str:
+    """The columns that drifted in the month for which a version was trained."""
+    columns = measured.drift.get(month)
+    if not columns:
+        return MISSING
+    return ", ".join(column_label(row["column"]) for row in columns if row["drifted"]) or "none"
 
 
 def _pair(values: Iterable[str]) -> tuple[str, str]:

@@ -6,7 +6,7 @@ here: drawing (`model_plots.py`) or any change: the registry is only read.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -51,13 +51,15 @@ class Measured:
 
     `test` is the quality of each version on the held-out rows of its window, `groups` the errors by
     group of each version, `served` the periods in which each was the champion, `comparisons` the
-    challengers that were held against a champion on the same rows.
+    challengers that were held against a champion on the same rows, `drift` the columns of each
+    month.
     """
 
     test: Mapping[int, Row]
     groups: Mapping[int, Sequence[Row]]
     served: Mapping[int, Sequence[Period]]
     comparisons: Sequence[Row]
+    drift: Mapping[str, Sequence[Row]] = field(default_factory=dict)
 
 
 def report_of(model: LoadedModel) -> TrainingReport:
@@ -89,11 +91,15 @@ def measured_versions(store: MetricStore) -> Measured:
     by_version: dict[int, list[Row]] = {}
     for row in store.select(sa.select(groups)):
         by_version.setdefault(row["version"], []).append(row)
+    drift: dict[str, list[Row]] = {}
+    for row in store.select(sa.select(tables.drift)):
+        drift.setdefault(row["month"], []).append(row)
     return Measured(
         test={row["version"]: row for row in tested},
         groups=by_version,
         served=periods(store.history()),
         comparisons=store.select(sa.select(tables.comparison)),
+        drift=drift,
     )
 
 

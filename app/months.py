@@ -25,13 +25,15 @@ class Month:
     """A month's rows of the metric store; None or empty where it has none.
 
     `decision` is the last one on the month's model, `overtaken_by` a later month that was decided
-    while this one was held, `failure` what ended its last run, `messages` those sent about it.
+    while this one was held, `run_id` its last run and `failure` what ended it, `messages` those
+    sent about it.
     """
 
     month: str
     decision: Row | None = None
     overtaken_by: str | None = None
     failure: str | None = None
+    run_id: str | None = None
     ingested: Row | None = None
     model: Row | None = None
     comparison: Row | None = None
@@ -119,6 +121,7 @@ def month_of(store: MetricStore, month: str) -> Month:
         decision=decision,
         overtaken_by=_overtaken_by(store, month) if decision else None,
         failure=runs[-1]["failure"] if runs else None,
+        run_id=runs[-1]["run_id"] if runs else None,
         ingested=first(rows(tables.ingestion)),
         model=first(rows(tables.model_quality, tables.model_quality.c.part == "test")),
         comparison=first(rows(tables.comparison)),

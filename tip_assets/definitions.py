@@ -20,7 +20,7 @@ from tip_assets.settings import get_settings
 def defs() -> dg.Definitions:
     """Return all definitions of the platform."""
     return dg.Definitions(
-        assets=dg.load_assets_from_package_module(assets),
+        assets=dg.load_assets_from_package_module(assets, include_specs=True),
         asset_checks=dg.load_asset_checks_from_package_module(checks),
         jobs=[jobs.monthly_retraining_job, jobs.ingestion_job, jobs.release_job],
         schedules=[monthly_schedule],

@@ -26,6 +26,8 @@ training_window = dg.TimeWindowPartitionMapping(
     allow_nonexistent_upstream_partitions=True,
 )
 
+# One group: Dagster's lineage draws its assets at once, and several groups as closed boxes.
+GROUP = "tips"
 OWNERS = ["team:tip-platform"]
 # The Dagster pool that lets one step at a time train or promote, across processes.
 MODEL_POOL = "model"

@@ -11,7 +11,7 @@ import pytest
 
 from tip_assets import assets
 from tip_assets.definitions import defs
-from tip_assets.partitions import is_month, months, months_apart, training_window
+from tip_assets.partitions import GROUP, is_month, months, months_apart, training_window
 from tip_assets.runtime.instance import CHOSEN_ASSETS_JOB, JOBS
 from tip_assets.settings import Settings
 from tip_assets.settings.renamed import OLD_NAMES
@@ -41,7 +41,7 @@ def test_the_definitions_validate_and_hold_the_nine_assets():
     graph = defs().resolve_asset_graph()
     made = {key.to_user_string() for key in graph.materializable_asset_keys}
     files = {path.stem for path in Path(assets.__file__).parent.glob("[a-z]*.py")}
-    assert made == files - {"plots"}
+    assert made == files - {"links", "plots"}
     assert len(made) == 9
     for key in graph.materializable_asset_keys:
         node = graph.get(key)
@@ -50,6 +50,17 @@ def test_the_definitions_validate_and_hold_the_nine_assets():
         assert node.owners
         assert node.kinds
         assert node.group_name != "default"
+
+
+def test_dagsters_pages_describe_the_landing_link_to_the_app_and_open_the_lineage_at_once():
+    graph = defs().resolve_asset_graph()
+    landing = graph.get(dg.AssetKey("landing_tips"))
+    assert landing.description
+    assert landing.freshness_policy_or_from_metadata
+    assert {graph.get(key).group_name for key in graph.get_all_asset_keys()} == {GROUP}
+    linked = graph.get(dg.AssetKey("production_model")).metadata
+    assert linked["app"].value == "http://127.0.0.1:8501/history"
+    assert linked["mlflow_model"].value == "http://127.0.0.1:5000/#/models/waiter-tips"
 
 
 def test_every_job_is_known_as_one_of_ours():

@@ -1,8 +1,14 @@
 """Model: the version that serves, all versions, and how to roll back."""
 
+from datetime import UTC, datetime
+
+import pandas as pd
 import streamlit as st
 
 from app import compare, model_plots
+from app.estimated import estimated_error, training_records
+from app.labels import labelled
+from app.links import month_in_dagster, version_in_mlflow
 from app.model_facts import (
     Measured,
     Period,
@@ -11,12 +17,13 @@ from app.model_facts import (
     registered_versions,
     report_of,
 )
-from app.parts import FRESH_SECONDS, nothing_yet, plot, unless_away
+from app.parts import FRESH_SECONDS, ask, nothing_yet, plot, unless_away
 from app.predictions import predictions
-from app.sources import METRICS, REGISTRY, metric_store, registry
+from app.sources import METRICS, REGISTRY, STORAGE, metric_store, registry
 from app.style import MISSING, count, dollars, month_words, plain
+from tip_assets.metric_store.prediction_log import PredictionLog
 from tip_assets.modelling.training import TrainingReport
-from tip_assets.runtime.resources import mlflow_tracking
+from tip_assets.partitions import MONTH_FORMAT
 from tip_assets.serving.loaded_model import LoadedModel
 from tip_assets.settings import get_settings
 from tip_assets.tracking.registry import CHAMPION
@@ -30,6 +37,13 @@ def _versions(uri: str) -> list[Registered]:
 @st.cache_data(ttl=FRESH_SECONDS, show_spinner=False)
 def _measured(url: str) -> Measured:
     return METRICS.ask(lambda: measured_versions(metric_store(url)))
+
+
+@st.cache_data(max_entries=2, show_spinner=False)
+def _training_records(storage: str, version: int) -> pd.DataFrame:
+    root = get_settings().model_copy(update={"storage": storage}).storage_root
+    months = REGISTRY.ask(lambda: registry().version(version).recipe.months)
+    return STORAGE.ask(lambda: training_records(root, months))
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
@@ -65,6 +79,33 @@ def show_champion(model: LoadedModel, report: TrainingReport, served: list[Perio
             with st.container(gap="xsmall"):
                 st.metric(label, value)
                 st.caption(below)
+
+
+def show_estimate(model: LoadedModel) -> None:
+    """The error to expect this month, or why it is not estimated."""
+    settings, number = get_settings(), model.version.number
+    reference = unless_away(lambda: _training_records(settings.storage, number))
+    if reference is None or reference.empty:
+        return
+    log, month = PredictionLog(metric_store()), datetime.now(UTC).strftime(MONTH_FORMAT)
+    quiet = settings.quiet_months_per_alarm
+    found = ask(METRICS, lambda: estimated_error(model, log, month, reference, quiet))
+    if found is None:
+        return
+    st.subheader("This month, before its tips are known")
+    if isinstance(found, str):
+        st.markdown(f"No estimate: {plain(labelled(found))}.")
+        return
+    st.markdown(
+        f"Expected mean absolute error: **{plain(dollars(found.mean))}** "
+        f"({plain(dollars(found.low))} to {plain(dollars(found.high))}), from "
+        f"{count(found.rows)} predicted bills and the errors on {count(found.held_out_rows)} "
+        "held-out rows."
+    )
+    st.caption(
+        "Only the bills are known: guests who tip differently on the same bills are not seen. "
+        "There is no estimate when the bills have drifted or are unlike the training data."
+    )
 
 
 def show_report(report: TrainingReport) -> None:
@@ -116,7 +157,6 @@ def show_versions(versions: list[Registered], measured: Measured | None) -> None
     st.subheader("All versions")
     test = measured.test if measured else {}
     served = measured.served if measured else {}
-    links = mlflow_tracking(get_settings())
     st.dataframe(
         {
             "Version": [version.number for version in versions],
@@ -134,7 +174,8 @@ def show_versions(versions: list[Registered], measured: Measured | None) -> None
             ],
             "Registered": [version.registered_at for version in versions],
             "Month": [f"reports?month={version.month}" for version in versions],
-            "MLflow": [links.version_link(version.number).value for version in versions],
+            "MLflow": [version_in_mlflow(version.number) for version in versions],
+            "Dagster": [month_in_dagster("registered_model", v.month) for v in versions],
         },
         hide_index=True,
         column_config={
@@ -144,6 +185,7 @@ def show_versions(versions: list[Registered], measured: Measured | None) -> None
             "Registered": st.column_config.DatetimeColumn(format="YYYY-MM-DD"),
             "Month": st.column_config.LinkColumn(display_text="Checks and drift"),
             "MLflow": st.column_config.LinkColumn(display_text="Version in MLflow"),
+            "Dagster": st.column_config.LinkColumn(display_text="Month in Dagster"),
         },
     )
     st.caption("Errors of different versions are of different rows: they do not rank the versions.")
@@ -242,6 +284,7 @@ if model is not None:
     report = report_of(model)
     served = measured.served.get(model.version.number, []) if measured else []
     show_champion(model, report, list(served))
+    show_estimate(model)
     show_report(report)
     show_details(report, measured, model.version.number)
 if versions:

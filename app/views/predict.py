@@ -133,16 +133,43 @@ def show_answer(found: Predicted, record: dict[str, Any]) -> None:
         st.code(found.id, language=None)
 
 
+@st.fragment
 def show_curve(found: Predicted, record: dict[str, Any]) -> None:
     """The tip for other bills, by the same version; a folded plot is not computed."""
     model, answer = predictions().serving().model, found.answer
     if model is None or model.version.number != answer.version.number:
         return
     if st.toggle("Show how the tip changes with the bill", key="curve"):
-        curve = bill_curve(model, record, get_settings().interval_coverage)
+        record = record | move(model.seen(), record, found.at.isoformat())
+        coverage = get_settings().interval_coverage
+        curve, tried = bill_curve(model, record, coverage), model.answer(record, coverage)
+        moved = f"**{plain(dollars(tried.prediction))}**"
+        if tried.interval:
+            low, high = dollars(tried.interval.low), dollars(tried.interval.high)
+            moved += plain(f", {percent(coverage)} from {low} to {high}")
+        st.markdown(f"Predicted tip: {moved}")
         words = "Predicted tip and interval by bill, everything else on the form unchanged"
-        plot(curve_figure(curve, record[contract.BILL], answer.prediction), "curve_plot", words)
-        st.caption(f"{words}; bills of the training data only.")
+        plot(curve_figure(curve, record[contract.BILL], tried.prediction), "curve_plot", words)
+        st.caption(f"{words}; bills of the training data only. Tries are not logged.")
+
+
+def move(seen: dict[str, list[Any]], record: dict[str, Any], asked: str) -> dict[str, Any]:
+    """Sliders for the numbers of a record, within the training data; `asked` names the answer."""
+    moved = {}
+    for column in contract.FEATURES:
+        if not isinstance(column, contract.NumberColumn) or column.name not in seen:
+            continue
+        kind = int if column.integer else float
+        low, high = map(kind, seen[column.name])
+        if low < high:
+            moved[column.name] = st.slider(
+                form.label(column),
+                *(low, high, min(max(kind(record[column.name]), low), high)),
+                step=1 if column.integer else 0.5,
+                format="%d" if column.integer else "%.2f",
+                key=f"try_{column.name}_{asked}",
+            )
+    return moved
 
 
 def _interval_in_words(found: Predicted) -> str:

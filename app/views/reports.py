@@ -1,21 +1,26 @@
 """Reports: a month's verdict, numbers and charts, and links to its four reports."""
 
+import pandas as pd
 import streamlit as st
 
 from app import months
 from app.labels import change_words, chart_label, check_title, column_label, labelled
+from app.largest_errors import ERROR, PREDICTED, largest_errors
+from app.links import run_in_dagster, version_in_mlflow
 from app.month_plots import effects_plot
 from app.months import Month
 from app.parts import FRESH_SECONDS, ask, nothing_yet, plot, unless_away, verdict_badge
 from app.release import release, releaser
 from app.report_files import months_with_reports, read_quarantine, reports_of
-from app.sources import METRICS, STORAGE, metric_store
+from app.sources import METRICS, REGISTRY, STORAGE, metric_store, registry
 from app.style import MISSING, cells, count, dollars, month_words, plain, sentence
+from tip_assets import contract
 from tip_assets.drift.evidently_reports import REPORTS
 from tip_assets.metric_store.store import Row
+from tip_assets.serving.loaded_model import load_version
 from tip_assets.settings import get_settings
 
-_MOST_REFUSED = 500  # rows that are shown
+_MOST_REFUSED, _MOST_ERRORS = 500, 20  # rows that are shown
 
 
 @st.cache_data(ttl=FRESH_SECONDS, show_spinner=False)
@@ -32,6 +37,13 @@ def _month(url: str, month: str) -> Month:
 def _reports(storage: str, month: str) -> list[str]:
     root = get_settings().model_copy(update={"storage": storage}).storage_root
     return STORAGE.ask(lambda: reports_of(root, month))
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _largest_errors(storage: str, month: str, version: int) -> pd.DataFrame:
+    root = get_settings().model_copy(update={"storage": storage}).storage_root
+    model = REGISTRY.ask(lambda: load_version(registry(), version))
+    return STORAGE.ask(lambda: largest_errors(root, model, month, _MOST_ERRORS))
 
 
 def choose_month(known: list[str]) -> str:
@@ -68,6 +80,14 @@ def show_verdict(found: Month) -> None:
             st.markdown(f":material/arrow_forward: {_with_commands(words)}")
         if found.can_be_released:
             offer_release(found)
+        links = []
+        if found.run_id:
+            links.append(f"[Last run in Dagster]({run_in_dagster(found.run_id)})")
+        if found.model:
+            number = found.model["version"]
+            links.append(f"[Version {number} in MLflow]({version_in_mlflow(number)})")
+        if links:
+            st.markdown(" · ".join(links))
 
 
 def offer_release(found: Month) -> None:
@@ -161,6 +181,28 @@ def show_quarantine(found: Month) -> None:
         st.dataframe(shown, hide_index=True, placeholder=MISSING)
 
 
+def show_largest_errors(found: Month) -> None:
+    """The rows that the model which served the month predicted worst, when a person asks."""
+    served_by = found.dataset["served_by"] if found.dataset else None
+    if not served_by or not st.toggle(
+        f"Show the largest errors of version {served_by}, which served the month",
+        key="errors",
+        bind="query-params",
+    ):
+        return
+    with st.spinner("Predicting the month's rows"):
+        rows = unless_away(lambda: _largest_errors(get_settings().storage, found.month, served_by))
+    if rows is not None:
+        names = {name: column_label(name).replace("_", " ") for name in rows}
+        money = (contract.BILL, contract.LABEL.name, PREDICTED, ERROR)
+        st.dataframe(
+            rows.rename(columns=names),
+            hide_index=True,
+            column_config={names[n]: st.column_config.NumberColumn(format="%.2f") for n in money},
+        )
+        st.caption("Dollars; a positive error means that the prediction was too high.")
+
+
 def show_drift(found: Month) -> None:
     """Every control chart: the month's effect, and the change it would have shown."""
     st.subheader("Drift")
@@ -229,6 +271,7 @@ if found is not None:
     show_verdict(found)
     show_numbers(found)
     show_quarantine(found)
+    show_largest_errors(found)
     left, right = st.columns([4, 5], gap="large")
     with left:
         show_checks(found)

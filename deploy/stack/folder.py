@@ -125,6 +125,7 @@ class Stack:
             "MLFLOW_DEFAULT_ARTIFACT_ROOT": f"s3://{BUCKET}/platform/mlflow",
             # Job execution starts fifteen processes and takes 1.9 GB.
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+            "MLFLOW_DISABLE_TELEMETRY": "true",
             "MLFLOW_S3_ENDPOINT_URL": f"http://{HOST}:{s.s3_port}",
             "AWS_ENDPOINT_URL_S3": f"http://{HOST}:{s.s3_port}",
             "AWS_ACCESS_KEY_ID": known["s3_key"],

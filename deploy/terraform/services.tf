@@ -70,6 +70,8 @@ locals {
       AWS_DEFAULT_REGION  = var.region
       TIPS_STORAGE        = "s3://${local.bucket}/${local.prefix}"
       TIPS_SNS_TOPIC_ARN  = local.topic_arn
+      TIPS_APP_UI         = "https://${local.sites.app.host}"
+      TIPS_DAGSTER_UI     = "https://${local.sites.webserver.host}"
       TIPS_MLFLOW_UI      = "https://${local.sites.mlflow.host}"
       MLFLOW_TRACKING_URI = "http://mlflow.${local.inside}:${local.services.mlflow.port}"
 

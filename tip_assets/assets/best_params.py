@@ -5,10 +5,11 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
+from tip_assets.assets.links import model_page
 from tip_assets.modelling.recipe import Recipe, recipe_for
 from tip_assets.modelling.search import Trial, best_of, search, search_words
 from tip_assets.modelling.split import PART, TRAIN, from_feedback
-from tip_assets.partitions import MODEL_POOL, OWNERS, months, training_window, window_input
+from tip_assets.partitions import GROUP, MODEL_POOL, OWNERS, months, training_window, window_input
 from tip_assets.settings import TRAINING_EXPERIMENT, Settings
 from tip_assets.tracking.connection import MlflowTracking
 from tip_assets.tracking.runs import month_run
@@ -18,8 +19,9 @@ from tip_assets.tracking.worker import FreshProcess
 @dg.asset(
     ins={"splits": dg.AssetIn(partition_mapping=training_window, metadata=window_input)},
     partitions_def=months,
-    group_name="training",
+    group_name=GROUP,
     kinds={"hyperopt", "xgboost", "mlflow"},
+    metadata=model_page(),
     owners=OWNERS,
     io_manager_key="json_files",
     code_version="1",
@@ -39,6 +41,13 @@ def best_params(
     """
     month = context.partition_key
     recipe = recipe_for(splits, **settings.recipe_options)
+    if month not in recipe.months:
+        # A backfill of assets goes on to every month whose window holds a month that it was asked
+        # for, also to months that have not landed.
+        raise dg.Failure(
+            f"There are no rows of {month}. Run the whole month: monthly_retraining_job.",
+            allow_retries=False,
+        )
     # Before the search, so that an MLflow server that is down fails the step at once.
     run_id = month_run(mlflow_tracking, month, recipe.fingerprint)
     log = fresh_process.trial_log(mlflow_tracking.experiment_id(TRAINING_EXPERIMENT), run_id, month)
@@ -53,7 +62,7 @@ def best_params(
         metadata={
             "summary": search_words(best.rmse, len(trials), recipe.search_rows, rows),
             "lowest_cross_validated_rmse_usd": best.rmse,
-            "best_trial": best.number,
+            "trial": best.number,
             "rounds": best.rounds,
             "parameters": dg.MetadataValue.json(best.parameters),
             "months_read": read,

@@ -12,6 +12,7 @@ import pandas as pd
 from tip_assets import contract
 from tip_assets.assets import plots
 from tip_assets.assets.drift_report import charts_of, datasets_of, measured_before
+from tip_assets.assets.links import app_page
 from tip_assets.drift.alarm import MONTHS_BEFORE, verdict
 from tip_assets.drift.metrics import DriftMetrics, drift_metrics_of
 from tip_assets.metric_store import tables
@@ -20,7 +21,7 @@ from tip_assets.metric_store.store import MetricStore
 from tip_assets.modelling.comparison import compare
 from tip_assets.modelling.split import PART, TEST
 from tip_assets.modelling.training import tips_of
-from tip_assets.partitions import OWNERS, month_after, months, months_apart
+from tip_assets.partitions import GROUP, OWNERS, month_after, months, months_apart
 from tip_assets.settings import Settings
 from tip_assets.tracking.connection import MlflowTracking
 from tip_assets.tracking.registry import ModelRegistry
@@ -29,8 +30,9 @@ from tip_assets.tracking.runs import log_drift
 
 @dg.asset(
     partitions_def=months,
-    group_name="monitoring",
+    group_name=GROUP,
     kinds={"scipy", "sql", "mlflow"},
+    metadata=app_page("reports"),
     owners=OWNERS,
     io_manager_key="json_files",
     code_version="4",
@@ -70,7 +72,10 @@ def drift_metrics(
     runs = {number: registry.version(number).run_id for number in versions_of(registered_model)}
     metric_store.replace_month(month, rows_of(metrics, registered_model, runs))
     fingerprint = hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
-    log_drift(mlflow_tracking, context, month, fingerprint, flat_metrics(metrics))
+    description = (
+        f"**Verdict**: {value['verdict']}.\n\n**Data**: {metrics.note}; {value['charted']}."
+    )
+    log_drift(mlflow_tracking, context, month, fingerprint, flat_metrics(metrics), description)
     return dg.MaterializeResult(value=value, metadata=_metadata(metrics, value))
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
+from tip_assets.assets.links import app_page
 from tip_assets.drift.alarm import ChartResult, judge_month
 from tip_assets.drift.datasets import (
     Datasets,
@@ -18,7 +19,7 @@ from tip_assets.metric_store.drift_history import measured_before as measured_mo
 from tip_assets.metric_store.store import MetricStore
 from tip_assets.modelling.out_of_fold import out_of_fold
 from tip_assets.modelling.training import report_of
-from tip_assets.partitions import OWNERS, months
+from tip_assets.partitions import GROUP, OWNERS, months
 from tip_assets.runtime.storage import report_folder
 from tip_assets.settings import Settings
 from tip_assets.tracking.connection import MlflowTracking
@@ -28,8 +29,9 @@ from tip_assets.tracking.worker import FreshProcess
 
 @dg.asset(
     partitions_def=months,
-    group_name="monitoring",
+    group_name=GROUP,
     kinds={"evidently"},
+    metadata=app_page("reports"),
     owners=OWNERS,
     io_manager_key="report_folders",
     code_version="3",
@@ -60,6 +62,7 @@ def drift_report(
         value=reports,
         metadata={
             "summary": f"{len(reports)} reports; {datasets.note}",
+            "alarms": sum(chart.alarm is not None for chart in charts),
             "rows_drawn": f"{len(sample.current)} of {len(datasets.current)}",
             **{name: dg.MetadataValue.path(str(folder / f"{name}.html")) for name in REPORTS},
         },

@@ -6,13 +6,15 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
+from tip_assets.assets.links import app_page, model_page
 from tip_assets.metric_store.champion_lock import champion_lock
 from tip_assets.metric_store.store import PERSON_TAG, MetricStore, decision_cause
 from tip_assets.modelling.boundary_inputs import unservable
 from tip_assets.modelling.promotion import Decision, Situation, better_on_drifted_months, decide
-from tip_assets.partitions import MODEL_POOL, OWNERS, months, months_apart
+from tip_assets.partitions import GROUP, MODEL_POOL, OWNERS, months, months_apart
 from tip_assets.settings import Settings
 from tip_assets.tracking.connection import MlflowTracking
+from tip_assets.tracking.descriptions import describe_decision
 from tip_assets.tracking.registry import (
     CHAMPION,
     PREVIOUS,
@@ -34,8 +36,9 @@ class Release(dg.Config):
 
 @dg.asset(
     partitions_def=months,
-    group_name="registry",
+    group_name=GROUP,
     kinds={"mlflow"},
+    metadata=model_page() | app_page("history"),
     owners=OWNERS,
     io_manager_key="json_files",
     code_version="2",
@@ -81,6 +84,7 @@ def production_model(
             if config.reason:
                 cause = f"release {month} version {version} {now.isoformat()}"
             metric_store.record_decision(row | {"cause": cause, "at": now, "person": person})
+        describe_decision(registry, version, row)
         registry.archive_beyond(settings.versions_kept)
     value = {
         name: row[name]
@@ -215,7 +219,7 @@ def _metadata(tracking: MlflowTracking, value: dict[str, Any]) -> dict[str, Any]
     metadata = {
         "summary": f"{value['action']}: {value['reason']}; {champion}",
         "action": value["action"],
-        "challenger": value["challenger"],
+        "challenger": _named(value["challenger"]),
     }
     if serving:
         metadata |= {"champion": serving, "mlflow_version": tracking.version_link(serving)}

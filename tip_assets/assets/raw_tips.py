@@ -9,6 +9,7 @@ import dagster as dg
 import pandas as pd
 
 from tip_assets import contract
+from tip_assets.assets.links import app_page
 from tip_assets.ingestion.landing import (
     LANDED,
     SOURCE_FILE,
@@ -23,7 +24,7 @@ from tip_assets.ingestion.landing_log import LandingLog
 from tip_assets.metric_store import tables
 from tip_assets.metric_store.store import MetricStore
 from tip_assets.modelling.split import content_hash
-from tip_assets.partitions import OWNERS, months
+from tip_assets.partitions import GROUP, OWNERS, months
 from tip_assets.runtime.io_managers import ParquetFiles
 from tip_assets.runtime.storage import quarantine_file, write_atomically
 from tip_assets.settings import Settings, get_settings
@@ -32,7 +33,7 @@ landing_tips = dg.AssetSpec(
     "landing_tips",
     description="Files that producers drop under `landing/<month>/`. The platform never changes "
     "or deletes them.",
-    group_name="ingestion",
+    group_name=GROUP,
     kinds={"csv", "parquet"},
     owners=OWNERS,
     partitions_def=months,
@@ -46,8 +47,9 @@ landing_tips = dg.AssetSpec(
 @dg.asset(
     deps=[landing_tips],
     partitions_def=months,
-    group_name="ingestion",
+    group_name=GROUP,
     kinds={"pandas", "parquet"},
+    metadata=app_page("reports"),
     owners=OWNERS,
     io_manager_key="parquet_files",
     code_version=contract.VERSION,

@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 
 from tip_assets import contract
+from tip_assets.assets.links import app_page, model_page
 from tip_assets.metric_store.store import MetricStore
 from tip_assets.modelling.boundary_inputs import boundary_inputs, difference_facts, prediction_facts
 from tip_assets.modelling.comparison import Comparison, compare
-from tip_assets.modelling.flip import describe_flip, flip_metrics
+from tip_assets.modelling.flip import describe_flip
 from tip_assets.modelling.group_errors import group_errors
 from tip_assets.modelling.promotion import quality_faults
 from tip_assets.modelling.search import search_words
@@ -24,9 +25,10 @@ from tip_assets.modelling.training import (
     read_report,
     tips_of,
 )
-from tip_assets.partitions import MODEL_POOL, OWNERS, months, training_window, window_input
+from tip_assets.partitions import GROUP, MODEL_POOL, OWNERS, months, training_window, window_input
 from tip_assets.settings import Settings
 from tip_assets.tracking.connection import MlflowTracking
+from tip_assets.tracking.descriptions import describe_version
 from tip_assets.tracking.registry import (
     BOOSTER,
     CHALLENGER,
@@ -42,8 +44,9 @@ from tip_assets.tracking.worker import FreshProcess
 @dg.asset(
     ins={"splits": dg.AssetIn(partition_mapping=training_window, metadata=window_input)},
     partitions_def=months,
-    group_name="training",
+    group_name=GROUP,
     kinds={"mlflow"},
+    metadata=model_page() | app_page("model"),
     owners=OWNERS,
     io_manager_key="json_files",
     code_version="3",
@@ -107,10 +110,16 @@ def registered_model(
         "fresh_process": difference_facts(expected, pending.result()),
         "groups": [group.to_dict() for group in groups],
     }
+    describe_version(
+        registry, version, value, metric_store.decision(context.partition_key, version.number)
+    )
     return dg.MaterializeResult(
         value=value,
-        metadata=flip_metrics(report.flip)
-        | _metadata(mlflow_tracking, version, incumbent, comparison),
+        metadata={
+            "RMSE_usd": report.test["rmse"],
+            "flip": value["flip"],
+            **_metadata(mlflow_tracking, version, incumbent, comparison),
+        },
     )
 
 
@@ -127,15 +136,7 @@ def _register(
         BOOSTER: hashlib.sha256(ubj).hexdigest(),
         INCUMBENT: str(champion.number) if champion else "",
     }
-    description = (
-        f"Trained for {report.month} on {report.train['rows']} rows of "
-        f"{', '.join(report.months)}; test RMSE {report.test['rmse']:.3f} USD on "
-        f"{report.test['rows']} rows."
-    )
-    if feedback_note := describe_feedback(report):
-        description += f" {feedback_note}."
-    description += f" Predictions with {describe_flip(report.flip)}."
-    return registry.register(source, run_id, model_id, tags, description)
+    return registry.register(source, run_id, model_id, tags)
 
 
 def _incumbent(
@@ -213,7 +214,6 @@ def _metadata(
         f"{incumbent.number} (RMSE difference {interval} USD); {comparison.power_words}",
         "verdict": comparison.verdict,
         "power": comparison.power,
-        "rmse_usd": comparison.rmse,
         "champion_rmse_usd": comparison.rival_rmse,
         "rmse_difference_usd": comparison.difference,
         "rmse_difference_low_usd": comparison.low,

@@ -15,13 +15,13 @@ from tip_assets.modelling.split import (
     from_feedback,
     part_of,
 )
-from tip_assets.partitions import OWNERS, months
+from tip_assets.partitions import GROUP, OWNERS, months
 from tip_assets.settings import Settings
 
 
 @dg.asset(
     partitions_def=months,
-    group_name="ingestion",
+    group_name=GROUP,
     kinds={"pandas", "parquet"},
     owners=OWNERS,
     io_manager_key="parquet_files",

@@ -6,8 +6,9 @@ import dagster as dg
 import pandas as pd
 
 from tip_assets.assets import plots
+from tip_assets.assets.links import app_page, model_page
 from tip_assets.modelling.evaluation import LEAST_SQUARES
-from tip_assets.modelling.flip import flip_metrics
+from tip_assets.modelling.flip import describe_flip
 from tip_assets.modelling.recipe import recipe_for
 from tip_assets.modelling.search import Trial
 from tip_assets.modelling.split import PART, TEST
@@ -20,9 +21,10 @@ from tip_assets.modelling.training import (
     tips_of,
     train_booster,
 )
-from tip_assets.partitions import MODEL_POOL, OWNERS, months, training_window, window_input
+from tip_assets.partitions import GROUP, MODEL_POOL, OWNERS, months, training_window, window_input
 from tip_assets.settings import TRAINING_EXPERIMENT, Settings
 from tip_assets.tracking.connection import MlflowTracking
+from tip_assets.tracking.datasets import log_datasets
 from tip_assets.tracking.runs import (
     has_logged_model,
     is_trained,
@@ -34,8 +36,9 @@ from tip_assets.tracking.runs import (
 @dg.asset(
     ins={"splits": dg.AssetIn(partition_mapping=training_window, metadata=window_input)},
     partitions_def=months,
-    group_name="training",
+    group_name=GROUP,
     kinds={"xgboost", "mlflow"},
+    metadata=model_page() | app_page("model"),
     owners=OWNERS,
     io_manager_key="booster_files",
     code_version="1",
@@ -66,6 +69,7 @@ def trained_booster(
     pictures = _pictures(ubj, splits, report)
     run_id = month_run(mlflow_tracking, month, recipe.fingerprint)
     if not is_trained(mlflow_tracking, run_id):
+        log_datasets(mlflow_tracking.client, run_id, splits, recipe.data, settings.storage_root)
         logged = has_logged_model(mlflow_tracking, run_id, recipe.fingerprint)
         tags = {"model": "xgboost", "mlflow.runName": month}
         with mlflow_tracking.run_within(context, TRAINING_EXPERIMENT, run_id, tags) as mlflow:
@@ -101,8 +105,9 @@ def _metadata(report: TrainingReport) -> dict[str, Any]:
     return {
         "summary": f"test RMSE {report.test['rmse']:.3f} USD; {rules}"
         + (f"; {feedback_note}" if feedback_note else ""),
+        # Dagster plots numbers in the order of their names, capitals first.
+        "RMSE_usd": report.test["rmse"],
         **{f"feedback_{name}": value for name, value in facts.items()},
-        "test_rmse_usd": report.test["rmse"],
         "train_rmse_usd": report.train["rmse"],
         "test_mean_absolute_error_usd": report.test["mean_absolute_error"],
         "test_r2": report.test["r2"],
@@ -110,5 +115,5 @@ def _metadata(report: TrainingReport) -> dict[str, Any]:
         **{f"test_rmse_{rule}_usd": rmse for rule, rmse in report.baselines.items()},
         "against_least_squares": verdict,
         "rounds": report.rounds,
-        **flip_metrics(report.flip),
+        "flip": describe_flip(report.flip),
     }

@@ -8,12 +8,12 @@ from tip_assets import contract
 from tip_assets.assets.raw_tips import preview
 from tip_assets.ingestion.landing import SOURCE_FILE, feedback_rows
 from tip_assets.modelling.split import FROM_FEEDBACK
-from tip_assets.partitions import OWNERS, months
+from tip_assets.partitions import GROUP, OWNERS, months
 
 
 @dg.asset(
     partitions_def=months,
-    group_name="ingestion",
+    group_name=GROUP,
     kinds={"pandas", "parquet"},
     owners=OWNERS,
     io_manager_key="parquet_files",

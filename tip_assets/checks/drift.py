@@ -4,23 +4,30 @@ from typing import Any
 
 import dagster as dg
 
-from tip_assets.metric_store.holds import DATASET_HAS_NOT_DRIFTED, describe, hold
+from tip_assets.checks.hold import hold
+from tip_assets.metric_store.holds import DATASET_HAS_NOT_DRIFTED, describe
 from tip_assets.metric_store.store import MetricStore
 from tip_assets.modelling.promotion import better_on_drifted_months
 from tip_assets.partitions import months
 from tip_assets.settings import Settings
+from tip_assets.tracking.connection import MlflowTracking
 
 
 @dg.asset_check(
     name=DATASET_HAS_NOT_DRIFTED, asset="drift_metrics", blocking=True, partitions_def=months
 )
 def dataset_has_not_drifted(
-    drift_metrics: dict[str, Any], metric_store: MetricStore, settings: dg.ResourceParam[Settings]
+    drift_metrics: dict[str, Any],
+    metric_store: MetricStore,
+    mlflow_tracking: MlflowTracking,
+    settings: dg.ResourceParam[Settings],
 ) -> dg.AssetCheckResult:
     """No control chart alarms, or the challenger wins on persistent drift, or it is released."""
     drifted, found = drift_metrics["dataset"]["drifted"], _found(drift_metrics)
     learned = settings.promote_on_confirmed_drift and better_on_drifted_months(drift_metrics)
-    released = hold(metric_store, drift_metrics, found) if drifted and not learned else None
+    released = None
+    if drifted and not learned:
+        released = hold(metric_store, mlflow_tracking, drift_metrics, found)
     return dg.AssetCheckResult(
         passed=not drifted or learned or released is not None,
         severity=dg.AssetCheckSeverity.ERROR,

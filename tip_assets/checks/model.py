@@ -9,12 +9,14 @@ from typing import Any
 import dagster as dg
 
 from tip_assets import contract
-from tip_assets.metric_store.holds import MODEL_IS_SOUND, describe, hold
+from tip_assets.checks.hold import hold
+from tip_assets.metric_store.holds import MODEL_IS_SOUND, describe
 from tip_assets.metric_store.store import MetricStore
 from tip_assets.modelling.boundary_inputs import SAME_WITHIN_USD, implausible, unfaithful
 from tip_assets.modelling.evaluation import LEAST_SQUARES
 from tip_assets.partitions import months, months_apart
 from tip_assets.settings import Settings
+from tip_assets.tracking.connection import MlflowTracking
 
 
 @dg.asset_check(asset="trained_booster", partitions_def=months)
@@ -80,12 +82,12 @@ def fresh_process_predicts_the_same(registered_model: dict[str, Any]) -> dg.Asse
 
 @dg.asset_check(name=MODEL_IS_SOUND, asset="registered_model", blocking=True, partitions_def=months)
 def model_is_sound(
-    registered_model: dict[str, Any], metric_store: MetricStore
+    registered_model: dict[str, Any], metric_store: MetricStore, mlflow_tracking: MlflowTracking
 ) -> dg.AssetCheckResult:
     """The model is better than the mean tip and not shown to be worse than a share of the bill."""
     faults = "; ".join(registered_model["quality_faults"])
     rules = registered_model["baselines"]
-    released = hold(metric_store, registered_model, faults) if faults else None
+    released = hold(metric_store, mlflow_tracking, registered_model, faults) if faults else None
     return dg.AssetCheckResult(
         passed=not faults or released is not None,
         severity=dg.AssetCheckSeverity.ERROR,

@@ -3,6 +3,7 @@
 When a chart alarms is decided in `alarm.py`. The tests that reports show are in `statistics.py`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,8 +45,33 @@ def effects(reference: pd.DataFrame, current: pd.DataFrame) -> list[Effect]:
     independent of the mix of tables; the tip given its prediction shows that guests tip differently
     on the same bills.
     """
+    tip = rank_z(ValueCounts.of(tip_ratio(reference)), ValueCounts.of(tip_ratio(current)))
+    return [
+        *_column_effects(list(contract.COLUMNS), reference, current),
+        _adjusted_bill(reference, current),
+        Effect(ADJUSTED_TIP, contract.LABEL.name, tip),
+    ]
+
+
+def input_effects(reference: pd.DataFrame, current: pd.DataFrame) -> list[Effect]:
+    """Return the effects on the charts of the inputs alone, for months whose tips are not known."""
+    return [
+        *_column_effects(contract.FEATURE_NAMES, reference, current),
+        _adjusted_bill(reference, current),
+    ]
+
+
+def _adjusted_bill(reference: pd.DataFrame, current: pd.DataFrame) -> Effect:
+    z = adjusted_z(*log_bill(reference), *log_bill(current))
+    return Effect(ADJUSTED_BILL, contract.BILL, z)
+
+
+def _column_effects(
+    names: Sequence[str], reference: pd.DataFrame, current: pd.DataFrame
+) -> list[Effect]:
     found = []
-    for name, column in contract.COLUMNS.items():
+    for name in names:
+        column = contract.COLUMNS[name]
         sides = ValueCounts.of(reference[name]), ValueCounts.of(current[name])
         if isinstance(column, contract.CategoryColumn):
             found += [
@@ -54,13 +80,7 @@ def effects(reference: pd.DataFrame, current: pd.DataFrame) -> list[Effect]:
             ]
         else:
             found.append(Effect(name, name, rank_z(*sides)))
-    bill = adjusted_z(*log_bill(reference), *log_bill(current))
-    tip = rank_z(ValueCounts.of(tip_ratio(reference)), ValueCounts.of(tip_ratio(current)))
-    return [
-        *found,
-        Effect(ADJUSTED_BILL, contract.BILL, bill),
-        Effect(ADJUSTED_TIP, contract.LABEL.name, tip),
-    ]
+    return found
 
 
 def category_chart(column: str, category: str) -> str:

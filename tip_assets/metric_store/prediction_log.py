@@ -77,6 +77,14 @@ class PredictionLog:
             query = query.where(log.c.actual_at.is_(None))
         return [_in_utc(row) for row in self.store.select(query)]
 
+    def inputs_of(self, month: str, version: int, contract: str, count: int) -> list[Row]:
+        """Return the last records that a version predicted in a month."""
+        query = sa.select(log.c.inputs).where(
+            log.c.month == month, log.c.version == version, log.c.contract == contract
+        )
+        rows = self.store.select(query.order_by(log.c.at.desc(), log.c.id).limit(count))
+        return [row["inputs"] for row in rows]
+
     def record_tips(self, tips: Mapping[str, float], at: datetime) -> None:
         """Write tips by prediction id; one already assigned to a landing file stays."""
         if tips:

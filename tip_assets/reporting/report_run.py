@@ -48,6 +48,7 @@ def report_run(instance: dg.DagsterInstance, run_id: str, settings: Settings) ->
     if record is None or month is None:
         return []
     facts, run = run_facts(instance, run_id), record.dagster_run
+    instance.add_run_tags(run_id, facts.tags)
     store = MetricStore(url=settings.metric_store_url)
     before = store.last_success(month)
     ended_at = datetime.fromtimestamp(record.end_time or 0, UTC)

@@ -9,7 +9,7 @@ import dagster as dg
 from dagster._core.events import RunFailureReason  # not exported; nothing else has the reason
 
 from tip_assets.ingestion.landing import LANDED
-from tip_assets.metric_store.holds import TRAINING_WINDOW_IS_WHOLE
+from tip_assets.metric_store.holds import RELEASABLE, TRAINING_WINDOW_IS_WHOLE
 from tip_assets.runtime.instance import TRAINING_JOB, is_ours
 from tip_assets.runtime.services import describe_error
 
@@ -19,6 +19,8 @@ DECISION = dg.AssetKey("production_model")
 INGESTION = dg.AssetKey("raw_tips")
 # Tag of a run that took too long: its events do not say why it ended.
 ENDED_BECAUSE_TAG = "tips/ended_because"
+# Tags that tell a held month from a crash in Dagster's list of runs, where both have failed.
+OUTCOME_TAG, HELD_BY_TAG = "tips/outcome", "tips/held_by"
 # The progress of an earlier month that needs a person.
 HAS_FAILED: Final = "has failed"
 EVENTS = {
@@ -68,6 +70,19 @@ class RunFacts:
     def held(self) -> dict[str, str]:
         """Return the failed blocking checks with their descriptions."""
         return {c.check: c.words for c in self.checks if c.blocking and not c.passed}
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Return the tags of the finished run: its outcome and the checks that held it."""
+        if self.failure:
+            return {OUTCOME_TAG: "interrupted" if self.interrupted else "failed"}
+        if not self.held:
+            decided = self.metadata.get(DECISION.to_user_string(), {})
+            return {OUTCOME_TAG: decided.get("action", "done")}
+        outcome = "held" if self.held.keys() <= {*RELEASABLE} else "stopped"
+        if TRAINING_WINDOW_IS_WHOLE in self.held:
+            outcome = "deferred"
+        return {OUTCOME_TAG: outcome, HELD_BY_TAG: ", ".join(self.held)}
 
 
 def run_facts(instance: dg.DagsterInstance, run_id: str) -> RunFacts:

@@ -39,7 +39,7 @@ class MonthlyFiles(dg.UPathIOManager):
     def dump_to_path(self, context: dg.OutputContext, obj: Any, path: UPath) -> None:
         data = self.to_bytes(obj)
         write_atomically(path, data)
-        context.add_output_metadata({"bytes": dg.MetadataValue.int(len(data))})
+        context.add_output_metadata({"size_bytes": dg.MetadataValue.int(len(data))})
 
     def load_from_path(self, context: dg.InputContext, path: UPath) -> Any:
         return self.from_bytes(path.read_bytes())

@@ -84,6 +84,7 @@ def up(settings: Settings, terminal: TextIO) -> int:
     environment = os.environ | {
         # Job execution starts fifteen processes and takes 1.9 GB.
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
         # Not an argument: it may hold a password, and other users can read arguments.
         "MLFLOW_BACKEND_STORE_URI": settings.tracking_uri,
         "PYTHONUNBUFFERED": "1",

@@ -259,6 +259,14 @@ class Settings(ServerSettings):
         return f"http://127.0.0.1:{self.mlflow_port}"
 
     @property
+    def dagster_ui_url(self) -> str:
+        return self.dagster_ui.rstrip("/") or f"http://127.0.0.1:{self.dagster_port}"
+
+    @property
+    def app_url(self) -> str:
+        return self.app_ui.rstrip("/") or f"http://127.0.0.1:{self.app_port}"
+
+    @property
     def outbox(self) -> Path:
         """The file of notifications when there is no SNS topic: one JSON object per line."""
         return self.state_folder / "notifications.jsonl"

@@ -18,6 +18,10 @@ class ServerSettings(BaseSettings):
     mlflow_ui: str = Field(
         "", description="URL of MLflow's UI, for links; empty: that of `make up`."
     )
+    dagster_ui: str = Field(
+        "", description="URL of Dagster's UI, for links; empty: that of `make up`."
+    )
+    app_ui: str = Field("", description="URL of the app, for links; empty: that of `make up`.")
     app_port: int = Field(8501, description="Port of the app.")
     app_host: str = Field(
         "127.0.0.1", description="Address the app listens on; 0.0.0.0: every interface."

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from tip_assets.settings import REGISTERED_MODEL
+from tip_assets.tracking.descriptions import EXPERIMENTS, NOTE
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -61,13 +62,15 @@ class MlflowTracking(dg.ConfigurableResource):
         """Return the id of an experiment; creates it if missing."""
         from mlflow.exceptions import MlflowException
 
-        found = self.client.get_experiment_by_name(name)
+        description, found = EXPERIMENTS[name], self.client.get_experiment_by_name(name)
         if found is not None:
+            if found.tags.get(NOTE) != description:
+                self.client.set_experiment_tag(found.experiment_id, NOTE, description)
             return str(found.experiment_id)
         try:
             # Without its kind, MLflow's UI shows an experiment as one of language models.
-            kind = {"mlflow.experimentKind": "custom_model_development"}
-            return self.client.create_experiment(name, f"{self.artifact_root}/{name}", tags=kind)
+            tags = {"mlflow.experimentKind": "custom_model_development", NOTE: description}
+            return self.client.create_experiment(name, f"{self.artifact_root}/{name}", tags=tags)
         except MlflowException:
             # Another process may have created it meanwhile.
             found = self.client.get_experiment_by_name(name)

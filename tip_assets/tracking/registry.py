@@ -19,8 +19,12 @@ if TYPE_CHECKING:
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 FINGERPRINT, MONTH = "tips.fingerprint", "tips.month"
-RECIPE, BOOSTER = "tips.recipe", "tips.booster_sha256"
+RECIPE, LOCK, BOOSTER = "tips.recipe", "tips.lock", "tips.booster_sha256"
 INCUMBENT, ARCHIVED = "tips.incumbent", "tips.archived"
+# The tags on MLflow's page of a version. It does not show tags with MLflow's own prefix, so the
+# others have it; they are read without it, as versions of earlier releases have them.
+SHOWN = (MONTH, FINGERPRINT, contract.VERSION_TAG, INCUMBENT, ARCHIVED)
+_HIDDEN = "mlflow."
 YES = "yes"  # the value of a tag without other content
 READY_WITHIN_SECONDS = 120
 
@@ -40,6 +44,7 @@ class ModelVersion:
     source: str
     tags: dict[str, str]
     registered_at: datetime
+    description: str = ""
 
     @property
     def month(self) -> str:
@@ -93,7 +98,7 @@ class ModelRegistry:
         return None
 
     def register(
-        self, source: str, run_id: str, model_id: str, tags: dict[str, str], description: str
+        self, source: str, run_id: str, model_id: str, tags: dict[str, str]
     ) -> ModelVersion:
         """Register a logged model as a new version and wait until it is ready."""
         self._make_model()
@@ -102,8 +107,7 @@ class ModelRegistry:
             source,
             run_id=run_id,
             model_id=model_id,
-            tags=tags,
-            description=description,
+            tags={name if name in SHOWN else _HIDDEN + name: tags[name] for name in tags},
             await_creation_for=READY_WITHIN_SECONDS,
         )
         return self.version(int(made.version))
@@ -161,4 +165,9 @@ def predict(model: Any, records: pd.DataFrame) -> np.ndarray:
 
 def _version(found: Any) -> ModelVersion:
     at = datetime.fromtimestamp(found.creation_timestamp / 1000, UTC)
-    return ModelVersion(int(found.version), found.run_id, found.source, dict(found.tags), at)
+    tags = {
+        name.removeprefix(_HIDDEN) if name.startswith(f"{_HIDDEN}tips.") else name: value
+        for name, value in found.tags.items()
+    }
+    number, description = int(found.version), found.description or ""
+    return ModelVersion(number, found.run_id, found.source, tags, at, description)

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from tip_assets import contract
-from tip_assets.modelling.flip import describe_flip, flip_metrics
-from tip_assets.modelling.recipe import LIBRARIES, Recipe, lock_version
+from tip_assets.modelling.flip import flip_metrics
+from tip_assets.modelling.recipe import LIBRARIES, lock_version
 from tip_assets.modelling.training import TrainingReport
 from tip_assets.settings import DRIFT_EXPERIMENT, TRAINING_EXPERIMENT
 from tip_assets.tracking.connection import MlflowTracking
-from tip_assets.tracking.registry import FINGERPRINT, MONTH, RECIPE, YES
+from tip_assets.tracking.descriptions import NOTE
+from tip_assets.tracking.registry import FINGERPRINT, LOCK, MONTH, RECIPE, YES
 from tip_assets.tracking.trial_runs import KIND
 
 TRAINED = "tips.trained"
@@ -94,6 +95,7 @@ def log_training(
         for name, png in plots.items():
             (Path(folder) / f"{name}.png").write_bytes(png)
         mlflow.log_artifacts(folder, "plots")
+    mlflow.log_dict(report.recipe | {"lock": lock_version()}, "recipe.json")
     if with_model:
         log_model(mlflow, report, ubj)
     mlflow.set_tag(TRAINED, YES)
@@ -154,6 +156,7 @@ def log_drift(
     month: str,
     fingerprint: str,
     metrics: dict[str, float],
+    description: str,
 ) -> None:
     """Log a month's drift as a run of its own experiment, and archive the month's other runs.
 
@@ -173,7 +176,7 @@ def log_drift(
             client.delete_run(run.info.run_id)
     if client.get_run(run_id).data.metrics.keys() >= metrics.keys():
         return
-    tags = {"model": "evidently", "record_date": month, "mlflow.runName": month}
+    tags = {"model": "evidently", "record_date": month, "mlflow.runName": month, NOTE: description}
     with tracking.run_within(context, DRIFT_EXPERIMENT, run_id, tags) as mlflow:
         mlflow.log_metrics(metrics)
 
@@ -192,19 +195,16 @@ def example_records() -> Any:
 
 
 def version_tags(report: TrainingReport) -> dict[str, str]:
-    """Return the tags that record everything a version's bytes depend on."""
-    recipe = Recipe(**report.recipe)
+    """Return the tags that record everything a version's bytes depend on.
+
+    The recipe has the data's fingerprint by month, the code, the seed and the threads.
+    """
+    recipe = report.to_recipe()
     return {
         MONTH: report.month,
         FINGERPRINT: report.fingerprint,
-        "tips.months": ",".join(recipe.months),
-        "tips.data": " ".join(f"{month}:{digest}" for month, digest in recipe.data.items()),
-        "tips.code": recipe.code,
-        "tips.lock": lock_version(),
-        "tips.seed": str(recipe.seed),
-        "tips.threads": str(recipe.threads),
         contract.VERSION_TAG: recipe.contract,
-        "tips.flip": describe_flip(report.flip),
+        LOCK: lock_version(),
         RECIPE: recipe.to_json(),
     }
 

@@ -15,6 +15,7 @@ MEASURED = Measured(
     groups={1: [{"column": "day", "group": "Thur", "rmse": 0.7}]},
     served={},
     comparisons=[MET],
+    drift={"2024-03": [{"column": "size", "drifted": True}, {"column": "day", "drifted": False}]},
 )
 
 
@@ -26,6 +27,7 @@ def test_two_versions_have_their_errors_data_and_parameters_side_by_side():
         "Held-out rows": ("149", "\u2013"),
         "Test RMSE": ("$1.44", "\u2013"),
         "RMSE, Thursday": ("\u2013", "$0.70"),
+        "Drift of its month": ("People at the table", "\u2013"),
         "Rounds": ("\u2013", "92"),
         "Max depth": ("2", "\u2013"),
         "Target": ("tip", "\u2013"),

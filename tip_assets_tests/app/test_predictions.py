@@ -73,6 +73,22 @@ def test_the_curve_is_the_models_own_along_the_bills_of_its_training(storage):
     assert bill_curve(model, RECORD | {"day": "Mon"}, 0.9)[LOW].isna().all()
 
 
+def test_sliders_move_the_answer_and_its_interval_and_log_nothing(storage):
+    test = fill(page("predict"), 24.5)
+    assert predictions().writer.finish(20)
+    logged = len(predictions().log.newest(100))
+    test.toggle[0].set_value(True).run()
+    test.slider[0].set_value(40.0).run()
+    test.slider[1].set_value(4).run()
+    assert not test.exception
+    model = predictions().serving().model
+    answer = model.answer(RECORD | {"total_bill": 40.0, "size": 4}, 0.9)
+    moved = f"Predicted tip: **${answer.prediction:.2f}**, 90 % from ${answer.interval.low:.2f}"
+    assert moved in words(test)
+    assert predictions().writer.finish(20)
+    assert len(predictions().log.newest(100)) == logged
+
+
 def test_an_example_fills_the_form_and_is_answered(storage):
     test = page("predict")
     test.button[2].click().run()

@@ -3,13 +3,24 @@
 import os
 
 import dagster as dg
+import pytest
 
+from tip_assets.assets.best_params import best_params
 from tip_assets.checks.order import training_window_is_whole
 from tip_assets.partitions import months
 from tip_assets.reporting.run_facts import PARTITION_TAG, last_training
 from tip_assets.runtime.instance import PROCESS_TAG, close_dead_runs, process_mark
 from tip_assets.runtime.storage import write_atomically
+from tip_assets.settings import Settings
 from tip_assets_tests.support.landing import FAILURE, QUEUED, STARTED, SUCCESS, WHOLE
+
+
+def test_a_month_without_rows_is_not_trained_by_a_backfill_of_assets(rows):
+    """One from the lineage goes on to every month whose training window holds a chosen one."""
+    context = dg.build_asset_context(partition_key="2024-02")
+    unused = {"mlflow_tracking": None, "fresh_process": None}
+    with pytest.raises(dg.Failure, match="There are no rows of 2024-02"):
+        best_params(context, settings=Settings(), splits=rows, **unused)
 
 
 def test_earlier_months_go_first_until_they_are_done(place):

@@ -235,15 +235,18 @@ def test_a_worse_group_warns_and_a_better_one_is_told():
     [("", True, False), ("better", True, True), ("better", False, False), ("worse", True, False)],
 )
 def test_drift_holds_until_a_challenger_has_learned_what_persists(
-    tmp_path, learned, promote, passes
+    tmp_path, monkeypatch, learned, promote, passes
 ):
-    store = MetricStore(url=f"sqlite:///{tmp_path}/metrics.db")
-    settings = Settings(promote_on_confirmed_drift=promote)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)  # an earlier test's, left by MLflow
+    line = Line(str(tmp_path))
+    settings = Settings(storage=str(tmp_path), promote_on_confirmed_drift=promote)
+    store, tracking = MetricStore(url=settings.metric_store_url), mlflow_tracking(settings)
     value = measured(SPOILT, (contract.BILL,), learned)
-    result = drift.dataset_has_not_drifted(value, store, settings)
+    result = drift.dataset_has_not_drifted(value, store, tracking, settings)
     assert result.passed == passes
     assert f"drifted: {contract.BILL}" in result.description
-    assert bool(store.history()) != passes  # a hold is recorded
+    assert bool(store.history()) != passes  # a hold is recorded, and MLflow's page says so
+    assert line.registry.version(2).description.startswith("**Decision**: held") != passes
     if learned:
         assert result.description.endswith(f"held out since then: {learned} (49)")
 

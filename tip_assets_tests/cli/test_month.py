@@ -19,6 +19,7 @@ from tip_assets_tests.support.processes import call, environment_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 TRIALS = 8
+RECIPE = "mlflow.tips.recipe"
 # When what was run: of the metric store's tables, only these change with every run.
 LOGS_OF_OPERATION = ("run_outcome", "asset_success")
 
@@ -195,8 +196,36 @@ def test_versions_are_described_pinned_and_ready(platform):
     for version in versions:
         assert version.status == "READY"
         assert "test RMSE" in version.description
-        pinned = {"data", "months", "code", "lock", "seed", "threads", "booster_sha256"}
-        assert {f"tips.{name}" for name in pinned} <= version.tags.keys()
+        shown = [name for name in version.tags if not name.startswith("mlflow.")]
+        assert 4 <= len(shown) <= 5
+        assert {"mlflow.tips.lock", "mlflow.tips.booster_sha256"} <= version.tags.keys()
+        recipe = json.loads(version.tags[RECIPE])
+        assert {"data", "code", "seed", "threads", "libraries"} <= recipe.keys()
+
+
+def test_mlflows_pages_state_verdict_rows_and_data(platform):
+    texts = {int(v.version): v.description for v in platform.client.search_model_versions("")}
+    assert "**Verdict**: no champion to compare with." in texts[1]
+    assert "**Decision**: promoted: first model" in texts[1]
+    assert "on 203 rows of 2024-01" in texts[1]
+    assert "against champion version 1 on " in texts[2]
+    assert "**Decision**: held: drifted: " in texts[3]
+    parents = platform.runs(TRAINING_EXPERIMENT, "tags.`tips.kind` = 'month'")
+    notes = {run.data.tags["tips.month"]: run.data.tags["mlflow.note.content"] for run in parents}
+    assert notes == {f"2024-0{number}": text for number, text in texts.items()}
+    (drift,) = platform.runs(DRIFT_EXPERIMENT, "tags.record_date = '2024-03'")
+    assert "drifted: " in drift.data.tags["mlflow.note.content"]
+    for name in (TRAINING_EXPERIMENT, DRIFT_EXPERIMENT):
+        tags = platform.client.get_experiment_by_name(name).tags
+        assert tags["mlflow.note.content"].startswith("One run a month")
+    data = json.loads(platform.client.get_model_version("waiter-tips", "4").tags[RECIPE])["data"]
+    (april,) = (run for run in parents if run.info.run_name == "2024-04")
+    logged = {each.dataset.name: each.dataset for each in april.inputs.dataset_inputs}
+    assert {name: each.digest for name, each in logged.items()} == {
+        f"splits {month}": digest for month, digest in data.items()
+    }
+    where = mlflow.data.get_source(logged["splits 2024-02"]).load()
+    assert len(pd.read_parquet(where)) == json.loads(logged["splits 2024-02"].profile)["num_rows"]
 
 
 def test_a_second_run_of_a_month_changes_nothing_a_reader_can_see(platform):

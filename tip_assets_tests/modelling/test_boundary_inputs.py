@@ -120,7 +120,7 @@ def tracking(tmp_path_factory, rows, recipe, best, ubj):
             log_model(mlflow, read_report(booster), booster)
         run_id, fingerprint = run.info.run_id, read_report(booster).fingerprint
         source, model_id = logged_model(made, run_id, fingerprint)
-        registry.register(source, run_id, model_id, {}, "")
+        registry.register(source, run_id, model_id, {})
     return made
 
 

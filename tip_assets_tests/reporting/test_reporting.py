@@ -8,11 +8,12 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from tip_assets.metric_store.holds import TRAINING_WINDOW_IS_WHOLE
+from tip_assets.metric_store.holds import MODEL_IS_SOUND, TRAINING_WINDOW_IS_WHOLE
 from tip_assets.metric_store.store import MetricStore
 from tip_assets.partitions import months
 from tip_assets.reporting.outbox import Notifications
 from tip_assets.reporting.report_run import report_missed_runs, report_run
+from tip_assets.reporting.run_facts import HELD_BY_TAG, OUTCOME_TAG
 from tip_assets.runtime.instance import PROCESS_TAG, process_mark
 from tip_assets.runtime.resources import resources
 from tip_assets.settings import Settings
@@ -80,7 +81,8 @@ class Place:
 
         @dg.asset(partitions_def=months, io_manager_key="json_files", deps=[drift_metrics])
         def production_model():
-            return {"action": "promoted", "reason": "better", "champion_after": 3}
+            value = {"action": "promoted", "reason": "better", "champion_after": 3}
+            return dg.MaterializeResult(value=value, metadata={"action": value["action"]})
 
         made = [raw_tips, registered_model, drift_metrics, production_model]
         defs = dg.Definitions(
@@ -168,6 +170,7 @@ def test_a_run_that_is_reported_late_leaves_the_checks_of_the_newer_one(place):
     place.play("2024-02", blocked="2024-01 goes first and runs", check=TRAINING_WINDOW_IS_WHOLE)
     (deferred,) = place.instance.get_runs()
     place.play("2024-02", check=TRAINING_WINDOW_IS_WHOLE)
+    assert deferred.tags[OUTCOME_TAG] == "deferred"
     assert report_run(place.instance, deferred.run_id, place.settings) == []
     assert [check["passed"] for check in place.store.checks("2024-02")] == [True]
 
@@ -192,6 +195,21 @@ def test_a_failing_check_changes_its_row_only_when_it_says_something_else(place)
     place.play("2024-01", blocked="4 valid rows")
     (changed,) = place.store.checks("2024-01")
     assert changed["since"] > first["since"]
+
+
+@pytest.mark.parametrize(
+    ("how", "outcome", "held_by"),
+    [
+        ({}, "promoted", None),
+        ({"blocked": "prices rose", "check": MODEL_IS_SOUND}, "held", MODEL_IS_SOUND),
+        ({"blocked": "3 valid rows"}, "stopped", "enough_rows"),
+        ({"broken": "the disk is full"}, "failed", None),
+    ],
+)
+def test_dagsters_list_of_runs_tells_a_held_month_from_a_crash(place, how, outcome, held_by):
+    place.play("2024-01", **how)
+    (run,) = place.instance.get_runs()
+    assert (run.tags[OUTCOME_TAG], run.tags.get(HELD_BY_TAG)) == (outcome, held_by)
 
 
 def test_every_asset_that_was_made_has_its_time(place):

@@ -144,7 +144,7 @@ def test_the_registry_states_todays_contract(model_path, sample, monkeypatch):
     registry = ModelRegistry(mlflow.MlflowClient())
     (model,) = mlflow.search_logged_models(output_format="list")
     tags = {contract.VERSION_TAG: contract.VERSION}
-    version = registry.register(str(model_path), model.source_run_id, model.model_id, tags, "")
+    version = registry.register(str(model_path), model.source_run_id, model.model_id, tags)
     records = sample[contract.FEATURE_NAMES]
     assert len(registry.predict(version.number, records)) == len(records)
     assert version.reads_todays_records

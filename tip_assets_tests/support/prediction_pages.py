@@ -51,7 +51,6 @@ def register_two_versions(folder: Path, rows: pd.DataFrame, recipe: Recipe) -> P
             run.info.run_id,
             model.model_id,
             version_tags(read_report(ubj)),
-            "",
         )
     registry.client.set_terminated(run.info.run_id)
     return folder

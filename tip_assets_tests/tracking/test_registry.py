@@ -8,11 +8,14 @@ import pytest
 from mlflow.exceptions import MlflowException
 
 from tip_assets.tracking.connection import MlflowTracking, prepare_tracking_database
+from tip_assets.tracking.descriptions import describe_decision
 from tip_assets.tracking.registry import (
     ARCHIVED,
     CHAMPION,
     FINGERPRINT,
+    LOCK,
     MONTH,
+    RECIPE,
     ModelRegistry,
 )
 
@@ -43,6 +46,23 @@ def test_no_champion_is_none_and_trouble_is_an_error(registry, tmp_path):
 def test_a_version_is_found_by_month_and_recipe(registry):
     assert registry.by_fingerprint("2024-03", "recipe 3").number == 3
     assert registry.by_fingerprint("2024-03", "recipe 2") is None
+
+
+def test_tags_are_read_alike_however_a_release_wrote_them(registry, tmp_path):
+    pinned = {MONTH: "2024-05", RECIPE: "{}", LOCK: "a lock"}
+    new = registry.register(str(tmp_path), "", "", pinned)
+    old = registry.client.create_model_version("waiter-tips", str(tmp_path), tags=pinned)
+    assert new.tags == registry.version(int(old.version)).tags == pinned
+    shown = registry.client.get_model_version("waiter-tips", str(new.number)).tags
+    assert [name for name in shown if not name.startswith("mlflow.")] == [MONTH]
+
+
+def test_the_decision_is_described_once_also_on_a_version_of_an_earlier_release(registry):
+    registry.client.update_model_version("waiter-tips", "1", "Trained for 2024-01.")
+    for action in ("held", "released"):
+        describe_decision(registry, 1, {"action": action, "reason": "prices rose"})
+        expected = f"**Decision**: {action}: prices rose.\n\nTrained for 2024-01."
+        assert registry.version(1).description == expected
 
 
 def test_old_versions_are_archived_never_deleted_and_never_the_champion(registry):
