@@ -171,8 +171,8 @@ def _of_ecs(settings: Settings) -> dict[str, Any]:
     }
     return {
         "run_launcher": {
-            "module": "dagster_aws.ecs",
-            "class": "EcsRunLauncher",
+            "module": "tip_assets.runtime.ecs_launcher",
+            "class": "FixedTaskLauncher",
             "config": launcher,
         },
         # Task output goes to CloudWatch; files would be lost with the task.
