@@ -23,11 +23,16 @@ class NewerSchema(Exception):
     """The store was written by a newer version of this platform."""
 
 
+class OutdatedSchema(Exception):
+    """The store lacks tables or columns, and the user may not create them."""
+
+
 def bring_up_to_date(engine: sa.Engine) -> None:
     """Create or upgrade the tables in one transaction; a current store is only queried.
 
     Processes that find an old store at the same time upgrade it one after the other. Raises
-    NewerSchema when the store is newer than this code.
+    NewerSchema when the store is newer than this code, OutdatedSchema when the user may not
+    upgrade it.
     """
     with engine.connect() as connection:
         if revision(connection) == NEWEST:
@@ -37,6 +42,11 @@ def bring_up_to_date(engine: sa.Engine) -> None:
         if found is not None and found > NEWEST:
             raise NewerSchema(
                 f"the metric store has schema {found}, this code knows {NEWEST}: update the code"
+            )
+        if found != NEWEST and not _may_create_tables(connection):
+            raise OutdatedSchema(
+                f"the metric store has {f'schema {found}' if found else 'no schema'}, this code "
+                f"needs {NEWEST}, and this user may not change it: run `tips databases`"
             )
         if found is None and not sa.inspect(connection).get_table_names():
             _make(connection)
@@ -49,6 +59,13 @@ def revision(connection: sa.Connection) -> str | None:
     if not sa.inspect(connection).has_table(_REVISION.name):
         return None
     return connection.execute(sa.select(_REVISION.c.version_num)).scalar_one_or_none()
+
+
+def _may_create_tables(connection: sa.Connection) -> bool:
+    if connection.dialect.name == "sqlite":
+        return True
+    query = sa.text("select has_schema_privilege(current_schema(), 'create')")
+    return bool(connection.execute(query).scalar_one())
 
 
 def _make(connection: sa.Connection) -> None:

@@ -24,7 +24,7 @@ from tip_assets.ingestion.simulate import UNCHANGED, Change, land_generated, lan
 from tip_assets.metric_store import tables
 from tip_assets.metric_store.prediction_log import PredictionLog
 from tip_assets.metric_store.store import MetricStore
-from tip_assets.runtime.databases import create_databases
+from tip_assets.runtime.database_roles import create_databases, owner_url
 from tip_assets.settings import Settings
 from tip_assets.tracking.registry import CHAMPION, ModelRegistry
 from tip_assets.tracking.runs import example_records
@@ -61,10 +61,12 @@ def grafana_place() -> Iterator[GrafanaPlace]:
     begin = datetime.now(UTC) - timedelta(seconds=1)
     with only_postgres(**ports) as stack:
         told = stack.environment()
-        create_databases(stack.admin_url(), [told["TIPS_METRIC_STORE"]], told["TIPS_METRIC_READER"])
+        url = told["TIPS_METRIC_STORE"]
+        create_databases(stack.admin_url(), [url], told["TIPS_METRIC_READER"])
+        MetricStore(url=owner_url(stack.admin_url(), url)).engine.dispose()
         settings = Settings(
             storage=f"{stack.folder}/data",
-            metric_store=told["TIPS_METRIC_STORE"],
+            metric_store=url,
             metric_reader=told["TIPS_METRIC_READER"],
             **ports,
         )
