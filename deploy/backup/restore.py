@@ -15,7 +15,7 @@ from deploy.backup.files import differing_files, holds_files, restore_files
 from deploy.backup.manifest import Manifest, read_manifest
 from deploy.backup.parts import Parts, parts_of
 from deploy.backup.save import DATABASES
-from tip_assets.metric_store.schema import NEWEST
+from tip_assets.metric_store.schema import NEWEST, is_too_new
 from tip_assets.runtime.database_roles import create_databases, owner_url
 from tip_assets.runtime.databases import prepare_databases
 from tip_assets.runtime.run_logging import noise_to
@@ -50,7 +50,7 @@ def _check(settings: Settings, parts: Parts, backup: Path, manifest: Manifest) -
             f"the backup is of {manifest.storage}, and MLflow names its artifacts by that place; "
             f"the settings say {settings.storage_root}"
         )
-    if manifest.schema > NEWEST:
+    if is_too_new(manifest.schema):
         raise Refused(
             f"the backup's metric store has schema {manifest.schema}, this code knows {NEWEST}: "
             "update the code"

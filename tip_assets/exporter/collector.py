@@ -21,7 +21,7 @@ from tip_assets.exporter.page import Metric, Page
 from tip_assets.exporter.platform import add_platform
 from tip_assets.exporter.reader import Reader
 from tip_assets.metric_store.prediction_log import PredictionLog
-from tip_assets.metric_store.schema import NewerSchema
+from tip_assets.metric_store.schema import UnusableSchema
 from tip_assets.metric_store.store import MetricStore
 from tip_assets.partitions import MONTH_FORMAT
 from tip_assets.settings import Settings
@@ -78,7 +78,7 @@ class MetricStoreCollector(Collector):
             return self._start_read().result(self._within)
         except TookTooLong:
             problem = f"has not answered for {self._within:g} seconds"
-        except (SQLAlchemyError, OSError, NewerSchema) as error:
+        except (SQLAlchemyError, OSError, UnusableSchema) as error:
             problem = str(error).partition("\n")[0]
         with self._lock:
             self._errors += 1
