@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
 from tip_assets.exporter.data import add_data
+from tip_assets.exporter.disk import add_disks
 from tip_assets.exporter.limits import add_limits
 from tip_assets.exporter.model import add_models
 from tip_assets.exporter.page import Metric, Page
@@ -62,6 +63,7 @@ class MetricStoreCollector(Collector):
         own, page = Page(), collected or Page()
         if collected is None:
             add_limits(page, self._settings)
+        add_disks(own, self._settings)
         own.add(UP, collected is not None)
         own.add(ERRORS, self._errors)
         own.add(SECONDS, time.perf_counter() - begun)

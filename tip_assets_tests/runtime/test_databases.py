@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 from alembic import command
 
+from deploy.backup.databases import drop, dump, load
 from deploy.stack.folder import Stack
 from tip_assets.metric_store import schema
 from tip_assets.metric_store.schema import OutdatedSchema
@@ -33,9 +34,11 @@ def managed(stack: Stack) -> str:
     """The URL of an administrator who is no superuser, like that of a managed server."""
     password = secrets.token_hex(8)
     with sa.create_engine(stack.admin_url(), isolation_level="AUTOCOMMIT").connect() as connection:
-        connection.execute(
-            sa.text(f"create role rds login createdb createrole password '{password}'")
-        )
+        for statement in (
+            f"create role rds login createdb createrole password '{password}'",
+            "alter database postgres owner to rds",
+        ):
+            connection.execute(sa.text(statement))
     url = sa.make_url(stack.admin_url()).set(username="rds", password=password)
     return url.render_as_string(hide_password=False)
 
@@ -187,6 +190,25 @@ def test_databases_that_their_users_owned_pass_to_their_owners(stack, tmp_path, 
     store.upsert(last_look, [{"place": "elsewhere", "at": NOW}])
     store.engine.dispose()
     admin.dispose()
+
+
+def test_a_dump_by_a_tools_user_is_restored_by_the_owner(settings, tmp_path):
+    url = sa.make_url(settings.metric_store).set(database="kept")
+    kept = url.render_as_string(hide_password=False)
+    owner = owner_url(settings.postgres_admin, kept)
+    create_databases(settings.postgres_admin, [kept])
+    MetricStore(url=owner).engine.dispose()
+    MetricStore(url=kept).upsert(last_look, [{"place": "landing", "at": NOW}])
+    dump(url, tmp_path / "kept.dump")
+    drop(sa.make_url(settings.postgres_admin), ["kept"])
+    create_databases(settings.postgres_admin, [kept])
+    load(tmp_path / "kept.dump", sa.make_url(owner))
+    store = MetricStore(url=kept)
+    assert [row["place"] for row in store.select(sa.select(last_look))] == ["landing"]
+    store.upsert(last_look, [{"place": "elsewhere", "at": NOW}])
+    with store.engine.connect() as connection, pytest.raises(sa.exc.ProgrammingError):
+        connection.execute(sa.text("drop table drift"))
+    store.engine.dispose()
 
 
 def test_an_empty_database_of_dagster_is_named(stack, tmp_path, monkeypatch):
