@@ -241,6 +241,28 @@ variable "woken" {
   }
 }
 
+variable "producers" {
+  description = "ARNs of users or roles, of any account, that may take the role that lands files; none: no such role."
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for arn in var.producers : can(regex("^arn:aws:iam::[0-9]{12}:(user|role)/[^*]+$", arn))])
+    error_message = "ARNs of IAM users or roles, without asterisks."
+  }
+}
+
+variable "operators" {
+  description = "ARNs of users or roles that may take the role that runs tips and reads logs; none: no such role."
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for arn in var.operators : can(regex("^arn:aws:iam::[0-9]{12}:(user|role)/[^*]+$", arn))])
+    error_message = "ARNs of IAM users or roles, without asterisks."
+  }
+}
+
 variable "told" {
   description = "E-mail addresses that get the platform's messages; each is asked to confirm."
   type        = set(string)
