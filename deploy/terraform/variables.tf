@@ -58,12 +58,12 @@ variable "zones" {
 }
 
 variable "endpoint_zones" {
-  description = "In how many availability zones AWS's own services have an address; each is paid for."
+  description = "In how many availability zones AWS's own services have an address; each is paid for. 0: a NAT instance instead, which is cheaper, and lets tasks reach any server by HTTPS."
   type        = number
 
   validation {
-    condition     = contains([1, 2], var.endpoint_zones)
-    error_message = "The network has two zones: 1 or 2."
+    condition     = contains([0, 1, 2], var.endpoint_zones)
+    error_message = "The network has two zones: 1 or 2, or 0 for a NAT instance."
   }
 }
 

@@ -105,6 +105,12 @@ data "aws_iam_policy_document" "plan" {
     actions   = ["ecs:DescribeTaskDefinition", "secretsmanager:GetRandomPassword"]
     resources = ["*"]
   }
+
+  # The newest image of Amazon Linux, for the NAT instance.
+  statement {
+    actions   = ["ssm:GetParameter"]
+    resources = ["arn:aws:ssm:${var.region}::parameter/aws/service/ami-amazon-linux-latest/*"]
+  }
 }
 
 # The plan that somebody approves looks at what runs, too; not at what the platform keeps. Terraform
