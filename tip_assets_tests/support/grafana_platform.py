@@ -132,7 +132,7 @@ def _land_a_month_that_waits(place: GrafanaPlace) -> None:
 
 @contextmanager
 def _metrics(place: GrafanaPlace, stack: Stack) -> Iterator[None]:
-    """Exporter, app and Prometheus, which scrapes them every second."""
+    """Exporter, app, Alertmanager, and Prometheus, which scrapes them every second."""
     champion = place.registry.by_alias(CHAMPION)
     assert champion is not None
     app: Any = AppMetrics()
@@ -144,7 +144,7 @@ def _metrics(place: GrafanaPlace, stack: Stack) -> Iterator[None]:
     content["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
     file.write_text(yaml.safe_dump(content))
     try:
-        with running(stack, "prometheus"):
+        with running(stack, "alertmanager"), running(stack, "prometheus"):
             scraped = "min(count_over_time(up[1m]))"
             for _ in range(SCRAPES):
                 app.predicted(FORM)
@@ -153,7 +153,7 @@ def _metrics(place: GrafanaPlace, stack: Stack) -> Iterator[None]:
                 app.refused(FILE, Counter({("total_bill", "not a number"): 3}))
                 before = _number(place.grafana, scraped)
                 wait_for("a scrape", lambda before=before: _number(place.grafana, scraped) > before)
-            fires = 'count(ALERTS{alertstate="firing"})'
+            fires = 'count(ALERTS{alertstate="firing",severity!="none"})'
             wait_for("alerts", lambda: _number(place.grafana, fires) >= 2)
             yield
     finally:
