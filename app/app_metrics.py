@@ -14,7 +14,7 @@ from tip_assets.serving.loaded_model import LoadedModel
 logger = logging.getLogger(__name__)
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
-_LOGGERS = ("app", "streamlit.error_util")
+_LOGGERS = ("app.scoring_jobs", "streamlit.error_util")
 FORM, FILE = "form", "file"
 
 
@@ -63,7 +63,7 @@ class AppMetrics:
         self._registered.set(float("nan"))
         self.exceptions = Counter(
             "tips_app_exceptions",
-            "Exceptions that the app logged: of pages, and of work in the background.",
+            "Pages that failed, and files that could not be scored, by a fault.",
             registry=self.registry,
         )
         for source in (FORM, FILE):
@@ -91,22 +91,17 @@ class AppMetrics:
         self._registered.set(model.version.registered_at.timestamp())
 
 
-class _Counting(logging.Handler):
-    """Counts records that carry an exception."""
-
-    def __init__(self, counter: Counter) -> None:
-        super().__init__()
-        self._counter = counter
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if record.exc_info:
-            self._counter.inc()
-
-
 def count_exceptions(metrics: AppMetrics) -> None:
-    """Count what the app logs with an exception, and what Streamlit logs of a page that failed."""
+    """Count what people met: pages that failed, which Streamlit logs, and files not scored."""
+
+    def count(record: logging.LogRecord) -> bool:
+        if record.exc_info:
+            metrics.exceptions.inc()
+        return True
+
+    # Not a handler: where a logger has one, Python no longer prints what it logs by itself.
     for name in _LOGGERS:
-        logging.getLogger(name).addHandler(_Counting(metrics.exceptions))
+        logging.getLogger(name).addFilter(count)
 
 
 def expose(metrics: AppMetrics, host: str, port: int) -> bool:
