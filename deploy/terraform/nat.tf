@@ -36,12 +36,12 @@ resource "aws_instance" "nat" {
     #!/bin/sh
     set -eu
     dnf install -y iptables-services
+    systemctl enable --now iptables
     echo net.ipv4.ip_forward=1 > /etc/sysctl.d/nat.conf
     sysctl -p /etc/sysctl.d/nat.conf
     iptables -F FORWARD
     iptables -t nat -A POSTROUTING -s ${var.network} -j MASQUERADE
     service iptables save
-    systemctl enable --now iptables
   EOT
 
   metadata_options {

@@ -67,6 +67,13 @@ def test_a_right_beyond_the_boundary_is_seen(tmp_path, good, bad, told):
     assert all(told in line or "ssm:" in line for line in found)
 
 
+def test_the_boundary_leaves_what_the_key_permits_through_services():
+    """It could take away what a key's own policy grants: no secret could be read then."""
+    key = evaluated().documents()["data.aws_iam_policy_document.key"]
+    (through,) = [part for part in key if part.get("sid") == "ThroughServices"]
+    assert set(through["actions"]) <= set(boundary())
+
+
 def test_an_apply_makes_roles_with_the_boundary_only():
     found = evaluated(BOOTSTRAP, sizes="")
     (policy,) = found.of("aws_iam_policy")

@@ -59,6 +59,20 @@ data "aws_iam_policy_document" "boundary" {
     actions   = ["secretsmanager:GetSecretValue"]
     resources = ["${local.secrets}:${var.name}/database/*", "${local.secrets}:rds!db-*"]
   }
+
+  # What the platform's key permits to the whole account through services (encryption.tf).
+  statement {
+    actions = [
+      "kms:Decrypt",
+      "kms:DescribeKey",
+      "kms:Encrypt",
+      "kms:GenerateDataKey",
+      "kms:GenerateDataKeyWithoutPlaintext",
+      "kms:ReEncryptFrom",
+      "kms:ReEncryptTo",
+    ]
+    resources = ["arn:aws:kms:${var.region}:${var.account_id}:key/*"]
+  }
 }
 
 resource "aws_iam_policy" "boundary" {
