@@ -6,7 +6,6 @@ numbers, which its own exporter reads from the metric store.
 
 import logging
 from collections import Counter as Counted
-from datetime import UTC, datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
@@ -15,6 +14,7 @@ from tip_assets.serving.loaded_model import LoadedModel
 logger = logging.getLogger(__name__)
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
+_LOGGERS = ("app.scoring_jobs", "streamlit.error_util")
 FORM, FILE = "form", "file"
 
 
@@ -55,12 +55,17 @@ class AppMetrics:
             ["version", "month"],
             registry=self.registry,
         )
-        self._age = Gauge(
-            "tips_app_model_age_seconds",
-            "Time since the version that answers was registered.",
+        self._registered = Gauge(
+            "tips_app_model_registered_timestamp_seconds",
+            "When the version that answers was registered.",
             registry=self.registry,
         )
-        self._age.set(float("nan"))
+        self._registered.set(float("nan"))
+        self.exceptions = Counter(
+            "tips_app_exceptions",
+            "Pages that failed, and files that could not be scored, by a fault.",
+            registry=self.registry,
+        )
         for source in (FORM, FILE):
             self._predictions.labels(source)
             self._refusals.labels(source)
@@ -81,10 +86,22 @@ class AppMetrics:
 
     def answers(self, model: LoadedModel) -> None:
         """Note which model answers from now on."""
-        made = model.version.registered_at
         self._model.clear()
         self._model.labels(str(model.version.number), model.version.month).set(1)
-        self._age.set_function(lambda: (datetime.now(UTC) - made).total_seconds())
+        self._registered.set(model.version.registered_at.timestamp())
+
+
+def count_exceptions(metrics: AppMetrics) -> None:
+    """Count what people met: pages that failed, which Streamlit logs, and files not scored."""
+
+    def count(record: logging.LogRecord) -> bool:
+        if record.exc_info:
+            metrics.exceptions.inc()
+        return True
+
+    # Not a handler: where a logger has one, Python no longer prints what it logs by itself.
+    for name in _LOGGERS:
+        logging.getLogger(name).addFilter(count)
 
 
 def expose(metrics: AppMetrics, host: str, port: int) -> bool:

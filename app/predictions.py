@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from upath import UPath
 
 from app import form
-from app.app_metrics import FILE, FORM, AppMetrics, expose
+from app.app_metrics import FILE, FORM, AppMetrics, count_exceptions, expose
 from app.background import Repeated
 from app.champion_cache import ChampionCache, Serving
 from app.log_writer import LogWriter
@@ -89,6 +89,7 @@ class Predictions:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self.metrics = AppMetrics()
+        count_exceptions(self.metrics)
         self.champion = ChampionCache(
             registry, settings.champion_check_seconds, self.metrics.answers
         )

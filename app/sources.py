@@ -16,7 +16,7 @@ from typing import TypeVar
 from botocore.exceptions import BotoCoreError, ClientError
 from sqlalchemy.exc import SQLAlchemyError
 
-from tip_assets.metric_store.schema import NewerSchema
+from tip_assets.metric_store.schema import UnusableSchema
 from tip_assets.metric_store.store import MetricStore
 from tip_assets.settings import Settings, get_settings
 from tip_assets.tracking.registry import ModelRegistry
@@ -56,7 +56,7 @@ class Source:
         except TookTooLong as error:
             asked.cancel()
             raise self._away(f"has not answered for {WITHIN_SECONDS:g} seconds") from error
-        except NewerSchema as error:
+        except UnusableSchema as error:
             raise self._away(f"cannot be read: {error}") from error
         except (OSError, SQLAlchemyError, BotoCoreError, ClientError) as error:
             raise self._away("cannot be reached") from error

@@ -19,11 +19,13 @@ from grafana.dashboard import (
 )
 from grafana.panels import Panel, Stat
 from grafana.queries import Sql, promql, promql_now
-from tip_assets.exporter import collector, data, limits, platform
+from tip_assets.exporter import collector, data, disk, limits, platform
 from tip_assets.exporter.page import Metric
 
 _RUNBOOK = Path(__file__).parents[1] / "docs" / "monitoring.md"
-_FIRING = 'sum by (alertname, severity, cause) (ALERTS{alertstate="firing"})'
+# The watchdog, which always fires, has no severity.
+_ALERTS = 'ALERTS{alertstate="firing",severity!="none"}'
+_FIRING = f"sum by (alertname, severity, cause) ({_ALERTS})"
 _SEVERITIES = {"page": ("page: today", "red"), "ticket": ("ticket: this week", "orange")}
 _STATUS = {
     "SUCCESS": ("success", "green"),
@@ -46,8 +48,8 @@ def dashboard() -> Dashboard:
         "the settings of the checks, as exported to Prometheus.",
         {
             "Now": _now(),
+            "Months and model": _months_and_model(),
             "Alerts": _alerts(),
-            "Limits": _limited(),
             "Runs and checks": _runs_and_checks(),
             "Scraping": _scraping(),
             RUNBOOK_TITLE: [runbook.span(24).height(40)],
@@ -61,29 +63,29 @@ def _stat(title: str, metric: Metric, unit: str, limit: Metric | None = None) ->
 
 
 def _now() -> list[Panel]:
+    """Return what on-call needs first; it fits one screen."""
     red_from_one = panels.thresholds("green", "red")
-    champion = f"max by (version, month) ({platform.CHAMPION.name})"
-    return [
+    free = f"min({disk.FREE.name} / {disk.SIZE.name})"
+    firing = [
         panels.stat(
-            "Alerts firing", "Alerts that fire in Prometheus, including silenced ones.",
-            promql(f"count({_FIRING}) or vector(0)"), "short",
-        ).thresholds(red_from_one),
+            f"{severity.capitalize()}s firing",
+            "Alerts of this severity, silenced ones included.",
+            promql(f'count(ALERTS{{alertstate="firing",severity="{severity}"}}) or vector(0)'),
+            "short",
+        ).thresholds(red_from_one)
+        for severity in _SEVERITIES
+    ]
+    return [
+        *firing,
         panels.stat(
             "Metric store", collector.UP.help,
             promql(f"min({collector.UP.name})"), "none",
         ).thresholds(panels.thresholds("red", "green")).mappings(panels.values(panels.UP)),
         _stat("Months unprocessed", platform.UNPROCESSED, "short").thresholds(red_from_one),
-        _stat("Promotions held", platform.HELD, "short").thresholds(red_from_one),
         _stat("Messages undelivered", platform.NOT_DELIVERED, "short").thresholds(red_from_one),
         panels.stat(
-            "Champion", "The registry version that serves, and the month it was trained for.",
-            promql(champion, "{{version}} ({{month}})"), "none",
-        ).text_mode(panels.NAME),
-    ]  # fmt: skip
-
-
-def _alerts() -> list[Panel]:
-    return [
+            "Least free disk", "Free share of the fullest local disk.", promql(free), "percentunit",
+        ),
         panels.table(
             "Alerts that fire", f"What to do about each is in the row {RUNBOOK_TITLE} below.",
             promql_now(_FIRING),
@@ -95,16 +97,33 @@ def _alerts() -> list[Panel]:
             without=["Time", "Value"],
         ).span(12).no_value("no alert fires"),
         panels.state_timeline(
-            "Alerts over time", "When each alert was firing.",
-            promql('max by (alertname) (ALERTS{alertstate="firing"})', "{{alertname}}"),
-            {"1": ("firing", "red")},
+            "Targets", "Whether each target answers Prometheus.",
+            promql("min by (job) (up)", "{{job}}"), panels.UP,
         ),
     ]  # fmt: skip
 
 
-def _limited() -> list[Panel]:
-    """Return panels of metrics with a limit: red from the limit on."""
+def _alerts() -> list[Panel]:
     return [
+        panels.state_timeline(
+            "Alerts over time", "When each alert was firing.",
+            promql(f"max by (alertname) ({_ALERTS})", "{{alertname}}"),
+            {"1": ("firing", "red")},
+        ).span(24),
+    ]  # fmt: skip
+
+
+def _months_and_model() -> list[Panel]:
+    """Return panels of metrics, most with a limit: red from the limit on."""
+    champion = f"max by (version, month) ({platform.CHAMPION.name})"
+    return [
+        panels.stat(
+            "Champion", "The registry version that serves, and the month it was trained for.",
+            promql(champion, "{{version}} ({{month}})"), "none",
+        ).text_mode(panels.NAME),
+        _stat("Promotions held", platform.HELD, "short").thresholds(
+            panels.thresholds("green", "red")
+        ),
         panels.stat(
             "Largest effect of drift",
             "Of all control charts, the largest effect of the newest measured month, in standard "
@@ -138,13 +157,11 @@ LIMIT 50"""
     ended = f"clamp_min(time() - max by (stage) ({platform.MONTH_END.name}), 0)"
     stages = f"max by (stage, month) ({platform.MONTH.name}) * on (stage) group_left () {ended}"
     return [
-        panels.time_series(
-            "Runs that ended",
-            "Before each point, over a time as long as the shown range. "
-            + platform.RUNS.help,
+        panels.stat(
+            "Runs that ended", f"In the shown time range. {platform.RUNS.help}",
             promql(f"sum by (outcome) (increase({platform.RUNS.name}[$__range]))", "{{outcome}}"),
-            unit="short",
-        ).min(0),
+            "short",
+        ).span(12).height(8),
         panels.table(
             "Last runs",
             "Newest first. A failure without a message is a check that stopped the month.",
@@ -182,10 +199,6 @@ LIMIT 50"""
 def _scraping() -> list[Panel]:
     failed = f"sum(increase({collector.ERRORS.name}[$__rate_interval]))"
     return [
-        panels.state_timeline(
-            "Targets", "Whether each target answers Prometheus.",
-            promql("min by (job) (up)", "{{job}}"), panels.UP,
-        ).height(6),
         panels.time_series(
             "Time of a scrape",
             "Duration of each target's scrape, and of the exporter's read of the metric store.",

@@ -47,7 +47,7 @@ def _now() -> list[Panel]:
         ).text_mode(panels.NAME),
         panels.stat(
             "Age of the version", "Time since the loaded version was registered.",
-            promql("max(tips_app_model_age_seconds)"), "s",
+            promql("time() - max(tips_app_model_registered_timestamp_seconds)"), "s",
         ),
         panels.stat(
             "Predictions", "Made in the shown time range.",

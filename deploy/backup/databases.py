@@ -68,7 +68,9 @@ def _run(program: str, url: sa.URL, *options: str) -> None:
     """Run a Postgres program on a database, without the password on its command line."""
     place = sa.URL.create("postgresql", url.username, None, url.host, url.port, url.database)
     options = (f"--dbname={place.set(query=url.query)}", "--no-password", *options)
-    environment = os.environ | {"PGPASSWORD": str(url.password or "")}
+    # An administrator's URL may have none: it is in the environment then.
+    password = {"PGPASSWORD": str(url.password)} if url.password is not None else {}
+    environment = os.environ | password
     command = [str(postgres_binaries() / program), *options]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:

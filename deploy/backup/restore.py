@@ -15,8 +15,9 @@ from deploy.backup.files import differing_files, holds_files, restore_files
 from deploy.backup.manifest import Manifest, read_manifest
 from deploy.backup.parts import Parts, parts_of
 from deploy.backup.save import DATABASES
-from tip_assets.metric_store.schema import NEWEST
-from tip_assets.runtime.databases import create_databases, prepare_databases
+from tip_assets.metric_store.schema import NEWEST, is_too_new
+from tip_assets.runtime.database_roles import create_databases, owner_url
+from tip_assets.runtime.databases import prepare_databases
 from tip_assets.runtime.run_logging import noise_to
 from tip_assets.settings import Settings
 
@@ -49,7 +50,7 @@ def _check(settings: Settings, parts: Parts, backup: Path, manifest: Manifest) -
             f"the backup is of {manifest.storage}, and MLflow names its artifacts by that place; "
             f"the settings say {settings.storage_root}"
         )
-    if manifest.schema > NEWEST:
+    if is_too_new(manifest.schema):
         raise Refused(
             f"the backup's metric store has schema {manifest.schema}, this code knows {NEWEST}: "
             "update the code"
@@ -79,13 +80,14 @@ def _check_room(settings: Settings, parts: Parts, there: list[str], replace: boo
 
 
 def _restore_databases(settings: Settings, parts: Parts, backup: Path, there: list[str]) -> None:
-    """Recreate the databases; each is restored with the rights of its owner."""
+    """Recreate the databases; each is restored by its owner."""
     drop(sa.make_url(settings.postgres_admin), there)
     urls = parts.servers_databases
-    texts = [url.render_as_string(hide_password=False) for url in urls.values()]
-    create_databases(settings.postgres_admin, texts, settings.metric_reader)
-    for name, url in urls.items():
-        load(backup / DATABASES / f"{name}.dump", url)
+    texts = {name: url.render_as_string(hide_password=False) for name, url in urls.items()}
+    create_databases(settings.postgres_admin, list(texts.values()), settings.metric_reader)
+    for name, text in texts.items():
+        owner = sa.make_url(owner_url(settings.postgres_admin, text))
+        load(backup / DATABASES / f"{name}.dump", owner)
 
 
 def _read_back(parts: Parts, backup: Path, kept: list[str]) -> None:

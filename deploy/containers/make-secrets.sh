@@ -34,4 +34,8 @@ write s3-keys.json "$(printf '{"identities": [{"name": "tips", "credentials": [{
 write GRAFANA_ADMIN_PASSWORD "$(password grafana)"
 write GRAFANA_SECRET_KEY "$(password grafana_key)"
 write GRAFANA_POSTGRES_PASSWORD "$(password reader)"
+# A person fills these in: the mail server's password, and keys for SNS.
+for file in smtp-password aws-credentials; do
+    [ -f "$folder/$file" ] || : >"$folder/$file"
+done
 echo "Secrets are in $folder; Grafana's user admin has the password in $folder/GRAFANA_ADMIN_PASSWORD."

@@ -17,7 +17,8 @@ from tip_assets.settings import Settings
 
 HOST = "127.0.0.1"
 SOURCE = Path(__file__).parents[2] / "prometheus"
-_COPIED = ("recording_rules.yml", "alert_rules.yml", "messages.tmpl")
+_COPIED = ("recording_rules.yml", "messages.tmpl")
+_RUNBOOK = "docs/monitoring.md"
 
 
 def write_configuration(
@@ -30,6 +31,9 @@ def write_configuration(
     folder.mkdir(parents=True, exist_ok=True)
     for name in _COPIED:
         shutil.copyfile(SOURCE / name, folder / name)
+    rules = (SOURCE / "alert_rules.yml").read_text("utf-8")
+    rules = rules.replace(f"runbook_url: {_RUNBOOK}", f"runbook_url: {settings.runbook_url}")
+    (folder / "alert_rules.yml").write_text(rules, "utf-8")
     topic_endpoint = os.environ.get("AWS_ENDPOINT_URL_SNS") or os.environ.get("AWS_ENDPOINT_URL")
     for name, content in (
         ("prometheus.yml", prometheus_configuration(settings, hosts)),
@@ -46,6 +50,7 @@ def prometheus_configuration(
     hosts = hosts or {}
     ports = {
         "prometheus": settings.prometheus_port,
+        "alertmanager": settings.alertmanager_port,
         "waiter-tip-prediction": settings.exporter_port,
         "app": settings.app_metrics_port,
         "mlflow": settings.mlflow_port,
@@ -72,8 +77,15 @@ def alertmanager_configuration(settings: Settings, topic_endpoint: str = "") -> 
     content["global"]["smtp_require_tls"] = not settings.smtp_server.startswith(
         (f"{HOST}:", "localhost:")
     )
+    if settings.smtp_user:
+        content["global"]["smtp_auth_username"] = settings.smtp_user
+        content["global"]["smtp_auth_password_file"] = settings.smtp_password_file
     for receiver in content["receivers"]:
-        for mail in receiver["email_configs"]:
+        for call in receiver.get("webhook_configs", []):
+            call["url"] = settings.alert_watchdog_url
+        if not settings.alert_watchdog_url:
+            receiver.pop("webhook_configs", None)
+        for mail in receiver.get("email_configs", []):
             mail["to"] = settings.alert_email
         for topic in receiver.get("sns_configs", []):
             topic["topic_arn"] = settings.alert_sns_topic_arn
@@ -82,7 +94,7 @@ def alertmanager_configuration(settings: Settings, topic_endpoint: str = "") -> 
             if topic_endpoint:
                 topic["api_url"] = topic_endpoint
         if not settings.alert_email:
-            del receiver["email_configs"]
+            receiver.pop("email_configs", None)
         if not settings.alert_sns_topic_arn:
             receiver.pop("sns_configs", None)
     return content

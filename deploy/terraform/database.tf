@@ -1,8 +1,9 @@
 # Postgres: Dagster's, MLflow's and the metric store's databases on one server, and the URLs by which
-# tools reach theirs. `tips databases` makes databases and users (outputs.tf has the command).
+# tools reach theirs. `tips databases` makes databases and users (outputs.tf has the command); only it
+# changes tables.
 
 locals {
-  # Variable of the platform => user and database. The reader may only select.
+  # Variable of the platform => user and database. Users read and write rows; the reader only selects.
   database_urls = {
     TIPS_DAGSTER_STORAGE     = { user = "tips_dagster", database = "dagster" }
     TIPS_METRIC_STORE        = { user = "tips_metrics", database = "metrics" }

@@ -1,11 +1,11 @@
-# One network of two zones. Nothing in it reaches the internet, and there is no NAT: AWS's own
-# services have addresses within it. Only the load balancer stands in public subnets.
+# One network of two zones. AWS's own services have addresses within it, and nothing reaches the
+# internet; or there is a NAT instance (nat.tf). Only that and the load balancer stand in public subnets.
 
 locals {
   zones = [for letter in var.zones : "${var.region}${letter}"]
 
   # What ECS asks to start a task (images, secrets, logs) and what the platform asks itself.
-  services_of_aws = toset(["ecr.api", "ecr.dkr", "ecs", "logs", "secretsmanager", "sns", "ssm"])
+  services_of_aws = toset([for name in ["ecr.api", "ecr.dkr", "ecs", "logs", "secretsmanager", "sns", "ssm"] : name if !local.has_nat])
 }
 
 resource "aws_vpc" "platform" {
@@ -61,7 +61,7 @@ resource "aws_route" "internet" {
   gateway_id             = aws_internet_gateway.platform.id
 }
 
-# Without a route to anywhere but the network itself and S3.
+# Without a route to anywhere but the network itself, S3 and the NAT instance.
 resource "aws_route_table" "private" {
   vpc_id = aws_vpc.platform.id
 

@@ -15,6 +15,11 @@ output "landing" {
   value       = "${local.environment.TIPS_STORAGE}/landing/"
 }
 
+output "people" {
+  description = "Roles that producers and operators take."
+  value       = { for name, role in aws_iam_role.people : name => role.arn }
+}
+
 output "prepare_databases" {
   description = "Makes databases and users, and brings schemas up to date: before the services first run, and before an upgrade."
   value       = "aws ecs run-task ${local.one_off["databases"]}"

@@ -7,6 +7,9 @@ locals {
   objects    = "${local.bucket_arn}/${local.prefix}"
   parameters = "arn:aws:ssm:${var.region}:${var.account_id}:parameter${local.parameter_prefix}"
 
+  # What no role of the platform may exceed (bootstrap/boundary.tf).
+  boundary = "arn:aws:iam::${var.account_id}:policy/workflow-${var.name}-boundary"
+
   cluster = "arn:aws:ecs:${var.region}:${var.account_id}:cluster/${var.name}"
 
   # Tasks are named when they start.
@@ -109,9 +112,10 @@ data "aws_iam_policy_document" "ecs_tasks" {
 resource "aws_iam_role" "task" {
   for_each = local.roles
 
-  name               = "${var.name}-${each.key}"
-  description        = "The code of ${each.key}"
-  assume_role_policy = data.aws_iam_policy_document.ecs_tasks.json
+  name                 = "${var.name}-${each.key}"
+  description          = "The code of ${each.key}"
+  assume_role_policy   = data.aws_iam_policy_document.ecs_tasks.json
+  permissions_boundary = local.boundary
 }
 
 data "aws_iam_policy_document" "task" {
@@ -149,9 +153,10 @@ resource "aws_iam_role_policy" "task" {
 resource "aws_iam_role" "execution" {
   for_each = local.roles
 
-  name               = "${var.name}-${each.key}-start"
-  description        = "ECS, when it starts ${each.key}"
-  assume_role_policy = data.aws_iam_policy_document.ecs_tasks.json
+  name                 = "${var.name}-${each.key}-start"
+  description          = "ECS, when it starts ${each.key}"
+  assume_role_policy   = data.aws_iam_policy_document.ecs_tasks.json
+  permissions_boundary = local.boundary
 }
 
 # The image, the log, and the secrets of this one.
@@ -216,9 +221,10 @@ data "aws_iam_policy_document" "flow_logs_assume" {
 }
 
 resource "aws_iam_role" "flow_log" {
-  name               = "${var.name}-flow-log"
-  description        = "The network, when it tells whom it turned away"
-  assume_role_policy = data.aws_iam_policy_document.flow_logs_assume.json
+  name                 = "${var.name}-flow-log"
+  description          = "The network, when it tells whom it turned away"
+  assume_role_policy   = data.aws_iam_policy_document.flow_logs_assume.json
+  permissions_boundary = local.boundary
 }
 
 data "aws_iam_policy_document" "flow_log" {

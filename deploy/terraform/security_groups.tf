@@ -3,7 +3,7 @@
 
 locals {
   places = toset(concat(
-    ["load-balancer", "database", "aws", "run", "databases", "operator"],
+    ["load-balancer", "database", local.has_nat ? "nat" : "aws", "run", "databases", "operator"],
     keys(local.services),
   ))
 
@@ -11,8 +11,8 @@ locals {
     [for name, site in local.sites : { from = "load-balancer", to = name, port = local.services[name].port }],
     [for name in ["webserver", "daemon"] : { from = name, to = "code-location", port = local.services["code-location"].port }],
     [for name in ["app", "code-location", "operator", "run"] : { from = name, to = "mlflow", port = local.services.mlflow.port }],
-    [for name in setsubtract(local.places, ["load-balancer", "database", "aws"]) : { from = name, to = "database", port = 5432 }],
-    [for name in setsubtract(local.places, ["load-balancer", "database", "aws"]) : { from = name, to = "aws", port = 443 }],
+    [for name in local.inhabitants : { from = name, to = "database", port = 5432 }],
+    [for name in local.inhabitants : { from = name, to = "aws", port = 443 } if !local.has_nat],
   )
   rows = { for row in local.talks : "${row.from}-${row.to}-${row.port}" => row }
 
@@ -63,7 +63,7 @@ resource "aws_vpc_security_group_ingress_rule" "row" {
 
 # Files, and the layers of images.
 resource "aws_vpc_security_group_egress_rule" "s3" {
-  for_each = setsubtract(local.places, ["load-balancer", "database", "aws"])
+  for_each = local.inhabitants
 
   security_group_id = aws_security_group.place[each.key].id
   prefix_list_id    = aws_vpc_endpoint.s3.prefix_list_id

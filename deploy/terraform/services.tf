@@ -53,8 +53,9 @@ locals {
       port    = 9091
       command = ["tips", "exporter"]
       secrets = ["TIPS_METRIC_READER"]
-      copies  = 1
-      check   = "answers http://127.0.0.1:9091/metrics"
+      # Where nobody reads it, nobody pays for it.
+      copies = length(var.metrics_readers) > 0 ? 1 : 0
+      check  = "answers http://127.0.0.1:9091/metrics"
     }
   }
 
@@ -153,7 +154,7 @@ resource "aws_ecs_task_definition" "service" {
 
   runtime_platform {
     operating_system_family = "LINUX"
-    cpu_architecture        = "X86_64"
+    cpu_architecture        = var.architecture
   }
 
   container_definitions = jsonencode([merge(
@@ -247,11 +248,13 @@ resource "aws_ecs_service" "service" {
     aws_iam_role_policy.execution,
     aws_iam_role_policy.task,
     aws_lb_listener_rule.site,
+    aws_route.nat,
     aws_route_table_association.private,
     aws_secretsmanager_secret_version.database_url,
     aws_sns_topic_policy.messages,
     aws_vpc_endpoint.aws,
     aws_vpc_endpoint.s3,
+    aws_vpc_security_group_egress_rule.internet,
     aws_vpc_security_group_egress_rule.row,
     aws_vpc_security_group_egress_rule.s3,
     aws_vpc_security_group_ingress_rule.row,

@@ -1,16 +1,17 @@
 # For a start, or a restaurant or two: one machine of everything. What it costs: docs/aws.md.
-endpoint_zones     = 1
+endpoint_zones     = 0
+architecture       = "ARM64"
 database_class     = "db.t4g.micro"
 database_gigabytes = 20
 database_standby   = false
 backup_days        = 7
 log_days           = 365
 app_copies         = 1
-budget             = 200
+budget             = 120
 
 sizes = {
   app           = { cpu = 256, memory = 2048 }
-  code-location = { cpu = 256, memory = 2048 }
+  code-location = { cpu = 256, memory = 1024 }
   daemon        = { cpu = 256, memory = 512 }
   databases     = { cpu = 256, memory = 1024 }
   exporter      = { cpu = 256, memory = 512 }

@@ -34,6 +34,7 @@ locals {
   run_definition = sha256(jsonencode([
     filesha256("${path.module}/tasks.tf"),
     var.name,
+    var.architecture,
     var.image_tag,
     var.sizes["run"],
     local.database_urls,
@@ -58,7 +59,7 @@ resource "aws_ecs_task_definition" "task" {
 
   runtime_platform {
     operating_system_family = "LINUX"
-    cpu_architecture        = "X86_64"
+    cpu_architecture        = var.architecture
   }
 
   container_definitions = jsonencode([merge(

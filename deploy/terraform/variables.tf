@@ -58,12 +58,12 @@ variable "zones" {
 }
 
 variable "endpoint_zones" {
-  description = "In how many availability zones AWS's own services have an address; each is paid for."
+  description = "In how many availability zones AWS's own services have an address; each is paid for. 0: a NAT instance instead, which is cheaper, and lets tasks reach any server by HTTPS."
   type        = number
 
   validation {
-    condition     = contains([1, 2], var.endpoint_zones)
-    error_message = "The network has two zones: 1 or 2."
+    condition     = contains([0, 1, 2], var.endpoint_zones)
+    error_message = "The network has two zones: 1 or 2, or 0 for a NAT instance."
   }
 }
 
@@ -238,6 +238,28 @@ variable "woken" {
   validation {
     condition     = alltrue([for address in var.woken : can(regex("^[^@ ]+@[^@ ]+\\.[^@ ]+$", address))])
     error_message = "Each is an e-mail address."
+  }
+}
+
+variable "producers" {
+  description = "ARNs of users or roles, of any account, that may take the role that lands files; none: no such role."
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for arn in var.producers : can(regex("^arn:aws:iam::[0-9]{12}:(user|role)/[^*]+$", arn))])
+    error_message = "ARNs of IAM users or roles, without asterisks."
+  }
+}
+
+variable "operators" {
+  description = "ARNs of users or roles that may take the role that runs tips and reads logs; none: no such role."
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for arn in var.operators : can(regex("^arn:aws:iam::[0-9]{12}:(user|role)/[^*]+$", arn))])
+    error_message = "ARNs of IAM users or roles, without asterisks."
   }
 }
 

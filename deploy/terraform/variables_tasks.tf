@@ -10,6 +10,17 @@ variable "image_tag" {
   }
 }
 
+variable "architecture" {
+  description = "Processors that run the images, as built: ARM64, which is a fifth cheaper, or X86_64."
+  type        = string
+  default     = "X86_64"
+
+  validation {
+    condition     = contains(["ARM64", "X86_64"], var.architecture)
+    error_message = "ARM64 or X86_64."
+  }
+}
+
 variable "running" {
   description = "Whether the services run; false until `tips databases` has run for the first time."
   type        = bool

@@ -15,13 +15,14 @@ from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
 from tip_assets.exporter.data import add_data
+from tip_assets.exporter.disk import add_disks
 from tip_assets.exporter.limits import add_limits
 from tip_assets.exporter.model import add_models
 from tip_assets.exporter.page import Metric, Page
 from tip_assets.exporter.platform import add_platform
 from tip_assets.exporter.reader import Reader
 from tip_assets.metric_store.prediction_log import PredictionLog
-from tip_assets.metric_store.schema import NewerSchema
+from tip_assets.metric_store.schema import UnusableSchema
 from tip_assets.metric_store.store import MetricStore
 from tip_assets.partitions import MONTH_FORMAT
 from tip_assets.settings import Settings
@@ -62,6 +63,7 @@ class MetricStoreCollector(Collector):
         own, page = Page(), collected or Page()
         if collected is None:
             add_limits(page, self._settings)
+        add_disks(own, self._settings)
         own.add(UP, collected is not None)
         own.add(ERRORS, self._errors)
         own.add(SECONDS, time.perf_counter() - begun)
@@ -78,7 +80,7 @@ class MetricStoreCollector(Collector):
             return self._start_read().result(self._within)
         except TookTooLong:
             problem = f"has not answered for {self._within:g} seconds"
-        except (SQLAlchemyError, OSError, NewerSchema) as error:
+        except (SQLAlchemyError, OSError, UnusableSchema) as error:
             problem = str(error).partition("\n")[0]
         with self._lock:
             self._errors += 1

@@ -39,8 +39,16 @@ UNWATCHED = Metric(
     f"Limit of the time since the landing was last checked: {_MISSED_CHECKS} times the setting "
     "TIPS_LANDING_CHECK_SECONDS.",
 )
+PREDICTION = _limit(
+    "prediction_seconds_limit",
+    "Limit of the time within which the app predicts 99 of 100 forms.",
+    "max_prediction_seconds",
+)
+FREE_DISK = _limit(
+    "disk_free_ratio_limit", "Limit of the free share of a disk.", "min_free_disk_share"
+)
 METRICS = (
-    QUARANTINED, LEAST_ROWS, CHAMPION_AGE, SILENT, UNPROCESSED, UNWATCHED,
+    QUARANTINED, LEAST_ROWS, CHAMPION_AGE, SILENT, UNPROCESSED, UNWATCHED, PREDICTION, FREE_DISK,
 )  # fmt: skip
 
 
@@ -52,3 +60,5 @@ def add_limits(page: Page, settings: Settings) -> None:
     page.add(SILENT, settings.max_silent_days * _DAY)
     page.add(UNPROCESSED, settings.max_processing_hours * _HOUR)
     page.add(UNWATCHED, settings.landing_check_seconds * _MISSED_CHECKS)
+    page.add(PREDICTION, settings.max_prediction_seconds)
+    page.add(FREE_DISK, settings.min_free_disk_share)

@@ -1,6 +1,9 @@
 """Create or upgrade the metric store's schema to the revision that the code needs.
 
-The tables are in `tables.py`, Alembic's revisions in `migrations/versions`.
+The tables are in `tables.py`, Alembic's revisions in `migrations/versions`. A revision's first two
+digits are its major: within a major, revisions only add what older code need not write, so that the
+code of an earlier release runs on the tables of a later one. A revision that removes or renames
+something begins the next major.
 """
 
 from collections.abc import Iterator
@@ -19,29 +22,55 @@ _REVISION = sa.Table(
 _LOCK = 0x7469_7073  # any number that nothing else locks
 
 
-class NewerSchema(Exception):
-    """The store was written by a newer version of this platform."""
+class UnusableSchema(Exception):
+    """This code cannot use the store's tables."""
+
+
+class NewerSchema(UnusableSchema):
+    """The store has a newer major than this code."""
+
+
+class OutdatedSchema(UnusableSchema):
+    """The store lacks tables or columns, and the user may not create them."""
 
 
 def bring_up_to_date(engine: sa.Engine) -> None:
-    """Create or upgrade the tables in one transaction; a current store is only queried.
+    """Create or upgrade the tables in one transaction; a store that needs neither is only queried.
 
     Processes that find an old store at the same time upgrade it one after the other. Raises
-    NewerSchema when the store is newer than this code.
+    NewerSchema when the store has a newer major than this code, OutdatedSchema when the user may
+    not upgrade it.
     """
     with engine.connect() as connection:
-        if revision(connection) == NEWEST:
+        if _serves(revision(connection)):
             return
     with _alone(engine) as connection:
         found = revision(connection)
-        if found is not None and found > NEWEST:
-            raise NewerSchema(
-                f"the metric store has schema {found}, this code knows {NEWEST}: update the code"
+        if _serves(found):
+            return
+        if not _may_create_tables(connection):
+            raise OutdatedSchema(
+                f"the metric store has {f'schema {found}' if found else 'no schema'}, this code "
+                f"needs {NEWEST}, and this user may not change it: run `tips databases`"
             )
         if found is None and not sa.inspect(connection).get_table_names():
             _make(connection)
-        elif found != NEWEST:
+        else:
             _upgrade(connection)
+
+
+def is_too_new(found: str) -> bool:
+    """Return whether a revision has a newer major than this code."""
+    return found[:2] > NEWEST[:2]
+
+
+def _serves(found: str | None) -> bool:
+    """Return whether the code runs on a revision as it is. Raises NewerSchema."""
+    if found is not None and is_too_new(found):
+        raise NewerSchema(
+            f"the metric store has schema {found}, this code knows {NEWEST}: update the code"
+        )
+    return found is not None and found >= NEWEST
 
 
 def revision(connection: sa.Connection) -> str | None:
@@ -49,6 +78,13 @@ def revision(connection: sa.Connection) -> str | None:
     if not sa.inspect(connection).has_table(_REVISION.name):
         return None
     return connection.execute(sa.select(_REVISION.c.version_num)).scalar_one_or_none()
+
+
+def _may_create_tables(connection: sa.Connection) -> bool:
+    if connection.dialect.name == "sqlite":
+        return True
+    query = sa.text("select has_schema_privilege(current_schema(), 'create')")
+    return bool(connection.execute(query).scalar_one())
 
 
 def _make(connection: sa.Connection) -> None:

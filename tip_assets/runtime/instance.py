@@ -25,10 +25,11 @@ MARKED_WITHIN_SECONDS = 60
 # A task first needs a machine and its 2 GB image.
 TASK_STARTS_WITHIN_SECONDS = 600
 # The URL holds a password and must not be in the file.
-_POSTGRES_STORAGE = """storage:
+DAGSTER_STORAGE = "TIPS_DAGSTER_STORAGE"
+_POSTGRES_STORAGE = f"""storage:
   postgres:
     postgres_url:
-      env: TIPS_DAGSTER_STORAGE
+      env: {DAGSTER_STORAGE}
 """
 # The job name of runs of assets selected in the UI, in every code location.
 CHOSEN_ASSETS_JOB = "__ASSET_JOB"
@@ -171,8 +172,8 @@ def _of_ecs(settings: Settings) -> dict[str, Any]:
     }
     return {
         "run_launcher": {
-            "module": "dagster_aws.ecs",
-            "class": "EcsRunLauncher",
+            "module": "tip_assets.runtime.ecs_launcher",
+            "class": "FixedTaskLauncher",
             "config": launcher,
         },
         # Task output goes to CloudWatch; files would be lost with the task.

@@ -13,11 +13,14 @@ _S3 = {
     "ConnectionClosedError",
     "HTTPClientError",
 }
+_MISSING_RIGHT = "InsufficientPrivilege"
 _POSTGRES = {"OperationalError", "InterfaceError", "AdminShutdown"}
 
 
 def describe_error(error: BaseException | SerializableErrorInfo) -> str | None:
     """Return the unavailable service and the first line of its error; None for other errors.
+
+    Rights that are missing in Postgres count: a database was not prepared, or not upgraded.
 
     Uses the innermost message for Postgres. For other services only the outer messages have the
     address.
@@ -25,6 +28,9 @@ def describe_error(error: BaseException | SerializableErrorInfo) -> str | None:
     if isinstance(error, ParameterError):  # is described already; its cause looks like one of S3
         return str(error)
     chain = list(_kinds_and_messages(error))
+    for kind, message in chain:
+        if kind == _MISSING_RIGHT:
+            return f"Postgres: {_first_line(message)}; `tips databases` prepares databases"
     everything = " ".join(message for _, message in chain)
     found = [(_service(kind, message, everything), message) for kind, message in chain]
     named = [(name, message) for name, message in found if name]

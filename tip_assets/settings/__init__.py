@@ -82,7 +82,7 @@ class Settings(ServerSettings):
     postgres_admin: str = Field(
         "",
         description="URL of a Postgres user who may create databases and users, for `tips "
-        "databases`; empty: they exist already.",
+        "databases`; the other users then change no table. Empty: they exist and own the tables.",
     )
     mlflow_backend: str = Field(
         "",

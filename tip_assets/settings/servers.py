@@ -67,6 +67,27 @@ class ServerSettings(BaseSettings):
         "tip-platform@localhost", description="Sender address of mailed alerts."
     )
     smtp_server: str = Field("127.0.0.1:25", description="Mail server for alerts, as host:port.")
+    smtp_user: str = Field("", description="User who logs in to the mail server; empty: no login.")
+    smtp_password_file: str = Field(
+        "", description="File with this user's password, read by Alertmanager."
+    )
+    alert_watchdog_url: str = Field(
+        "",
+        description="URL that Alertmanager calls every five minutes, of a service that notifies "
+        "people when the calls stop; empty: none.",
+    )
+    runbook_url: str = Field(
+        "docs/monitoring.md",
+        description="URL under which people who receive alerts can read docs/monitoring.md.",
+    )
+    max_prediction_seconds: float = Field(
+        1,
+        gt=0,
+        description="The app is slow when one form in a hundred takes longer to predict.",
+    )
+    min_free_disk_share: float = Field(
+        0.1, ge=0, lt=1, description="Share of a disk that must be free."
+    )
     champion_check_seconds: float = Field(
         15, gt=0, le=60, description="Seconds between the app's checks for a new champion."
     )

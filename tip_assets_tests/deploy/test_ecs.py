@@ -24,6 +24,7 @@ from dagster._core.remote_origin import (
 )
 from dagster._core.test_utils import create_run_for_test
 
+from tip_assets.reporting.report_run import report_run
 from tip_assets.runtime.instance import prepare_instance
 from tip_assets.settings import Settings
 from tip_assets_tests.support.aws import AwsServer
@@ -89,7 +90,7 @@ def ecs(aws, aws_calls, tmp_path, monkeypatch) -> Iterator[Ecs]:
     return Ecs(aws, tmp_path / "state")
 
 
-def queued(instance: dg.DagsterInstance) -> dg.DagsterRun:
+def queued(instance: dg.DagsterInstance, **tags: str) -> dg.DagsterRun:
     """A run of the month as the daemon finds it, of the code location that answers over gRPC."""
     location = GrpcServerCodeLocationOrigin(
         host="code-location.tip-platform.internal",
@@ -107,7 +108,7 @@ def queued(instance: dg.DagsterInstance) -> dg.DagsterRun:
     return create_run_for_test(
         instance,
         job_name=JOB,
-        tags={"dagster/partition": "2024-03"},
+        tags={"dagster/partition": "2024-03", **{f"ecs/{name}": v for name, v in tags.items()}},
         remote_job_origin=RemoteJobOrigin(repository, JOB),
         job_code_origin=JobPythonOrigin(JOB, code),
     )
@@ -118,7 +119,7 @@ def test_dagster_is_configured_for_ecs_where_the_settings_name_a_cluster(ecs):
     prepare_instance(ecs.settings.model_copy(update={"ecs_cluster": ""}))
     here = yaml.safe_load((ecs.settings.dagster_folder / "dagster.yaml").read_text())
     assert "run_launcher" not in here
-    assert written["run_launcher"]["class"] == "EcsRunLauncher"
+    assert written["run_launcher"]["class"] == "FixedTaskLauncher"
     # The rest is the same wherever it runs, but for a task's time to start.
     del written["run_monitoring"]["start_timeout_seconds"]
     assert {name: written[name] for name in here} == here
@@ -156,6 +157,39 @@ def test_a_month_is_a_task_of_its_own_with_the_rights_of_its_role(ecs, aws, aws_
         with as_if(instance.run_launcher, lastStatus="RUNNING"):
             assert instance.run_launcher.terminate(other.run_id)
     assert_recorded("test_ecs", aws_calls.rights())
+
+
+@pytest.mark.parametrize(
+    ("tag", "value"),
+    [
+        ("container_overrides", '{"command": ["env"]}'),
+        ("task_overrides", '{"taskRoleArn": "arn:aws:iam::123456789012:role/operator"}'),
+        ("run_task_kwargs", '{"taskDefinition": "tip-platform-databases"}'),
+        ("cpu", "16384"),
+    ],
+)
+def test_a_run_whose_tags_would_change_its_task_is_refused_and_reported(ecs, tag, value, tmp_path):
+    settings = ecs.settings.model_copy(update={"storage": str(tmp_path / "storage")})
+    before = ecs.client.list_tasks(cluster="tip-platform")["taskArns"]
+    with dg.DagsterInstance.get() as instance:
+        run_id = queued(instance, **{tag: value}).run_id
+        instance.launch_run(run_id, None)
+        run = instance.get_run_by_id(run_id)
+        assert run.status == dg.DagsterRunStatus.FAILURE
+        assert run.tags["dagster/will_retry"] == "false"
+        report_run(instance, run_id, settings)
+    (told,) = map(json.loads, settings.outbox.read_text().splitlines())
+    assert (told["kind"], told["month"]) == ("failure", "2024-03")
+    assert f"remove the tags ecs/{tag}" in told["text"]
+    assert ecs.client.list_tasks(cluster="tip-platform")["taskArns"] == before
+
+
+def test_a_retry_inherits_the_place_of_the_killed_task_and_gets_its_own(ecs):
+    with dg.DagsterInstance.get() as instance:
+        run_id = queued(instance, task_arn="arn:of:the:killed", cluster="tip-platform").run_id
+        instance.launch_run(run_id, None)
+        run = instance.get_run_by_id(run_id)
+    assert {"key": "dagster/run_id", "value": run_id} in ecs.task(run)["tags"]
 
 
 @contextmanager

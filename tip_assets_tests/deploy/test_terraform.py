@@ -14,7 +14,15 @@ from typing import Any
 import pytest
 
 from tip_assets_tests.support import terraform_costs as costs
-from tip_assets_tests.support.terraform import BOOTSTRAP, FOLDER, SIZES, broken, evaluated, texts
+from tip_assets_tests.support.terraform import (
+    BOOTSTRAP,
+    FOLDER,
+    SIZES,
+    address,
+    broken,
+    evaluated,
+    texts,
+)
 from tip_assets_tests.support.terraform_command import Terraform, copied
 
 CHECKOV = Path(__file__).parents[2] / ".venv" / "checkov" / "bin" / "checkov"
@@ -78,13 +86,58 @@ def test_nothing_runs_until_there_are_databases(tmp_path):
     services = evaluated(folder, running=False).of("aws_ecs_service")
     assert {service["desired_count"] for service in services} == {0}
     alarms = evaluated(folder, running=False).of("aws_cloudwatch_metric_alarm")
-    assert not any("is-down" in alarm["alarm_name"] for alarm in alarms)
+    down = {alarm["alarm_name"] for alarm in alarms if "is-down" in alarm["alarm_name"]}
+    assert down == {"tip-platform-nat-is-down"}
+
+
+def test_nobody_pays_for_an_exporter_that_nobody_reads(tmp_path):
+    folder = shutil.copytree(FOLDER, tmp_path / "terraform")
+    for readers in ([], ["10.1.0.0/16"]):
+        found = evaluated(folder, metrics_readers=readers)
+        services = {s["name"]: s["desired_count"] for s in found.of("aws_ecs_service")}
+        assert services["exporter"] == len(readers)
+        alarms = {alarm["alarm_name"] for alarm in found.of("aws_cloudwatch_metric_alarm")}
+        assert ("tip-platform-exporter-is-down" in alarms) == bool(readers)
+
+
+def test_tasks_reach_aws_through_endpoints_or_through_the_nat_instance():
+    small, production = map(evaluated, (FOLDER, FOLDER), SIZES)
+    kinds = [
+        {e["vpc_endpoint_type"] for e in found.of("aws_vpc_endpoint")}
+        for found in (small, production)
+    ]
+    assert kinds == [{"Gateway"}, {"Gateway", "Interface"}]
+    assert "aws_instance" not in production.found
+    (instance,) = small.of("aws_instance")
+    assert instance["source_dest_check"] is False
+    (route,) = [r for r in small.of("aws_route") if address(r).startswith("aws_route.nat")]
+    tables = {table["id"]: address(table) for table in small.of("aws_route_table")}
+    assert tables[route["route_table_id"]] == "aws_route_table.private"
+    names = {group["id"]: group["name"] for group in small.of("aws_security_group")}
+    out = {
+        names[rule["security_group_id"]]
+        for rule in small.of("aws_vpc_security_group_egress_rule")
+        if rule.get("cidr_ipv4") == "0.0.0.0/0" and rule["from_port"] == rule["to_port"] == 443
+    }
+    tasks = {f"tip-platform-{container['name']}" for container in small.containers()}
+    assert tasks | {"tip-platform-databases"} <= out
+    assert out - tasks - {"tip-platform-databases"} == {
+        "tip-platform-load-balancer",
+        "tip-platform-nat",
+    }
+    into = [
+        rule
+        for rule in small.of("aws_vpc_security_group_ingress_rule")
+        if names[rule["security_group_id"]] == "tip-platform-nat"
+    ]
+    assert [(rule["cidr_ipv4"], rule["from_port"]) for rule in into] == [("10.42.0.0/16", 443)]
 
 
 def test_the_docs_say_what_the_configuration_costs():
     words = (FOLDER.parents[1] / "docs" / "aws.md").read_text("utf-8")
     for sizes in SIZES:
         assert costs.table(sizes) in words
+    assert costs.table_of_one_machine() in words
 
 
 def test_the_docs_name_whatever_refuses_to_be_destroyed():

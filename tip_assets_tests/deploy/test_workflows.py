@@ -85,3 +85,37 @@ def test_dependabot_looks_where_there_is_something_that_it_reads() -> None:
         for place in update.get("directories") or [update["directory"]]:
             found = [*(ROOT / place[1:]).glob(read[update["package-ecosystem"]])]
             assert found, place
+
+
+def test_only_what_changes_the_account_waits_for_another_run() -> None:
+    """A waiting approval held up the builds of later commits."""
+    deploy = yaml.safe_load((ROOT / ".github/workflows/deploy.yml").read_text())
+    assert "concurrency" not in deploy
+    waiting = {name for name, job in deploy["jobs"].items() if "concurrency" in job}
+    applying = {name for name, job in deploy["jobs"].items() if " apply " in commands(job)}
+    assert waiting == applying == {"apply"}
+
+
+def test_images_are_started_and_scanned_before_they_are_pushed() -> None:
+    deploy = yaml.safe_load((ROOT / ".github/workflows/deploy.yml").read_text())["jobs"]
+    assert set(deploy["push"]["needs"]) == {"scan", "start"}
+    script = (ROOT / ".github/start-images.sh").read_text()
+    services = yaml.safe_load((ROOT / "deploy/compose.yaml").read_text())["services"]
+    built = {service["image"] for service in services.values() if "build" in service}
+    targets = set(deploy["build"]["strategy"]["matrix"]["target"])
+    assert built - {f"tip-platform/{target}" for target in targets} == {"tip-platform/s3"}
+    assert "build s3" in script
+    assert set(re.findall(r"exec -T (\S+)", script)) <= set(services)
+
+
+def test_only_what_we_install_refuses_an_image() -> None:
+    (scans,) = (
+        [step["with"] for step in job["steps"] if "trivy" in step.get("uses", "")]
+        for name, job in jobs().items()
+        if name == "deploy.yml: scan"
+    )
+    ours, base = scans
+    assert (ours["exit-code"], ours["vuln-type"], ours["skip-dirs"]) == ("1", "library", "/usr")
+    assert base["exit-code"] == "0"
+    dockerfile = (ROOT / "deploy/Dockerfile").read_text()
+    assert set(re.findall(r"VIRTUAL_ENV=(/opt/\w+)", dockerfile)) == {base["skip-dirs"]}

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import sqlalchemy as sa
 from prometheus_client import CollectorRegistry, generate_latest
 
 from benchmarks.scrape import TOLD, lengthen, predict
-from tip_assets.exporter import collector, data, limits, model, platform
+from tip_assets.exporter import collector, data, disk, limits, model, platform
 from tip_assets.exporter.collector import MetricStoreCollector
 from tip_assets.exporter.page import Page
 from tip_assets.ingestion.landing import Landed
@@ -42,7 +43,16 @@ ORIGINAL = {
     "num_target_drift": 16,
     "data_drift": 11,
 }
-METRICS = [*(*collector.METRICS, *data.METRICS, *limits.METRICS, *model.METRICS, *platform.METRICS)]
+METRICS = [
+    *(
+        *collector.METRICS,
+        *data.METRICS,
+        *disk.METRICS,
+        *limits.METRICS,
+        *model.METRICS,
+        *platform.METRICS,
+    )
+]
 
 
 @pytest.fixture
@@ -89,6 +99,19 @@ def test_promtool_has_nothing_to_say(settings, store):
         ["promtool", "check", "metrics"], input=text, capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_disks_are_those_of_local_folders(settings, tmp_path):
+    found = samples(settings)
+    places = {"state", "storage"}
+    for place in places:
+        size = value(found, "tips_disk_size_bytes", place=place)
+        assert 0 < value(found, "tips_disk_free_bytes", place=place) < size
+        assert size == shutil.disk_usage(settings.state_folder).total
+    on_s3 = Settings(storage="s3://tips/platform", state=str(tmp_path / "none yet"))
+    page = Page()
+    disk.add_disks(page, on_s3)
+    assert list(page.families()) == []
 
 
 def test_every_metric_is_exported_and_described(settings, store):

@@ -104,11 +104,15 @@ def test_a_new_store_is_that_of_all_revisions(engine):
         assert version.scalar_one() == NEWEST
 
 
-def test_a_store_of_newer_code_is_left_alone(engine):
+NEXT_MAJOR = f"{int(NEWEST[:2]) + 1:02}00"
+
+
+@pytest.mark.parametrize("newer", [NEXT_MAJOR, "9999"])
+def test_a_store_of_a_newer_major_is_left_alone(engine, newer):
     bring_up_to_date(engine)
     with engine.begin() as connection:
-        connection.execute(sa.text("update alembic_version set version_num = '9999'"))
-    with pytest.raises(NewerSchema, match=r"has schema 9999.*update the code"):
+        connection.execute(sa.text(f"update alembic_version set version_num = '{newer}'"))
+    with pytest.raises(NewerSchema, match=rf"has schema {newer}.*update the code"):
         bring_up_to_date(engine)
 
 

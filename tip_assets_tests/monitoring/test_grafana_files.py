@@ -20,6 +20,7 @@ from deploy.stack import grafana as grafana_of_stack
 from deploy.stack.folder import Stack
 from grafana.__main__ import files
 from grafana.addresses import ADDRESSES, write
+from grafana.dashboard import PLATFORM_HEALTH
 from tip_assets.settings import Settings
 from tip_assets_tests.monitoring.test_alerts import ALERTS
 from tip_assets_tests.support.grafana_queries import DASHBOARDS, dashboards, panels
@@ -62,6 +63,26 @@ def test_a_dashboard_can_be_read(board):
     ]
     assert len(set(cells)) == len(cells), "panels lie on one another"
     assert max(x for x, _ in cells) == 23
+
+
+# Of a browser of 1080 pixels, 38 each, below Grafana's own bars.
+SCREEN = 22
+
+
+def test_what_on_call_needs_fits_one_screen():
+    (board,) = [board for board in BOARDS if board["uid"] == PLATFORM_HEALTH]
+    headings = [p["gridPos"]["y"] for p in board["panels"] if p["type"] == "row"]
+    assert headings[0] == 0
+    assert headings[1] <= SCREEN
+    first = {p["title"] for p in panels(board) if p["gridPos"]["y"] < headings[1]}
+    assert {"Pages firing", "Tickets firing", "Alerts that fire", "Targets"} <= first
+
+
+def test_no_series_is_drawn_of_an_increase_over_the_whole_range():
+    """Its points would each say what happened before the shown range."""
+    drawn = [p for b in BOARDS for p in panels(b) if p["type"] in ("timeseries", "state-timeline")]
+    assert drawn
+    assert not [p["title"] for p in drawn if "$__range]" in json.dumps(p["targets"])]
 
 
 def test_data_sources_are_provisioned():

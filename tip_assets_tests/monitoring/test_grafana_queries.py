@@ -181,7 +181,9 @@ def test_the_drifted_month_is_told_of_everywhere(place, grafana):
     (firing,) = shown(grafana, PLATFORM_HEALTH, "Alerts that fire")
     names = {row["alertname"] for row in firing.rows}
     assert names == {"DatasetDrift", "PromotionHeld"}
-    assert last(grafana, PLATFORM_HEALTH, "Alerts firing") == len(firing.rows)
+    assert last(grafana, PLATFORM_HEALTH, "Pages firing") == 0
+    assert last(grafana, PLATFORM_HEALTH, "Tickets firing") == len(firing.rows)
+    assert 0 < last(grafana, PLATFORM_HEALTH, "Least free disk") < 1
     assert last(grafana, PLATFORM_HEALTH, "Months unprocessed") == 1
     effect, limit = shown(grafana, PLATFORM_HEALTH, "Largest effect of drift")
     assert effect.rows[0]["Value"] > limit.rows[0]["Value"] > 3

@@ -10,7 +10,7 @@ import pytest
 from tip_assets.assets import production_model
 from tip_assets.metric_store.champion_lock import ChampionLocked, champion_lock
 from tip_assets.metric_store.store import MetricStore
-from tip_assets.runtime.databases import create_databases
+from tip_assets.runtime.database_roles import create_databases, owner_url
 from tip_assets.serving import champion
 from tip_assets.serving.champion import NothingToDo, roll_back
 from tip_assets.tracking.registry import CHAMPION, ModelRegistry
@@ -113,6 +113,7 @@ def store(request, tmp_path) -> Iterator[MetricStore]:
     with only_postgres() as stack:
         url = stack.environment()["TIPS_METRIC_STORE"]
         create_databases(stack.admin_url(), [url])
+        MetricStore(url=owner_url(stack.admin_url(), url)).engine.dispose()
         made = MetricStore(url=url)
         yield made
         made.engine.dispose()

@@ -23,7 +23,7 @@ from tip_assets.ingestion.simulate import UNCHANGED, Change, land_generated, lan
 from tip_assets.metric_store import tables
 from tip_assets.metric_store.prediction_log import PredictionLog
 from tip_assets.metric_store.store import MetricStore
-from tip_assets.runtime.databases import create_databases
+from tip_assets.runtime.database_roles import create_databases, owner_url
 from tip_assets.settings import Settings
 from tip_assets.tracking.registry import CHAMPION, ModelRegistry
 from tip_assets.tracking.runs import example_records
@@ -60,10 +60,12 @@ def grafana_place() -> Iterator[GrafanaPlace]:
     begin = datetime.now(UTC) - timedelta(seconds=1)
     with only_postgres(**ports) as stack:
         told = stack.environment()
-        create_databases(stack.admin_url(), [told["TIPS_METRIC_STORE"]], told["TIPS_METRIC_READER"])
+        url = told["TIPS_METRIC_STORE"]
+        create_databases(stack.admin_url(), [url], told["TIPS_METRIC_READER"])
+        MetricStore(url=owner_url(stack.admin_url(), url)).engine.dispose()
         settings = Settings(
             storage=f"{stack.folder}/data",
-            metric_store=told["TIPS_METRIC_STORE"],
+            metric_store=url,
             metric_reader=told["TIPS_METRIC_READER"],
             **ports,
         )
@@ -127,7 +129,7 @@ def _land_a_month_that_waits(place: GrafanaPlace) -> None:
 
 @contextmanager
 def _metrics(place: GrafanaPlace, stack: Stack) -> Iterator[None]:
-    """Exporter, app and Prometheus, which scrapes them every second."""
+    """Exporter, app, Alertmanager, and Prometheus, which scrapes them every second."""
     champion = place.registry.by_alias(CHAMPION)
     assert champion is not None
     app: Any = AppMetrics()
@@ -139,7 +141,7 @@ def _metrics(place: GrafanaPlace, stack: Stack) -> Iterator[None]:
     content["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
     file.write_text(yaml.safe_dump(content))
     try:
-        with running(stack, "prometheus"):
+        with running(stack, "alertmanager"), running(stack, "prometheus"):
             scraped = "min(count_over_time(up[1m]))"
             for _ in range(SCRAPES):
                 app.predicted(FORM)
@@ -148,7 +150,7 @@ def _metrics(place: GrafanaPlace, stack: Stack) -> Iterator[None]:
                 app.refused(FILE, Counter({("total_bill", "not a number"): 3}))
                 before = _number(place.grafana, scraped)
                 wait_for("a scrape", lambda before=before: _number(place.grafana, scraped) > before)
-            fires = 'count(ALERTS{alertstate="firing"})'
+            fires = 'count(ALERTS{alertstate="firing",severity!="none"})'
             wait_for("alerts", lambda: _number(place.grafana, fires) >= 2)
             yield
     finally:

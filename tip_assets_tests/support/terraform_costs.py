@@ -13,8 +13,14 @@ from tip_assets_tests.support.terraform import SIZES, Evaluated, evaluated
 HOURS = 730
 # USD, on demand, us-east-1, as listed in 2025; per hour unless the name says otherwise.
 PRICES = {
-    "core of Fargate": 0.04048,
-    "GB of memory of Fargate": 0.004445,
+    "core of Fargate X86_64": 0.04048,
+    "GB of memory of Fargate X86_64": 0.004445,
+    "core of Fargate ARM64": 0.03238,
+    "GB of memory of Fargate ARM64": 0.00356,
+    "t4g.nano": 0.0042,
+    "t4g.large": 0.0672,
+    "GB of an instance's disk, a month": 0.08,
+    "GB of snapshots, a month": 0.05,
     "db.t4g.micro": 0.016,
     "db.t4g.medium": 0.065,
     "GB of database disk, a month": 0.115,
@@ -62,14 +68,15 @@ def _lines(found: Evaluated, use: int) -> Iterator[Line]:
     memory = (
         sum(tasks[s["task_definition"]]["memory"] * s["desired_count"] for s in services) / 1024
     )
-    yield Line(
-        f"services on Fargate, {cores:g} cores and {memory:g} GB",
-        HOURS * _fargate(cores, memory),
-    )
     (month,) = (task for task in tasks.values() if task["family"].endswith("-run"))
+    kind = month["runtime_platform"]["cpu_architecture"]
+    yield Line(
+        f"services on Fargate {kind}, {cores:g} cores and {memory:g} GB",
+        HOURS * _fargate(kind, cores, memory),
+    )
     yield Line(
         f"{USE['runs'][use]} months run, a quarter of an hour each",
-        USE["runs"][use] / 4 * _fargate(month["cpu"] / 1024, month["memory"] / 1024),
+        USE["runs"][use] / 4 * _fargate(kind, month["cpu"] / 1024, month["memory"] / 1024),
     )
     (database,) = found.of("aws_db_instance")
     machines, kind = 1 + database["multi_az"], database["instance_class"]
@@ -78,9 +85,7 @@ def _lines(found: Evaluated, use: int) -> Iterator[Line]:
         f"database, {machines} {kind} with {disk} GB",
         machines * (HOURS * PRICES[kind] + disk * PRICES["GB of database disk, a month"]),
     )
-    interfaces = [e for e in found.of("aws_vpc_endpoint") if e["vpc_endpoint_type"] == "Interface"]
-    places = sum(len(endpoint["subnet_ids"]) for endpoint in interfaces)
-    yield Line(f"endpoints, {places}", HOURS * places * PRICES["endpoint in a zone"])
+    yield _way_out(found)
     zones = 2
     yield Line(
         "load balancer with 2 public addresses",
@@ -115,19 +120,47 @@ def _lines(found: Evaluated, use: int) -> Iterator[Line]:
     )
 
 
-def _fargate(cores: float, memory: float) -> float:
+def _way_out(found: Evaluated) -> Line:
+    """How tasks reach AWS's services."""
+    for instance in found.found.get("aws_instance", []):
+        kind, disk = instance["instance_type"], instance["root_block_device"]["volume_size"]
+        hourly = PRICES[kind] + PRICES["public address"]
+        cost = HOURS * hourly + disk * PRICES["GB of an instance's disk, a month"]
+        return Line(f"NAT instance, 1 {kind} with a public address", cost)
+    interfaces = [e for e in found.of("aws_vpc_endpoint") if e["vpc_endpoint_type"] == "Interface"]
+    places = sum(len(endpoint["subnet_ids"]) for endpoint in interfaces)
+    return Line(f"endpoints, {places}", HOURS * places * PRICES["endpoint in a zone"])
+
+
+def _fargate(kind: str, cores: float, memory: float) -> float:
     """An hour."""
-    return cores * PRICES["core of Fargate"] + memory * PRICES["GB of memory of Fargate"]
+    core, gigabyte = PRICES[f"core of Fargate {kind}"], PRICES[f"GB of memory of Fargate {kind}"]
+    return cores * core + memory * gigabyte
 
 
 def table(sizes: str) -> str:
     """The bill as docs/aws.md has it."""
-    lines = bill(sizes)
+    return _table(sizes.partition(".")[0], bill(sizes))
+
+
+def table_of_one_machine() -> str:
+    """The bill of everything in containers on one machine, with snapshots of a week."""
+    machine, disk, kept = "t4g.large", 50, 30
+    lines = [
+        Line(f"1 {machine} with 8 GB of memory", HOURS * PRICES[machine]),
+        Line(f"disk of {disk} GB", disk * PRICES["GB of an instance's disk, a month"]),
+        Line("public address", HOURS * PRICES["public address"]),
+        Line(f"snapshots, {kept} GB", kept * PRICES["GB of snapshots, a month"]),
+    ]
+    return _table("one machine", lines)
+
+
+def _table(name: str, lines: list[Line]) -> str:
     rows = [f"| {line.what} | {line.cost:.2f} |" for line in lines]
     total = f"| **together** | **{sum(line.cost for line in lines):.0f}** |"
-    return "\n".join([f"| {sizes.partition('.')[0]} | USD a month |", "|---|---|", *rows, total])
+    return "\n".join([f"| {name} | USD a month |", "|---|---|", *rows, total])
 
 
 if __name__ == "__main__":
-    for text in map(table, SIZES):
+    for text in (table_of_one_machine(), *map(table, SIZES)):
         print(f"{text}\n")  # noqa: T201

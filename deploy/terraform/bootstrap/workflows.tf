@@ -12,8 +12,10 @@ locals {
 
   repositories = "arn:aws:ecr:${var.region}:${var.account_id}:repository/${var.name}/*"
   roles        = "arn:aws:iam::${var.account_id}:role/${var.name}-*"
-  state_file   = "${aws_s3_bucket.state.arn}/${var.name}.tfstate"
-  secrets      = "arn:aws:secretsmanager:${var.region}:${var.account_id}:secret"
+  # As storage.tf names it.
+  platform_bucket = "arn:aws:s3:::${var.name}-${var.account_id}-${var.region}"
+  state_file      = "${aws_s3_bucket.state.arn}/${var.name}.tfstate"
+  secrets         = "arn:aws:secretsmanager:${var.region}:${var.account_id}:secret"
 }
 
 resource "aws_iam_openid_connect_provider" "github" {
@@ -103,6 +105,12 @@ data "aws_iam_policy_document" "plan" {
     actions   = ["ecs:DescribeTaskDefinition", "secretsmanager:GetRandomPassword"]
     resources = ["*"]
   }
+
+  # The newest image of Amazon Linux, for the NAT instance.
+  statement {
+    actions   = ["ssm:GetParameter"]
+    resources = ["arn:aws:ssm:${var.region}::parameter/aws/service/ami-amazon-linux-latest/*"]
+  }
 }
 
 # The plan that somebody approves looks at what runs, too; not at what the platform keeps. Terraform
@@ -144,9 +152,20 @@ data "aws_iam_policy_document" "apply" {
     resources = ["${local.state_file}.tflock"]
   }
 
+  # A role without the boundary could be given any right, and a task could take it.
+  statement {
+    actions   = ["iam:CreateRole", "iam:PutRolePermissionsBoundary", "iam:PutRolePolicy"]
+    resources = [local.roles]
+
+    condition {
+      test     = "StringEquals"
+      variable = "iam:PermissionsBoundary"
+      values   = [aws_iam_policy.boundary.arn]
+    }
+  }
+
   statement {
     actions = [
-      "iam:CreateRole",
       "iam:DeleteRole",
       "iam:DeleteRolePolicy",
       "iam:GetRole",
@@ -155,7 +174,6 @@ data "aws_iam_policy_document" "apply" {
       "iam:ListInstanceProfilesForRole",
       "iam:ListRolePolicies",
       "iam:PassRole",
-      "iam:PutRolePolicy",
       "iam:TagRole",
       "iam:UntagRole",
       "iam:UpdateAssumeRolePolicy",

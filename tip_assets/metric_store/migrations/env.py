@@ -2,8 +2,9 @@
 
 To draft a new revision, use a scratch database of the newest one:
 `alembic -x url=sqlite:///scratch.db revision --autogenerate -m "What changes" --rev-id 0007`, with
-`script_location` in your own `alembic.ini`. Revisions have no `downgrade`, and older code refuses a
-newer store: to go back, restore a backup.
+`script_location` in your own `alembic.ini`. Revisions have no `downgrade`. Within a major
+(`schema.py`) new columns are nullable or have a `server_default`, and older code still runs; to go
+back over a major, restore a backup.
 """
 
 import sqlalchemy as sa
