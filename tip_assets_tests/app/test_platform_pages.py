@@ -198,18 +198,6 @@ def test_a_held_month_says_what_stopped_it_and_what_to_do(settings):
     assert not found.can_be_released
 
 
-def test_a_month_links_to_its_last_run_where_the_settings_say(settings, monkeypatch):
-    store = MetricStore(url=settings.metric_store_url)
-    outcome = {"run_id": "a-run", "month": "2020-01", "job": "monthly_retraining_job"}
-    outcome |= {"status": "SUCCESS", "ended_at": AT, "failure": None, "landing_digest": ""}
-    store.record_run(outcome, {})
-    for address in ("http://127.0.0.1:3000", "https://dagster.example.org"):
-        shown = [text.value for text in opened("reports").markdown]
-        assert f"[Last run in Dagster]({address}/runs/a-run)" in shown
-        monkeypatch.setenv("TIPS_DAGSTER_UI", "https://dagster.example.org/")
-        get_settings.cache_clear()
-
-
 def test_a_held_month_that_is_overtaken_says_so_and_offers_no_release(settings):
     store = MetricStore(url=settings.metric_store_url)
     decide(store, "2024-03", "held", 3)
