@@ -10,7 +10,7 @@ import streamlit as st
 from app.labels import labelled
 from app.parts import FRESH_SECONDS
 from app.sources import METRICS, SourceUnavailable, metric_store
-from app.style import month_words, plain, sentence
+from app.style import month_name, plain, sentence
 from tip_assets.partitions import is_month
 from tip_assets.reporting.status import State, states
 from tip_assets.settings import get_settings
@@ -37,7 +37,7 @@ def show_states() -> None:
 
 def _show(state: State) -> None:
     if is_month(state.about):
-        label, month = f"{month_words(state.about)}: {state.name}", {"month": state.about}
+        label, month = f"{month_name(state.about)}: {state.name}", {"month": state.about}
         st.page_link("views/reports.py", label=label, query_params=month)
     else:
         st.markdown(f"**{plain(sentence(state.name))}** {plain(sentence(state.about))}")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from app.labels import chart_label, column_label
 from app.model_facts import Measured, Registered
-from app.style import MISSING, count, dollars, month_words
+from app.style import MISSING, count, dollars, month_name
 
 # What a run logs beside the parameters of the booster: shown in lines of its own.
 _NO_PARAMETERS = ("months", "rounds")
@@ -21,7 +21,7 @@ def lines(
     """By name, what each of the two versions has."""
     one, other = versions
     found = {
-        "Trained for": (month_words(one.month), month_words(other.month)),
+        "Trained for": (month_name(one.month), month_name(other.month)),
         "Months of training data": (str(len(one.months)), str(len(other.months))),
     }
     if measured:
@@ -39,7 +39,7 @@ def on_the_same_rows(measured: Measured, one: int, other: int) -> str:
     for row in measured.comparisons:
         if {row["version"], row["champion"]} == {one, other}:
             return (
-                f"On the same {count(row['rows'])} held-out rows of {month_words(row['month'])}, "
+                f"On the same {count(row['rows'])} held-out rows of {month_name(row['month'])}, "
                 f"version {row['version']} has an RMSE of {dollars(row['rmse'])} and version "
                 f"{row['champion']} of {dollars(row['champion_rmse'])}; the difference is "
                 f"{dollars(row['low'], signed=True)} to {dollars(row['high'], signed=True)}: "

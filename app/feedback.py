@@ -13,7 +13,7 @@ import pandas as pd
 import sqlalchemy as sa
 from upath import UPath
 
-from app.form import record_in_words
+from app.form import describe_record
 from app.style import dollars
 from tip_assets import contract
 from tip_assets.ingestion.feedback import PREDICTION_ID, TIP, FeedbackResult, submit_feedback
@@ -103,7 +103,7 @@ def preview_file(log: PredictionLog, file: Path) -> tuple[Submission, list[Previ
     return _together(pieces, datetime.now(UTC)), found
 
 
-def preview_in_words(preview: Preview) -> str:
+def describe_preview(preview: Preview) -> str:
     """Say what the tips of a month would bring."""
     words = (
         f"{tips(preview.tips)}, on average {preview.share:.1%} of the bill; "
@@ -117,10 +117,10 @@ def preview_in_words(preview: Preview) -> str:
     return f"{words}."
 
 
-def prediction_in_words(row: Row) -> str:
+def describe_prediction(row: Row) -> str:
     """A logged prediction in a line, as a person remembers it."""
     predicted = dollars(row["predicted"])
-    return f"{row['at']:%Y-%m-%d %H:%M}: {record_in_words(row['inputs'])}; predicted {predicted}"
+    return f"{row['at']:%Y-%m-%d %H:%M}: {describe_record(row['inputs'])}; predicted {predicted}"
 
 
 def submit_one(log: PredictionLog, key: str, tip: float | str) -> Submission:

@@ -74,7 +74,7 @@ def accepted_values(column: NumberColumn | CategoryColumn) -> str:
     return ", ".join(choices(column))
 
 
-def value_in_words(name: str, value: Any) -> str:
+def describe_value(name: str, value: Any) -> str:
     """A value of a record as a person writes it: `$24.50`, `Thursday`, `4`."""
     column = COLUMNS[name]
     if isinstance(column, CategoryColumn):
@@ -82,12 +82,12 @@ def value_in_words(name: str, value: Any) -> str:
     return f"${value:,.2f}" if is_money(column) else f"{value:g}"
 
 
-def record_in_words(record: Mapping[str, Any]) -> str:
+def describe_record(record: Mapping[str, Any]) -> str:
     """A record in a line, in the contract's order: `$24.50, ..., Thursday, meal: Dinner, ...`."""
     return ", ".join(
         words if speaks_for_itself(column) else f"{column.label.lower()}: {words}"
         for column in FEATURES
-        for words in [value_in_words(column.name, record[column.name])]
+        for words in [describe_value(column.name, record[column.name])]
     )
 
 
@@ -111,7 +111,7 @@ def refusals(record: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     ]
 
 
-def refusals_in_words(reasons: Sequence[tuple[str, str, str]]) -> str:
+def describe_refusals(reasons: Sequence[tuple[str, str, str]]) -> str:
     """Why a record is refused, in sentences."""
     words = [
         f"{COLUMNS[column].label} {reason}" + (f", not {value}." if value else ".")

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from app.history import Error, History
-from app.labels import change_words, chart_label
+from app.labels import chart_label, describe_change
 from app.plot_months import (
     AIR_DAYS,
     day_of,
@@ -232,7 +232,7 @@ def _chart_traces(of_chart: list[Row]) -> list[go.Scatter]:
             (
                 f"<b>drifted</b> ({row['alarm']})" if row["alarm"] else "not drifted",
                 row["limit"],
-                change_words(row["smallest_change"] or "no change of this kind"),
+                describe_change(row["smallest_change"] or "no change of this kind"),
             )
             for row in rows
         ],

@@ -57,7 +57,7 @@ def chart_label(chart: str) -> str:
     return label[0].upper() + label[1:]
 
 
-def change_words(change: str) -> str:
+def describe_change(change: str) -> str:
     """The smallest change that a chart shows, which begins with the code of a column."""
     column, _, rest = change.partition(" ")
     return f"{column_label(column)} {rest}" if column in contract.COLUMNS else change

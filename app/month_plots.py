@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from app.labels import change_words, chart_label
+from app.labels import chart_label, describe_change
 from app.style import figure
 from tip_assets.assets.plots import ACCENT, ALARM
 from tip_assets.metric_store.store import Row
@@ -36,7 +36,7 @@ def effects_plot(charts: Sequence[Row]) -> go.Figure:
             customdata=[
                 (
                     "drifted" if row["alarm"] else "not drifted",
-                    change_words(row["smallest_change"] or "no change of this kind"),
+                    describe_change(row["smallest_change"] or "no change of this kind"),
                 )
                 for row in rows
             ],

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import sqlalchemy as sa
 
 from app.labels import labelled
-from app.style import month_words
+from app.style import month_name
 from tip_assets.metric_store import tables
 from tip_assets.metric_store.holds import RELEASABLE
 from tip_assets.metric_store.store import MetricStore, Row
@@ -86,7 +86,7 @@ class Month:
         if self.decision and not self.is_held:
             words = []  # somebody has
         elif self.overtaken_by:
-            later = month_words(self.overtaken_by)
+            later = month_name(self.overtaken_by)
             words = [f"{later} has been decided since. There is nothing to do here."]
         if self.failure:
             words += [

@@ -11,7 +11,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from app.form import value_in_words
+from app.form import describe_value
 from app.style import FONT, GOOD, MUTED, PAPER, SECOND, WASH, dollars, figure, percent
 from tip_assets.assets.plots import ACCENT, INK
 from tip_assets.contract import BILL, COLUMNS
@@ -46,7 +46,7 @@ def steps(parts: Parts, record: Mapping[str, Any]) -> list[Step]:
         if abs(moved) < _LEAST_SHOWN_USD:
             rest += moved
         else:
-            shown.append(Step(_feature_in_words(name, record), moved))
+            shown.append(Step(_describe_feature(name, record), moved))
     if abs(rest) >= _LEAST_SHOWN_USD / 10:
         shown.append(Step("Everything else", rest))
     if parts.clipped:
@@ -150,5 +150,5 @@ def interval_figure(answer: Answer, bill: float) -> go.Figure:
     return plot.update_layout(showlegend=False)
 
 
-def _feature_in_words(name: str, record: Mapping[str, Any]) -> str:
-    return f"{COLUMNS[name].label}: {value_in_words(name, record[name])}"
+def _describe_feature(name: str, record: Mapping[str, Any]) -> str:
+    return f"{COLUMNS[name].label}: {describe_value(name, record[name])}"

@@ -119,7 +119,7 @@ class Predictions:
             reasons = form.refusals(record)
             counted = [(column, words) for column, words, _ in reasons] or [("model", "refuses")]
             self.metrics.refused(FORM, Counter(counted[:1]))
-            raise Refused(form.refusals_in_words(reasons) or f"{error.message}.") from error
+            raise Refused(form.describe_refusals(reasons) or f"{error.message}.") from error
         self.metrics.took(time.perf_counter() - begun)
         self.metrics.predicted(FORM)
         now = datetime.now(UTC)

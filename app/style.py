@@ -122,7 +122,7 @@ def count(value: float | None) -> str:
     return MISSING if value is None else f"{value:,.0f}"
 
 
-def month_words(month: str) -> str:
+def month_name(month: str) -> str:
     """`2024-01` as `January 2024`."""
     return f"{date.fromisoformat(f'{month}-01'):%B %Y}"
 

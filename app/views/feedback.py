@@ -11,7 +11,7 @@ from app import feedback, form
 from app.parts import ask, nothing_yet
 from app.predictions import predictions
 from app.sources import METRICS, STORAGE, SourceUnavailable
-from app.style import MISSING, cells, count, month_words, percent, plain, sentence
+from app.style import MISSING, cells, count, month_name, percent, plain, sentence
 from app.uploads import keep_upload
 from tip_assets import contract
 from tip_assets.ingestion.feedback import PREDICTION_ID, TIP
@@ -40,7 +40,7 @@ def one_tip() -> None:
     by_id = {row["id"]: row for row in newest}
 
     def words(key: str) -> str:
-        return feedback.prediction_in_words(by_id[key]) if key in by_id else key
+        return feedback.describe_prediction(by_id[key]) if key in by_id else key
 
     with st.form("one_tip", clear_on_submit=True):
         key = st.selectbox(
@@ -90,9 +90,9 @@ def file_of_tips() -> None:
 def show_previews(found: list[feedback.Preview]) -> None:
     """Show what tips would bring, month by month, with their outliers."""
     for preview in found:
-        st.markdown(f"**{month_words(preview.month)}**: {feedback.preview_in_words(preview)}")
+        st.markdown(f"**{month_name(preview.month)}**: {feedback.describe_preview(preview)}")
         if preview.outliers:
-            with st.expander(f"Outliers of {month_words(preview.month)}"):
+            with st.expander(f"Outliers of {month_name(preview.month)}"):
                 _table(preview.first_outliers)
 
 
@@ -121,7 +121,7 @@ def submit(upload: Any, write: bool = True) -> None:
             )
 
 
-def show_told() -> None:
+def show_submitted() -> None:
     """Show what became of the last submission."""
     if st.session_state.get(PROBLEM):
         st.error(plain(st.session_state[PROBLEM]), icon=":material/block:")
@@ -154,7 +154,7 @@ def show_on_its_way() -> None:
     for month in waiting:
         share = f" ({percent(month.share)} of the month's rows)" if month.share else ""
         st.markdown(
-            f"**{month_words(month.month)}**: {feedback.tips(month.tips)}{share}, landing at "
+            f"**{month_name(month.month)}**: {feedback.tips(month.tips)}{share}, landing at "
             f"{month.lands_at:%Y-%m-%d %H:%M} UTC. You can correct them until then."
         )
     if st.button("Land now", icon=":material/send:"):
@@ -226,13 +226,13 @@ else:
     if predictions().writer.problem:
         st.warning(plain(predictions().writer.problem), icon=":material/cloud_off:")
     if ask(METRICS, lambda: predictions().log.newest(1)) is None:
-        show_told()
+        show_submitted()
         st.stop()
     single, many = st.tabs(["One tip", "A file of tips"])
     with single:
         one_tip()
     with many:
         file_of_tips()
-    show_told()
+    show_submitted()
     show_on_its_way()
     show_last()

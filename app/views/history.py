@@ -9,7 +9,7 @@ from app.parts import FRESH_SECONDS, nothing_yet, plot, unless_away
 from app.plot_months import gaps
 from app.served_plot import served_plot
 from app.sources import METRICS, metric_store
-from app.style import MISSING, month_words
+from app.style import MISSING, month_name
 from tip_assets.partitions import month_after
 from tip_assets.settings import get_settings
 
@@ -50,7 +50,7 @@ def show_served(history: History) -> None:
         st.caption("No month has been measured yet.")
     missing = gaps(history.months)
     if missing:
-        words = ", ".join(f"between {month_words(b)} and {month_words(a)}" for b, a in missing)
+        words = ", ".join(f"between {month_name(b)} and {month_name(a)}" for b, a in missing)
         st.caption(f"Grey: no data {words}.")
 
 
@@ -134,7 +134,7 @@ def show_decisions(history: History) -> None:
         return
     st.dataframe(
         {
-            "Month": [month_words(row["month"]) for row in rows],
+            "Month": [month_name(row["month"]) for row in rows],
             "Decision": [row["action"] for row in rows],
             "Challenger": [_version(row["challenger"]) for row in rows],
             "Champion": [

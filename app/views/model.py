@@ -20,7 +20,7 @@ from app.model_facts import (
 from app.parts import FRESH_SECONDS, ask, nothing_yet, plot, unless_away
 from app.predictions import predictions
 from app.sources import METRICS, REGISTRY, STORAGE, metric_store, registry
-from app.style import MISSING, count, dollars, month_words, plain
+from app.style import MISSING, count, dollars, month_name, plain
 from tip_assets.metric_store.prediction_log import PredictionLog
 from tip_assets.modelling.training import TrainingReport
 from tip_assets.partitions import MONTH_FORMAT
@@ -60,7 +60,7 @@ def show_champion(model: LoadedModel, report: TrainingReport, served: list[Perio
             st.badge("champion", color="green", icon=":material/check_circle:")
         since = f"Serves since {_day(served[-1].since)}. " if served else ""
         st.markdown(
-            f"{since}Trained for {month_words(version.month)} on {count(report.train['rows'])} "
+            f"{since}Trained for {month_name(version.month)} on {count(report.train['rows'])} "
             f"rows of {_window(report.months)}. Contract {plain(version.contract)}."
         )
     test = report.test
@@ -161,7 +161,7 @@ def show_versions(versions: list[Registered], measured: Measured | None) -> None
         {
             "Version": [version.number for version in versions],
             "": [_status(version) for version in versions],
-            "Trained for": [month_words(version.month) for version in versions],
+            "Trained for": [month_name(version.month) for version in versions],
             "Months": [len(version.months) for version in versions],
             "Test RMSE": [
                 dollars(test[v.number]["rmse"]) if v.number in test else MISSING for v in versions
@@ -257,8 +257,8 @@ def _status(version: Registered) -> str:
 
 def _window(months: list[str]) -> str:
     if len(months) == 1:
-        return month_words(months[0])
-    return f"{len(months)} months, {month_words(months[0])} to {month_words(months[-1])}"
+        return month_name(months[0])
+    return f"{len(months)} months, {month_name(months[0])} to {month_name(months[-1])}"
 
 
 def _day(at: object) -> str:

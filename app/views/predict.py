@@ -11,7 +11,7 @@ from app.into_view import come_into_view
 from app.parts import nothing_yet, plot
 from app.prediction_plots import USUAL_SHARES, interval_figure, parts_figure
 from app.predictions import NoModel, Predicted, Refused, predictions
-from app.style import count, dollars, month_words, percent, plain
+from app.style import count, dollars, month_name, percent, plain
 from tip_assets import contract
 from tip_assets.modelling.intervals import rows_needed
 from tip_assets.settings import get_settings
@@ -103,7 +103,7 @@ def _just_answered() -> bool:
 def show_answer(found: Predicted, record: dict[str, Any]) -> None:
     """The prediction, how sure it is, what it is beside usual tips, and who answered."""
     answer, bill = found.answer, record[contract.BILL]
-    words = _interval_in_words(found)
+    words = _describe_interval(found)
     tip = dollars(answer.prediction)
     with st.container(border=True):
         with st.grid(2, min_column_width=120):
@@ -125,7 +125,7 @@ def show_answer(found: Predicted, record: dict[str, Any]) -> None:
     come_into_view("answer", found.at.isoformat(), f"Predicted tip: {tip}. {words}")
     version = answer.version
     st.caption(
-        f"Answered by version {version.number}, trained for {month_words(version.month)}, at "
+        f"Answered by version {version.number}, trained for {month_name(version.month)}, at "
         f"{found.at:%Y-%m-%d %H:%M} UTC."
     )
     if found.id:
@@ -172,7 +172,7 @@ def move(seen: dict[str, list[Any]], record: dict[str, Any], asked: str) -> dict
     return moved
 
 
-def _interval_in_words(found: Predicted) -> str:
+def _describe_interval(found: Predicted) -> str:
     ends, never_seen = found.answer.interval, found.answer.never_seen
     if never_seen:
         return (

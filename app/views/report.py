@@ -3,7 +3,7 @@
 import streamlit as st
 
 from app.parts import download_report, show_report, stored_report, unless_away
-from app.style import month_words
+from app.style import month_name
 from tip_assets.drift.evidently_reports import REPORTS
 from tip_assets.settings import get_settings
 
@@ -20,6 +20,6 @@ if page is None:
     st.page_link("views/reports.py", label="All reports", icon=":material/arrow_back:")
     st.stop()
 with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
-    st.title(f"{REPORTS[report]}, {month_words(month)}")
+    st.title(f"{REPORTS[report]}, {month_name(month)}")
     download_report(page, month, report)
 show_report(page, month, report)

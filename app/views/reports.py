@@ -4,7 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from app import months
-from app.labels import change_words, chart_label, check_title, column_label, labelled
+from app.labels import chart_label, check_title, column_label, describe_change, labelled
 from app.largest_errors import ERROR, PREDICTED, largest_errors
 from app.links import run_in_dagster, version_in_mlflow
 from app.month_plots import effects_plot
@@ -13,7 +13,7 @@ from app.parts import FRESH_SECONDS, ask, nothing_yet, plot, unless_away, verdic
 from app.release import release, releaser
 from app.report_files import months_with_reports, read_quarantine, reports_of
 from app.sources import METRICS, REGISTRY, STORAGE, metric_store, registry
-from app.style import MISSING, cells, count, dollars, month_words, plain, sentence
+from app.style import MISSING, cells, count, dollars, month_name, plain, sentence
 from tip_assets import contract
 from tip_assets.drift.evidently_reports import REPORTS
 from tip_assets.metric_store.store import Row
@@ -56,7 +56,7 @@ def choose_month(known: list[str]) -> str:
     return st.selectbox(
         "Month",
         known,
-        format_func=month_words,
+        format_func=month_name,
         label_visibility="collapsed",
         key="month",
         on_change=_into_the_address,
@@ -219,7 +219,7 @@ def show_drift(found: Month) -> None:
     plot(effects_plot(found.charts), "effects", "Effect of the month on each control chart")
     with st.expander("Smallest change that this month would have shown"):
         for row in sorted(found.charts, key=lambda row: chart_label(row["chart"])):
-            change = change_words(row["smallest_change"] or "none")
+            change = describe_change(row["smallest_change"] or "none")
             st.markdown(f"**{plain(chart_label(row['chart']))}**: {plain(change)}")
 
 
@@ -228,7 +228,7 @@ def show_reports(month: str) -> None:
     st.subheader("Evidently reports")
     reports = unless_away(lambda: _reports(get_settings().storage, month))
     if not reports:
-        st.caption(f"The storage has no reports of {month_words(month)}.")
+        st.caption(f"The storage has no reports of {month_name(month)}.")
         return
     with st.container(horizontal=True):
         for report in reports:
@@ -265,7 +265,7 @@ with choice:
     month = choose_month(known)
 if st.query_params.get("month", month) not in known:
     asked = plain(st.query_params["month"])
-    st.warning(f"There is no month {asked}. This is {month_words(month)}.")
+    st.warning(f"There is no month {asked}. This is {month_name(month)}.")
 found = None if store_is_away else unless_away(lambda: _month(url, month))
 if found is not None:
     show_verdict(found)

@@ -7,7 +7,7 @@ import pandas as pd
 
 from tip_assets.assets.links import model_page
 from tip_assets.modelling.recipe import Recipe, recipe_for
-from tip_assets.modelling.search import Trial, best_of, search, search_words
+from tip_assets.modelling.search import Trial, best_of, describe_search, search
 from tip_assets.modelling.split import PART, TRAIN, from_feedback
 from tip_assets.partitions import GROUP, MODEL_POOL, OWNERS, months, training_window, window_input
 from tip_assets.settings import TRAINING_EXPERIMENT, Settings
@@ -60,7 +60,7 @@ def best_params(
     return dg.MaterializeResult(
         value=search_result(recipe, trials),
         metadata={
-            "summary": search_words(best.rmse, len(trials), recipe.search_rows, rows),
+            "summary": describe_search(best.rmse, len(trials), recipe.search_rows, rows),
             "lowest_cross_validated_rmse_usd": best.rmse,
             "trial": best.number,
             "rounds": best.rounds,

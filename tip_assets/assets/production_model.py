@@ -188,7 +188,7 @@ def _situation(
         champion_age_months=months_apart(champion.month, month) if champion else 0,
         max_champion_age_months=settings.max_champion_age_months,
         champion_contract=champion.contract if champion else None,
-        power_words=comparison.get("power_words", "") if comparison else "",
+        describe_power=comparison.get("describe_power", "") if comparison else "",
     )
 
 

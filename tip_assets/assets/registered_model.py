@@ -15,7 +15,7 @@ from tip_assets.modelling.comparison import Comparison, compare
 from tip_assets.modelling.flip import describe_flip
 from tip_assets.modelling.group_errors import group_errors
 from tip_assets.modelling.promotion import quality_faults
-from tip_assets.modelling.search import search_words
+from tip_assets.modelling.search import describe_search
 from tip_assets.modelling.split import PART, TEST
 from tip_assets.modelling.training import (
     TrainingReport,
@@ -92,7 +92,7 @@ def registered_model(
         "comparison": comparison.to_dict() if comparison else None,
         "feedback": describe_feedback(report),
         "quality_faults": quality_faults(report.baselines, report.against),
-        "search": search_words(
+        "search": describe_search(
             report.cross_validated_rmse,
             report.recipe["trials"],
             report.to_recipe().search_rows,
@@ -211,7 +211,7 @@ def _metadata(
     interval = f"{comparison.low:+.3f} to {comparison.high:+.3f}"
     return metadata | {
         "summary": f"version {version.number}; {comparison.verdict} against champion version "
-        f"{incumbent.number} (RMSE difference {interval} USD); {comparison.power_words}",
+        f"{incumbent.number} (RMSE difference {interval} USD); {comparison.describe_power}",
         "verdict": comparison.verdict,
         "power": comparison.power,
         "champion_rmse_usd": comparison.rival_rmse,

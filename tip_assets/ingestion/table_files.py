@@ -117,7 +117,7 @@ def read_pieces(path: UPath, wanted: list[str]) -> Iterator[Piece]:
     except (pa.ArrowException, OSError, EOFError, zlib.error) as error:
         if _is_of_the_storage(error):
             raise
-        raise UnreadableFile(f"the file cannot be read: {_in_words(error)}") from error
+        raise UnreadableFile(f"the file cannot be read: {_describe_failure(error)}") from error
 
 
 def _is_of_the_storage(error: Exception) -> bool:
@@ -280,7 +280,7 @@ def _named(batch: pa.RecordBatch, wanted: list[str]) -> tuple[pa.RecordBatch, bo
     return pa.RecordBatch.from_arrays(columns, [names[i] for i in kept]), names != given
 
 
-def _in_words(error: Exception) -> str:
+def _describe_failure(error: Exception) -> str:
     if "straddling object" in str(error):
         return f"it has a line of more than {_BYTES_A_PIECE >> 20} MB"
     return str(error).splitlines()[0] if str(error) else type(error).__name__

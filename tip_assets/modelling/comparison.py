@@ -52,14 +52,14 @@ class Comparison:
         return "worse" if self.low > 0 else "not enough evidence"
 
     @property
-    def power_words(self) -> str:
+    def describe_power(self) -> str:
         return (
             f"with {self.rows:,} rows a model that is {100 * STATED_IMPROVEMENT:.0f} % better is "
             f"found better in {100 * self.power:.0f} % of months"
         )
 
     def to_dict(self) -> dict[str, Any]:
-        texts = {"verdict": self.verdict, "power_words": self.power_words}
+        texts = {"verdict": self.verdict, "describe_power": self.describe_power}
         return asdict(self) | {"difference": self.difference} | texts
 
 

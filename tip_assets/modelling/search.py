@@ -90,7 +90,7 @@ def best_of(trials: list[Trial]) -> Trial:
     return min(trials, key=lambda trial: (trial.rmse, trial.number))
 
 
-def search_words(lowest: float, trials: int, searched: int = 0, rows: int = 0) -> str:
+def describe_search(lowest: float, trials: int, searched: int = 0, rows: int = 0) -> str:
     """The RMSE of the best trial and what it is: the minimum of noisy numbers, which is too low.
 
     Also how many of the training rows were searched, where they were not all.

@@ -28,7 +28,7 @@ def model_lines(registered: dict[str, Any]) -> Iterator[str]:
             f"{comparison['rival_rmse']:.3f} USD, difference {comparison['low']:+.3f} to "
             f"{comparison['high']:+.3f}"
         )
-        if text := comparison.get("power_words"):
+        if text := comparison.get("describe_power"):
             yield f"               {text}"
 
 

@@ -80,7 +80,7 @@ def test_a_prediction_is_the_models_own_and_the_form_keeps_its_state(visit, plat
     ],
     ids=["no table", "another table", "a broken row"],
 )
-def test_a_bad_file_is_refused_with_words(visit, content, words):
+def test_a_bad_file_is_refused_with_a_reason(visit, content, words):
     visit.go_to("Score a file")
     file = {"name": "<b>bills</b>.csv", "mimeType": "text/csv", "buffer": content}
     visit.page.locator("input[type=file]").set_input_files([file])
@@ -92,7 +92,7 @@ def test_a_bad_file_is_refused_with_words(visit, content, words):
     assert visit.page.locator("b").count() == 0
 
 
-def test_what_is_above_the_reports_are_the_platforms_words(visit, platform):
+def test_the_summary_above_the_reports_is_the_platforms(visit, platform):
     visit.go_to("Reports")
     store, text = MetricStore(url=platform.metric_store_url), visit.text()
     (held,) = [c for c in store.checks("2024-02") if c["blocking"] and not c["passed"]]
@@ -193,7 +193,7 @@ def test_a_file_without_the_pages_token_is_not_taken(address):
     assert connection.getresponse().status == 403
 
 
-def test_an_address_without_a_report_is_told(visit, address):
+def test_an_address_without_a_report_says_so(visit, address):
     for query in ("", "?month=2024-09&report=data_drift", "?month=../..&report=../secret"):
         visit.open(f"{address}/report{query}")
         assert "names no report" in visit.text()

@@ -1,6 +1,6 @@
 """What people read in place of codes."""
 
-from app.labels import FAULTS, change_words, chart_label, check_title, labelled
+from app.labels import FAULTS, chart_label, check_title, describe_change, labelled
 from tip_assets.definitions import defs
 
 
@@ -27,4 +27,4 @@ def test_codes_of_columns_and_categories_become_labels():
     assert chart_label("total_bill given size and time") == (
         "Total bill given people at the table and meal"
     )
-    assert change_words("total_bill 19% higher") == "Total bill 19% higher"
+    assert describe_change("total_bill 19% higher") == "Total bill 19% higher"

@@ -67,7 +67,7 @@ def test_the_loaded_model_answers_while_mlflow_and_the_artifacts_are_away(storag
     until(lambda: room.predict(RECORD).answer.version.number == 2)
 
 
-def test_a_registry_that_never_answers_is_told_of(storage):
+def test_a_registry_that_never_answers_is_reported(storage):
     made = []
     cache = ChampionCache(sources.registry, 3600, made.append)
     assert cache.serving().problem == ""

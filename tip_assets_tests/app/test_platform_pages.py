@@ -102,7 +102,7 @@ def check(store: MetricStore, month: str, name: str, asset: str, **facts: object
 
 
 @pytest.mark.parametrize("page", PLATFORM_PAGES)
-def test_an_empty_platform_is_told_what_fills_it(settings, page):
+def test_an_empty_platform_says_what_fills_it(settings, page):
     shown = opened(page)
     assert "tips run --month 2024-01 --sample" in words_on(shown)
     assert not shown.warning
@@ -246,7 +246,7 @@ def test_a_month_that_was_stopped_before_training_says_so(settings):
     assert months_known(store) == ["2024-04"]
 
 
-def test_a_failed_run_is_told_before_anything_else(settings):
+def test_a_failed_run_is_shown_before_anything_else(settings):
     store = MetricStore(url=settings.metric_store_url)
     decide(store, "2024-05", "promoted", 5)
     run = {"run_id": "one", "month": "2024-05", "job": "job", "status": "FAILURE"}

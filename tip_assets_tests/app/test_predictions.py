@@ -161,13 +161,13 @@ def test_a_preview_names_month_shares_and_outliers():
     assert (may.tips, may.predicted_share, may.outliers) == (3, pytest.approx(0.15), 2)
     assert may.share == pytest.approx(12.01 / 60)
     assert [row["actual"] for row in may.first_outliers] == [9.01, 0.0]
-    assert feedback.preview_in_words(april) == (
+    assert feedback.describe_preview(april) == (
         "1 tip, on average 15.0% of the bill; 15.0% was predicted."
     )
-    assert "2 tips of more than 3 times or less than 1/3" in feedback.preview_in_words(may)
+    assert "2 tips of more than 3 times or less than 1/3" in feedback.describe_preview(may)
 
 
-def test_a_tip_is_told_on_the_page_and_lands_once(storage):
+def test_a_tip_is_submitted_on_the_page_and_lands_once(storage):
     shown = page("predict")
     key = fill(shown, 24.5).code[0].value
     test = page("feedback")

@@ -79,7 +79,7 @@ def test_of_tips_that_are_refused_all_are_counted_and_the_first_kept(tmp_path, m
     assert told.first_refused["row"].tolist() == [1, 3, 5]
 
 
-def test_tips_with_decimal_commas_are_told(tmp_path):
+def test_decimal_commas_are_mentioned(tmp_path):
     log = PredictionLog(MetricStore(url=f"sqlite:///{tmp_path}/metrics.db"))
     predict(log, "a", "b")
     file = tmp_path / "told.csv"

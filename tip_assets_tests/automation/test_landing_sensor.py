@@ -112,7 +112,7 @@ def test_a_month_that_is_still_landing_is_not_run_yet(place):
     assert place.look() == []
 
 
-def test_unknown_and_future_months_are_told_and_stop_nothing(place):
+def test_unknown_and_future_months_are_logged_and_stop_nothing(place):
     for folder in ("2024-13", "2999-01", "notes"):
         place.land(folder)
     place.land("2024-02")

@@ -220,7 +220,7 @@ def test_a_person_releases_what_is_in_doubt_and_nothing_that_is_broken(line, spo
         assert line.champion == 2, "a version that was mended is decided on anew"
 
 
-def test_a_worse_group_warns_and_a_better_one_is_told():
+def test_a_worse_group_warns_and_a_better_one_is_mentioned():
     told = model.no_group_is_worse(registered(GOOD) | {"groups": [group(0.5), group(1.0)]})
     assert told.passed
     assert "is better than chance explains" in told.description

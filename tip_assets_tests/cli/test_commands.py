@@ -128,7 +128,7 @@ def test_one_ctrl_c_ends_a_run(environment):
         ({}, ["release", "--month", "2024-01", "--reason", " "], "needs a reason"),
     ],
 )
-def test_trouble_is_told_in_words(environment, variables, arguments, words):
+def test_errors_name_their_cause(environment, variables, arguments, words):
     done = subprocess.run(
         [TIPS, *arguments],
         env=environment | variables,
@@ -142,7 +142,7 @@ def test_trouble_is_told_in_words(environment, variables, arguments, words):
 
 
 @pytest.mark.slow
-def test_a_run_that_hangs_is_ended_and_told(environment, tmp_path):
+def test_a_run_that_hangs_is_ended_and_reported(environment, tmp_path):
     impatient = environment | {"TIPS_MAX_RUN_MINUTES": "0.15", "TIPS_TRIALS": "5000"}
     arguments = ["run", "--month", "2024-01", "--sample", "--json"]
     done = subprocess.run(

@@ -250,7 +250,7 @@ def test_a_file_is_predicted_and_refused_rows_are_listed(platform, tmp_path):
     assert "tip_low_usd" not in answer
 
 
-def test_errors_are_told_in_words(platform, tmp_path):
+def test_errors_are_clear(platform, tmp_path):
     missing = platform.tips("run", "--month", "2024-09", code=1)
     assert "No .csv or .parquet file for 2024-09" in missing
     assert "is not a month" in platform.tips("run", "--month", "2024-13", code=1)

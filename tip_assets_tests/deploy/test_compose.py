@@ -118,7 +118,7 @@ def test_two_months_run_in_containers(project):
     image_of_dagster_configures_itself_for_ecs(project)
     for service in ("code-location", "app", "webserver", "daemon", "exporter", "mlflow", "s3"):
         container_changes_nothing_and_is_nobody(project, service)
-    no_secret_is_in_what_the_engine_tells(project)
+    no_secret_is_in_what_the_engine_shows(project)
     for server, path in PAGES.items():
         project.page(server, path)
     servers_find_each_other(project)
@@ -148,7 +148,7 @@ def container_changes_nothing_and_is_nobody(project: Project, service: str) -> N
     assert [fact for fact in facts if fact not in told] == []
 
 
-def no_secret_is_in_what_the_engine_tells(project: Project) -> None:
+def no_secret_is_in_what_the_engine_shows(project: Project) -> None:
     passwords = [file.read_text() for file in (project.secrets / "passwords").iterdir()]
     containers = project.compose("ps", "--all", "--quiet").split()
     told = project.run("docker", "inspect", *containers) + project.compose("logs", "--no-color")

@@ -86,7 +86,7 @@ def test_a_container_runs_the_command_of_the_stack(server):
     assert sorted(command_of(SAME[server])) == sorted(words)
 
 
-def test_containers_are_told_what_the_stack_tells(tmp_path):
+def test_containers_get_the_settings_of_the_stack(tmp_path):
     """By variables and secrets; only addresses and folders are others."""
     secrets = made_secrets(tmp_path)
     stack = Stack(Path("/F"), Settings())

@@ -141,7 +141,7 @@ def test_a_month_is_a_task_of_its_own_with_the_rights_of_its_role(ecs, aws, aws_
         launcher = instance.run_launcher
         with as_if(launcher, lastStatus="RUNNING"):
             assert launcher.check_run_worker_health(run).status == WorkerStatus.RUNNING
-    last_words(aws, task, "Killed: out of memory")
+    last_log_line(aws, task, "Killed: out of memory")
     with played(aws_calls, "daemon"), dg.DagsterInstance.get() as instance:
         launcher, failed = instance.run_launcher, [{"name": "run", "exitCode": 137}]
         with as_if(launcher, lastStatus="STOPPED", containers=failed):
@@ -205,7 +205,7 @@ def as_if(launcher: Any, **facts: Any) -> Iterator[None]:
     events.unregister("after-call.ecs.DescribeTasks", change, "as-if")
 
 
-def last_words(aws: AwsServer, task: dict[str, Any], words: str) -> None:
+def last_log_line(aws: AwsServer, task: dict[str, Any], words: str) -> None:
     """What a task has written to CloudWatch."""
     logs, stream = aws.client("logs"), f"run/run/{task['taskArn'].rpartition('/')[2]}"
     logs.create_log_group(logGroupName=LOG)

@@ -269,7 +269,7 @@ def test_a_busy_port_and_a_missing_program_are_named(stack, monkeypatch, tmp_pat
         servers.check_programs()
 
 
-def test_tips_told_in_the_app_land_in_the_bucket_once(stack):
+def test_tips_submitted_in_the_app_land_in_the_bucket_once(stack):
     stack.stop("app")  # it would land them, and forget what is so old
     log = PredictionLog(MetricStore(url=stack.settings.metric_store))
     storage, at = stack.settings.storage_root, datetime(2019, 5, 2, tzinfo=UTC)

@@ -33,7 +33,7 @@ def rings(kind: str, **event: Any) -> bool:
         ("UserInitiated", "Dagster ended the run", {"exitCode": 143}, False),
     ],
 )
-def test_a_task_that_ends_badly_is_told_with_its_reason(code, reason, exits, told):
+def test_a_task_that_fails_is_reported_with_its_reason(code, reason, exits, told):
     # EventBridge looks into each object of a list; moto's matcher, into an object only.
     detail = {"stopCode": code, "stoppedReason": reason, "containers": exits}
     for cluster, status, expected in (
@@ -46,7 +46,7 @@ def test_a_task_that_ends_badly_is_told_with_its_reason(code, reason, exits, tol
         assert rings("stopped-task", **event, detail=where | detail) is expected
 
 
-def test_a_deployment_that_ecs_takes_back_is_told():
+def test_a_deployment_that_ecs_rolls_back_is_reported():
     event = {"source": "aws.ecs", "detail-type": "ECS Deployment State Change"}
     service = [f"{ECS}:service/tip-platform/app"]
     for name, expected in (

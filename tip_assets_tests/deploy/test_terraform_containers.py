@@ -61,7 +61,7 @@ def ways(found: Evaluated, kind: str, here: str, there: str) -> set[tuple[str, s
     return {(places[r[here]], places[r[there]], r["from_port"]) for r in rules}
 
 
-def test_whoever_is_told_of_a_server_may_reach_it_and_nobody_else():
+def test_only_those_who_are_given_a_server_may_reach_it():
     """With endpoints; without them, `test_terraform.py` has the way out."""
     found, group = evaluated(sizes=SIZES[1]), "security_group_id"
     needed = {("databases", "database", 5432), ("databases", "aws", 443)}

@@ -155,7 +155,7 @@ def test_error_profiles_equal_evidently(parts):
 
 
 @pytest.mark.parametrize("tips", [[2.0, 2.0], [1.0, 3.0]], ids=["equal errors", "two rows"])
-def test_the_errors_of_the_smallest_months_can_be_told(sample, tips):
+def test_the_errors_of_the_smallest_months_can_be_measured(sample, tips):
     records = sample.head(2).assign(tip=tips, prediction=[2.0, 2.0])
     profile = error_profile(records, "prediction")
     assert sum(group.rows for group in profile.groups) >= 2
@@ -201,7 +201,7 @@ def test_counts_merge_and_describe_like_the_rows(sample):
     assert facts["most_common_value"] == bills.mode()[0]
 
 
-def test_categories_tell_new_and_unused_values():
+def test_categories_list_new_and_unused_values():
     here = ValueCounts.of(pd.Series(["Sat", "Sat", "Mon", None], dtype=object))
     there = ValueCounts.of(pd.Series(["Sat", "Fri", "Sun"], dtype=object))
     facts = describe(here, there)

@@ -143,7 +143,7 @@ def test_the_number_of_series_does_not_grow_with_months_and_versions(settings, s
     assert {_without_month(key) for key in samples(wider)} == {_without_month(key) for key in few}
 
 
-def test_predictions_whose_tip_nobody_told_are_not_read(settings, store):
+def test_predictions_without_a_tip_are_not_read(settings, store):
     """There may be millions of them in a month; a scrape finds the others by an index of theirs."""
     predict(store, 2)
     asked: list[tuple] = []
@@ -170,7 +170,7 @@ def _without_month(key: tuple[str, frozenset[tuple[str, str]]]) -> tuple[str, fr
     return key[0], frozenset(pair for pair in key[1] if pair[0] not in ("month", "version"))
 
 
-def test_a_store_that_hangs_is_told_in_bounded_time_with_the_limits():
+def test_a_store_that_hangs_is_reported_in_bounded_time():
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         away = Settings(metric_store=f"postgresql+psycopg2://tips:x@127.0.0.1:{port}/metrics")
@@ -225,7 +225,7 @@ def test_a_store_that_comes_back_is_read_again(settings):
     assert value(found, "tips_kept_rows") == 244
 
 
-def test_a_new_platform_has_no_month_and_no_trouble(tmp_path):
+def test_a_new_platform_has_no_month_and_no_error(tmp_path):
     found = samples(Settings(storage=str(tmp_path)))
     assert value(found, "tips_metric_store_up") == 1
     assert value(found, "tips_promotions_held") == 0

@@ -113,7 +113,7 @@ def test_a_run_is_recorded_with_the_files_that_it_was_of(month_settings, setting
     assert value(samples(settings), "tips_unprocessed_months") == 0
 
 
-def test_when_the_landing_was_looked_at_is_told_once_somebody_has(settings, store):
+def test_the_last_look_at_the_landing_is_exported(settings, store):
     name = "tips_landing_looked_timestamp_seconds"
     assert value(samples(settings), name) is None, "the command line does not watch"
     at = datetime(2024, 3, 1, tzinfo=UTC)

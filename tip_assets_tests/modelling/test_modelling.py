@@ -136,7 +136,7 @@ def test_the_report_in_the_booster_is_true(rows, ubj, recipe, trials):
     assert sum(report.importances.values()) == pytest.approx(1)
 
 
-def test_too_few_rows_are_told_in_words(rows, recipe):
+def test_too_few_rows_give_a_clear_error(rows, recipe):
     with pytest.raises(ValueError, match="3 different training rows are too few"):
         search(pd.concat([rows.head(3)] * 9), recipe)
 

@@ -130,7 +130,7 @@ def test_promotion_follows_the_rule(change, action):
 
 
 def test_a_kept_champion_says_what_the_month_could_have_shown():
-    situation = dataclasses.replace(SECOND, power_words=FOUND.power_words)
+    situation = dataclasses.replace(SECOND, describe_power=FOUND.describe_power)
     words = "with 41 rows a model that is 10 % better is found better in 20 % of months"
     assert decide(situation).reason.endswith(words)
     few = dataclasses.replace(situation, verdict="too few rows")

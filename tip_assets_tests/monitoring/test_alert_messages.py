@@ -29,7 +29,7 @@ from tip_assets_tests.support.ports import free_port
 INHIBITING = yaml.safe_load((CONFIGURATION / "alertmanager.yml").read_text())["inhibit_rules"]
 
 
-def test_what_follows_from_a_landing_that_nobody_watches_is_not_told():
+def test_alerts_that_follow_from_an_unwatched_landing_are_muted():
     (rule,) = [r for r in INHIBITING if r["source_matchers"] == ["alertname = LandingNotWatched"]]
     (hidden,) = re.findall(r'alertname =~ "([^"]*)"', *rule["target_matchers"])
     assert set(hidden.split("|")) == {"LandingSilent", "MonthNotProcessed"} <= set(ALERTS)
@@ -85,7 +85,7 @@ def test_a_subject_names_what_fires_not_what_is_over_meanwhile(tmp_path):
     assert subject(AppDown="resolved", MlflowDown="resolved") == "over: AppDown and 1 more"
 
 
-def test_a_way_of_telling_without_an_address_is_left_out(tmp_path):
+def test_a_receiver_without_an_address_is_left_out(tmp_path):
     monitoring.write_configuration(tmp_path, Settings())
     content = yaml.safe_load((tmp_path / "alertmanager.yml").read_text())
     assert content["receivers"] == [
@@ -193,7 +193,7 @@ def drifted_month(store: MetricStore) -> None:
 
 @pytest.mark.services
 @pytest.mark.filterwarnings("ignore:Requiring AUTH")
-def test_who_is_told_of_a_month_of_refused_rows_that_drifted(
+def test_who_is_notified_of_a_month_of_refused_rows_that_drifted(
     aws, mailbox, watchdog, tmp_path, monkeypatch
 ):
     """The page goes to the topic and by mail, the ticket by mail, what follows to nobody."""

@@ -63,12 +63,12 @@ def test_no_rule_has_a_number_that_a_setting_has():
         assert set(re.findall(r"\d[\d.]*", bare)) <= {"0", "1", "0.99"}, name
 
 
-def test_a_stopped_month_is_told_unless_a_person_may_release_it_or_it_waits_its_turn():
+def test_a_stopped_month_alerts_unless_it_is_held_or_deferred():
     (told_otherwise,) = re.findall(r'check!~"([^"]*)"', ALERTS["MonthStopped"]["expr"])
     assert set(told_otherwise.split("|")) == {*RELEASABLE, TRAINING_WINDOW_IS_WHOLE}
 
 
-def test_whatever_the_exporter_tells_lasts_until_its_absence_is_told():
+def test_alerts_last_until_the_absence_of_the_exporter_alerts():
     """Then that hides it; an alert that ended before would be told as over, and told anew."""
     asks = {name for name, rule in ALERTS.items() if "tips_" in rule["expr"]} - {"MetricStoreAway"}
     lasting = {name: rule for name, rule in ALERTS.items() if "keep_firing_for" in rule}

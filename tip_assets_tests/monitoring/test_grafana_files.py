@@ -146,7 +146,7 @@ def test_people_log_in_and_no_file_has_a_password():
     assert {*INI["analytics"].values()} == {"false"}
 
 
-def test_every_variable_is_told_by_the_stack_and_by_the_docs():
+def test_every_variable_is_set_by_the_stack_and_documented():
     texts = [f.read_text() for f in (GRAFANA / "grafana.ini", *GRAFANA.glob("provisioning/*/*"))]
     asked = {*re.findall(r"\$(?:__env\{)?(GRAFANA_\w+)", " ".join(texts))}
     reader = "postgresql+psycopg2://tips_reader:secret@127.0.0.1:5433/metrics"

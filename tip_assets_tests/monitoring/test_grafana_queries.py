@@ -165,7 +165,7 @@ def test_errors_and_drift_are_those_that_mlflow_has(place, grafana):
     assert set(charts["limit"]) == set(MONTHS)
 
 
-def test_the_drifted_month_is_told_of_everywhere(place, grafana):
+def test_the_drifted_month_is_shown_everywhere(place, grafana):
     drifted = series_of(shown(grafana, MODEL_AND_DATA, "Drifted columns"))
     assert drifted["total_bill"] == {"2024-01": 0, "2024-02": 0, "2024-03": 1}
     (months,) = shown(grafana, MODEL_AND_DATA, "Months")
@@ -189,7 +189,7 @@ def test_the_drifted_month_is_told_of_everywhere(place, grafana):
     assert effect.rows[0]["Value"] > limit.rows[0]["Value"] > 3
 
 
-def test_rows_and_tips_are_those_that_landed_and_were_told(place, grafana):
+def test_rows_and_tips_are_those_that_landed_and_were_submitted(place, grafana):
     rows = series_of(shown(grafana, MODEL_AND_DATA, "Rows kept and quarantined"))
     assert rows["kept"]["2024-01"] == 244
     quarantined = series_of(shown(grafana, MODEL_AND_DATA, "Share of rows quarantined")[:-1])

@@ -22,7 +22,7 @@ def with_scenario(*words: str, months: int = 4, rows: int = 60) -> Rehearsal:
     return replace(QUIET, scenario=Scenario.parse(words), months=months, rows=rows)
 
 
-def test_scenarios_are_read_from_words():
+def test_scenarios_are_parsed():
     scenario = Scenario.parse(["quiet", "prices:+20%@7", "tips:-10%@5", "mix:lunch+15@4"])
     assert scenario.first_change == 4
     assert scenario.change(3, 0.28) == UNCHANGED
@@ -35,7 +35,7 @@ def test_scenarios_are_read_from_words():
 
 
 @pytest.mark.parametrize("words", ["prices@3", "prices:+20%", "outage:3@4", "dearer:+20%@3", ""])
-def test_what_is_no_scenario_is_refused_with_those_that_are(words):
+def test_an_unknown_scenario_is_refused_with_the_known_forms(words):
     with pytest.raises(UnknownScenario, match=r"use quiet, prices:\+20%@7"):
         Scenario.parse([words])
 

@@ -28,7 +28,7 @@ def lines(telling: Notifications) -> list[dict]:
         return [json.loads(line) for line in outbox]
 
 
-def test_a_cause_is_told_once(telling):
+def test_a_message_is_sent_once(telling):
     assert telling.send(message("a"), message("b"), message("a")) == []
     assert telling.send(message("b"), message("c")) == []
     assert [line["cause"] for line in lines(telling)] == ["a", "b", "c"]
@@ -58,7 +58,7 @@ def test_a_claimed_message_is_left_to_its_claimer(telling, monkeypatch):
     assert [line["cause"] for line in lines(telling)] == ["b"]
 
 
-def test_no_trouble_of_a_delivery_reaches_the_month(telling, monkeypatch):
+def test_a_failed_delivery_does_not_fail_the_month(telling, monkeypatch):
     def broken(*_: object) -> str:
         raise ValueError("an answer that nobody expected")
 
@@ -82,7 +82,7 @@ def test_half_a_line_is_cut_off_and_nothing_else(telling):
     assert [line["cause"] for line in lines(telling)] == ["a", "b"]
 
 
-def test_what_cannot_be_delivered_is_told_kept_and_tried_again(telling, tmp_path):
+def test_what_cannot_be_delivered_is_logged_kept_and_tried_again(telling, tmp_path):
     blocked = telling.model_copy(update={"outbox": str(tmp_path / "metrics.db" / "outbox")})
     (trouble,) = blocked.send(message("a"))
     assert trouble.startswith("Training results: ")
@@ -96,7 +96,9 @@ def test_what_cannot_be_delivered_is_told_kept_and_tried_again(telling, tmp_path
 
 
 @pytest.mark.services
-def test_sns_gets_each_cause_once_and_a_missing_topic_is_told(telling, aws, aws_calls, monkeypatch):
+def test_sns_gets_each_message_once_and_a_missing_topic_is_logged(
+    telling, aws, aws_calls, monkeypatch
+):
     for name, value in aws.environment().items():
         monkeypatch.setenv(name, value)
     topic, queue = aws.topic_with_queue("tips")

@@ -115,7 +115,7 @@ def place(tmp_path):
     return Place(tmp_path)
 
 
-def test_a_month_is_told_once_with_result_and_drift(place):
+def test_a_month_is_reported_once_with_result_and_drift(place):
     assert place.play("2024-01") == ["training", "drift"]
     training, drift = place.lines()
     assert training["subject"] == "Waiter tip prediction training results 2024-01: promoted"
@@ -135,7 +135,7 @@ def test_a_drifted_month_names_its_columns(place):
     assert told["text"].startswith("1 data drift is detected. Results are: [('bill', 0.123, True)")
 
 
-def test_a_stopped_month_is_told_with_what_to_do_and_again_only_for_another_finding(place):
+def test_a_stopped_month_is_reported_again_only_for_another_finding(place):
     assert place.play("2024-01", blocked="3 valid rows") == ["stopped"]
     (line,) = place.lines()
     assert line["text"].startswith("enough_rows: 3 valid rows\n2024-01 has stopped at raw_tips")
@@ -146,7 +146,7 @@ def test_a_stopped_month_is_told_with_what_to_do_and_again_only_for_another_find
     assert [check["passed"] for check in place.store.checks("2024-01")] == [True]
 
 
-def test_a_failure_is_told_once_and_again_after_a_success(place):
+def test_a_failure_is_reported_once_and_again_after_a_success(place):
     assert place.play("2024-01", broken="the disk is full") == ["failure"]
     assert place.lines()[-1]["text"].startswith("raw_tips: RuntimeError: the disk is full\n")
     assert place.play("2024-01", broken="the disk is full") == []
@@ -155,7 +155,7 @@ def test_a_failure_is_told_once_and_again_after_a_success(place):
     assert place.play("2024-01", broken="the disk is full") == ["failure"]
 
 
-def test_a_deferred_month_is_recorded_and_told_only_if_a_person_has_to_look(place):
+def test_a_deferred_month_is_reported_only_if_a_person_has_to_look(place):
     order = TRAINING_WINDOW_IS_WHOLE
     assert place.play("2024-02", blocked="2024-01 goes first and runs", check=order) == []
     with sqlite3.connect(place.settings.state_folder / "metrics.db") as connection:

@@ -133,7 +133,7 @@ def test_a_prefix_that_is_none_is_refused(store, monkeypatch):
         Settings()
 
 
-def test_a_store_that_denies_or_does_not_answer_is_told_in_a_sentence(aws, store):
+def test_a_store_that_denies_or_does_not_answer_gives_a_clear_error(aws, store):
     told = f"the parameters under {store.prefix} (TIPS_PARAMETER_PREFIX) cannot be read: "
     with aws.somebody_who_may("sns:Publish") as denied:
         done = tips(denied | {"TIPS_PARAMETER_PREFIX": store.prefix}, "history")
@@ -183,7 +183,7 @@ def test_who_serves_is_written_when_it_changes_and_only_then(
     assert store["logged_model"] == "models:/waiter-tips/1"
 
 
-def test_a_month_by_the_store_alone_tells_people_and_says_who_serves(
+def test_a_month_by_the_store_alone_notifies_people_and_names_the_champion(
     aws, aws_calls, store, tmp_path
 ):
     topic, queue = aws.topic_with_queue(tmp_path.name)

@@ -100,7 +100,7 @@ def test_a_service_that_goes_away_in_the_middle_is_named(error, words):
     assert str(describe_error(error)).startswith(words)
 
 
-def test_postgres_own_words_are_told():
+def test_the_message_of_postgres_is_kept():
     own = AdminShutdown("terminating connection due to administrator command\nmore")
     error = sa.exc.OperationalError("select 1", None, own)
     error.__context__ = own
@@ -108,7 +108,7 @@ def test_postgres_own_words_are_told():
     assert words == "Postgres does not answer: terminating connection due to administrator command"
 
 
-def test_trouble_of_another_kind_is_no_service(tmp_path):
+def test_other_errors_are_not_blamed_on_a_service(tmp_path):
     with pytest.raises(sa.exc.OperationalError) as locked:
         sa.create_engine(f"sqlite:///{tmp_path}/nowhere/x.db").connect()
     assert describe_error(locked.value) is None

@@ -55,7 +55,7 @@ def test_a_table_carries_the_contract_it_was_written_under(tmp_path, rows):
     assert (rows.attrs, files.read(path).attrs) == ({}, {})
 
 
-def test_a_table_of_another_major_contract_is_refused_in_words(tmp_path, rows, monkeypatch):
+def test_a_table_of_another_major_contract_is_refused(tmp_path, rows, monkeypatch):
     path, files = UPath(tmp_path / "2024-01.parquet"), ParquetFiles(UPath(tmp_path))
     written_under("2.3", path, rows, monkeypatch)
     with pytest.raises(OtherContract) as refused:
@@ -128,7 +128,7 @@ def test_a_window_is_one_table_whichever_months_are_there(tmp_path, present, mon
         assert result.output_for_node("window") == present
 
 
-def test_a_window_with_a_month_of_another_contract_stops_in_words(tmp_path, monkeypatch):
+def test_a_window_with_a_month_of_another_contract_stops(tmp_path, monkeypatch):
     @dg.asset(partitions_def=months, io_manager_key="files")
     def numbers() -> pd.DataFrame:
         return pd.DataFrame({"month": [1]})

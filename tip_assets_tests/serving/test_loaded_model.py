@@ -113,7 +113,7 @@ def test_what_the_contract_refuses_is_a_clear_error(invocations, sample, change,
 
 
 @pytest.mark.services
-def test_what_was_never_seen_is_told_over_http_when_asked_for(invocations, sample):
+def test_what_was_never_seen_is_returned_over_http_on_request(invocations, sample):
     records = sample[contract.FEATURE_NAMES].head(1).to_dict("records")
     strange = records[0] | {"total_bill": 250.0, "day": "Mon"}
     status, answer = ask(invocations, [*records, strange], with_never_seen=True)

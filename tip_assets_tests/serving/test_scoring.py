@@ -289,7 +289,7 @@ def test_a_prediction_below_zero_is_lifted_and_says_so():
     assert not found.parts.starts_from_share
 
 
-def test_a_version_that_encodes_otherwise_tells_no_parts(ubj):
+def test_a_version_that_encodes_otherwise_has_no_contributions(ubj):
     model = loaded(ubj)
     own = model.model.predict
     model.model.predict = lambda *asked: own(*asked) + 0.5
@@ -297,7 +297,7 @@ def test_a_version_that_encodes_otherwise_tells_no_parts(ubj):
     assert answer(model, record | {"size": 2}).parts is None
 
 
-def test_a_record_that_breaks_the_contract_is_refused_in_words(model):
+def test_a_record_that_breaks_the_contract_is_refused_with_a_reason(model):
     record = {"total_bill": 20, "sex": "Male", "smoker": "No", "day": "Sun", "time": "Dinner"}
     with pytest.raises(MlflowException, match=r"size = 2\.5 is not a whole number from 1 to 20"):
         answer(model, record | {"size": 2.5})

@@ -74,7 +74,7 @@ def grafana_place() -> Iterator[GrafanaPlace]:
         reader = sa.create_engine(settings.metric_reader)
         prometheus = f"http://127.0.0.1:{settings.prometheus_port}"
         place = GrafanaPlace(settings, registry, Grafana(reader, prometheus, begin, begin))
-        _tell_tips(place)
+        _submit_tips(place)
         _land_a_month_that_waits(place)
         with _metrics(place, stack):
             place.grafana.end = datetime.now(UTC)
@@ -94,7 +94,7 @@ def _run_months(settings: Settings) -> None:
     assert done.returncode == 3, done.stdout + done.stderr  # the last is held
 
 
-def _tell_tips(place: GrafanaPlace) -> None:
+def _submit_tips(place: GrafanaPlace) -> None:
     """Predictions of the drifted month and of now, half of their tips told."""
     records = example_records().to_dict("records")
     now = datetime.now(UTC)

@@ -34,7 +34,7 @@ def registry(tmp_path):
     return made
 
 
-def test_no_champion_is_none_and_trouble_is_an_error(registry, tmp_path):
+def test_no_champion_is_none_and_an_outage_is_an_error(registry, tmp_path):
     """Any error while loading Production meant promotion in the original system."""
     assert registry.by_alias(CHAMPION) is None
     with closing(sqlite3.connect(tmp_path / "mlflow.db")) as connection:

@@ -86,7 +86,7 @@ def test_a_server_that_is_away_is_named_and_the_worker_ends_with_the_run(process
     assert worker._warm == []
 
 
-def test_an_error_of_the_worker_is_told_in_its_own_words(process, tracking):
+def test_an_error_of_the_worker_keeps_its_message(process, tracking):
     tracking.client.search_experiments()  # makes the database
     log = process(tracking.tracking_uri).trial_log("999", "run", "2024-01")
     with pytest.raises(MlflowException, match="No Experiment with id=999") as failure:
