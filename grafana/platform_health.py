@@ -230,7 +230,7 @@ def _section(section: str) -> str:
     items = [
         " ".join(item.split())
         for item in re.split(r"^- ", body, flags=re.MULTILINE)[1:]
-        if not item.startswith("**How often it is false.**")
+        if not item.startswith("**False alarms.**")
     ]
     text = "\n".join(f"- {item}" for item in items)
     return f"### {name}\n\n" + re.sub(r"\[([^\]]+)\]\([^)]*\)", r"\1", text) + "\n"
