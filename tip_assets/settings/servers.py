@@ -12,16 +12,12 @@ class ServerSettings(BaseSettings):
     dagster_port: int = Field(3000, description="Port of the Dagster UI.")
     mlflow_port: int = Field(5000, description="Port of the MLflow UI.")
     # Not 5432: Debian starts its own Postgres there.
-    postgres_port: int = Field(5433, description="Port of the Postgres of `make stack`.")
-    s3_port: int = Field(8333, description="Port of the S3 server of `make stack`.")
-    stack_folder: str = Field("./stack", description="Where `make stack` keeps all its data.")
-    mlflow_ui: str = Field(
-        "", description="URL of MLflow's UI for links. Default: that of `make up`."
-    )
-    dagster_ui: str = Field(
-        "", description="URL of Dagster's UI for links. Default: that of `make up`."
-    )
-    app_ui: str = Field("", description="URL of the app for links. Default: that of `make up`.")
+    postgres_port: int = Field(5433, description="Port of the stack's Postgres.")
+    s3_port: int = Field(8333, description="Port of the stack's S3 server.")
+    stack_folder: str = Field("./stack", description="Folder of the stack's data.")
+    mlflow_ui: str = Field("", description="URL of MLflow in links. Default: that of `make up`.")
+    dagster_ui: str = Field("", description="URL of Dagster in links. Default: that of `make up`.")
+    app_ui: str = Field("", description="URL of the app in links. Default: that of `make up`.")
     app_port: int = Field(8501, description="Port of the app.")
     app_host: str = Field(
         "127.0.0.1", description="Address the app listens on; 0.0.0.0 is every interface."
@@ -45,10 +41,10 @@ class ServerSettings(BaseSettings):
     exporter_host: str = Field(
         "127.0.0.1", description="Address the exporter listens on; 0.0.0.0 is every interface."
     )
-    prometheus_port: int = Field(9090, description="Port of the Prometheus of `make stack`.")
-    alertmanager_port: int = Field(9093, description="Port of the Alertmanager of `make stack`.")
+    prometheus_port: int = Field(9090, description="Port of the stack's Prometheus.")
+    alertmanager_port: int = Field(9093, description="Port of the stack's Alertmanager.")
     # Not Grafana's default 3000: Dagster uses it.
-    grafana_port: int = Field(3001, description="Port of the Grafana of `make stack`.")
+    grafana_port: int = Field(3001, description="Port of the stack's Grafana.")
     alert_sns_topic_arn: str = Field(
         "",
         pattern=TOPIC,
