@@ -74,14 +74,12 @@ class Settings(ServerSettings):
     ecs_task_definition: str = Field(
         "", description="Task definition of these tasks; the container is `run`."
     )
-    ecs_subnets: str = Field("", description="Subnets of these tasks, separated by commas.")
-    ecs_security_groups: str = Field(
-        "", description="Security groups of these tasks, separated by commas."
-    )
+    ecs_subnets: str = Field("", description="Subnets of these tasks.")
+    ecs_security_groups: str = Field("", description="Security groups of these tasks.")
     postgres_admin: str = Field(
         "",
-        description="Postgres URL of an administrator, for `tips databases`; other users then "
-        "cannot change tables. Default: the users exist and own them.",
+        description="Postgres URL of an administrator, for `tips databases`, which then creates "
+        "the users. Default: the users exist and own their tables.",
     )
     mlflow_backend: str = Field(
         "",
@@ -137,15 +135,13 @@ class Settings(ServerSettings):
         0.01,
         ge=0,
         lt=1,
-        description="A challenger is better if its RMSE is shown to be lower by this share of the "
-        "champion's.",
+        description="A better challenger's RMSE is shown to be lower by this share.",
     )
     non_inferiority_margin: float = Field(
         0.05,
         ge=0,
         lt=1,
-        description="A challenger is not worse if its RMSE is shown to be higher by less than "
-        "this share.",
+        description="A challenger is not worse if its RMSE is shown to rise by less than this share.",
     )
     max_champion_age_months: int = Field(
         6,
@@ -158,13 +154,11 @@ class Settings(ServerSettings):
     quiet_months_per_alarm: float = Field(
         120,
         ge=6,
-        description="Months without a change per false drift alarm. Fewer months detect smaller "
-        "changes.",
+        description="Months without a change per false drift alarm; fewer detect smaller changes.",
     )
     promote_on_confirmed_drift: bool = Field(
         True,
-        description="Whether a model that is better on drifted months may serve when drift lasts. "
-        "Otherwise a person must release it.",
+        description="Whether a model that is better on drifted months may serve when drift lasts.",
     )
     sns_topic_arn: str = Field(
         "",

@@ -15,7 +15,10 @@ class ServerSettings(BaseSettings):
     postgres_port: int = Field(5433, description="Port of the stack's Postgres.")
     s3_port: int = Field(8333, description="Port of the stack's S3 server.")
     stack_folder: str = Field("./stack", description="Folder of the stack's data.")
-    mlflow_ui: str = Field("", description="URL of MLflow in links. Default: that of `make up`.")
+    mlflow_ui: str = Field(
+        "",
+        description="URL of MLflow in links. Default: the tracking server, or that of `make up`.",
+    )
     dagster_ui: str = Field("", description="URL of Dagster in links. Default: that of `make up`.")
     app_ui: str = Field("", description="URL of the app in links. Default: that of `make up`.")
     app_port: int = Field(8501, description="Port of the app.")
@@ -24,8 +27,7 @@ class ServerSettings(BaseSettings):
     )
     app_names: str = Field(
         "",
-        description="Host names of the app, separated by commas. Default: this machine's on "
-        "loopback, else any.",
+        description="Host names of the app. Default: this machine's on loopback, else any.",
     )
     max_upload_mb: int = Field(
         200, ge=1, description="Largest file to upload to the app, in megabytes."
@@ -52,7 +54,7 @@ class ServerSettings(BaseSettings):
     )
     alert_email: str = Field(
         "",
-        description="Recipients of mailed alerts, separated by commas.",
+        description="Recipients of mailed alerts.",
     )
     alert_email_from: str = Field("tip-platform@localhost", description="Sender of mailed alerts.")
     smtp_server: str = Field("127.0.0.1:25", description="Mail server for alerts, as host:port.")
@@ -103,17 +105,15 @@ class ServerSettings(BaseSettings):
     )
     app_users: str = Field(
         "",
-        description="Addresses or `@domain`s that may use the app after a login, separated by "
-        "commas. Default: every account.",
+        description="Addresses or `@domain`s that may enter after a login. Default: every account.",
     )
     app_releasers: str = Field(
         "",
-        description="Addresses or `@domain`s that may release a held month in the app. Default: "
-        "nobody; without a login everybody, if the app listens on loopback.",
+        description="Who may release a held month after a login, like `TIPS_APP_USERS`. Default: "
+        "nobody. Without a login, everybody may if the app listens on loopback.",
     )
     app_accept_unverified_email: bool = Field(
         False,
         description="Whether addresses count without `email_verified`. Only for a provider that "
-        "verifies all addresses and never sends the claim: elsewhere anybody may enter under an "
-        "address of `TIPS_APP_USERS`.",
+        "verifies all addresses: elsewhere anybody may enter under another's address.",
     )
