@@ -141,7 +141,7 @@ class Settings(ServerSettings):
         0.05,
         ge=0,
         lt=1,
-        description="A challenger is not worse if its RMSE is shown to rise by less than this share.",
+        description="A challenger is not worse if its RMSE is shown to rise by less than this.",
     )
     max_champion_age_months: int = Field(
         6,
