@@ -227,10 +227,10 @@ def _advice() -> str:
 
 def _section(section: str) -> str:
     name, _, body = section.partition("\n")
-    paragraphs = [
-        " ".join(paragraph.split())
-        for paragraph in body.strip().split("\n\n")
-        if not paragraph.startswith("**How often it is false.**")
+    items = [
+        " ".join(item.split())
+        for item in re.split(r"^- ", body, flags=re.MULTILINE)[1:]
+        if not item.startswith("**False alarms.**")
     ]
-    text = "\n\n".join(paragraphs)
+    text = "\n".join(f"- {item}" for item in items)
     return f"### {name}\n\n" + re.sub(r"\[([^\]]+)\]\([^)]*\)", r"\1", text) + "\n"

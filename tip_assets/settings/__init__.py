@@ -39,82 +39,79 @@ class Settings(ServerSettings):
         env_prefix="TIPS_", env_ignore_empty=True, frozen=True, populate_by_name=True
     )
 
-    storage: str = Field("./data", description="Folder or s3:// URL that holds every file.")
+    storage: str = Field("./data", description="Folder or s3:// URL of all files.")
     state: str = Field(
         "",
-        description="Folder for what must be local: SQLite, logs, the outbox. Empty: the storage "
-        "if it is a folder, else `./data`.",
+        description="Folder of local files: SQLite, logs, the outbox. Default: the storage if it "
+        "is a folder, else `./data`.",
     )
     metric_store: str = Field(
-        "", description="SQLAlchemy URL of the metric store; empty: SQLite in the state folder."
+        "", description="SQLAlchemy URL of the metric store. Default: SQLite in the state folder."
     )
     metric_reader: str = Field(
         "",
-        description="URL of the same store with a read-only user, created by `tips "
-        "databases`; empty: none is created.",
+        description="URL of the same store with a read-only user, which `tips databases` creates.",
     )
     mlflow_tracking_uri: str = Field(
         "",
         validation_alias="MLFLOW_TRACKING_URI",
-        description="MLflow server or database; empty: SQLite in the state folder.",
+        description="MLflow server or database. Default: SQLite in the state folder.",
     )
     dagster_home: str = Field(
         "",
         validation_alias="DAGSTER_HOME",
-        description="Folder of the Dagster instance; empty: `dagster` in the state folder.",
+        description="Folder of the Dagster instance. Default: `dagster` in the state folder.",
     )
     dagster_storage: str = Field(
         "",
-        description="Postgres URL (`postgresql+psycopg2://...`) of Dagster's own storage; empty: "
+        description="Postgres URL (`postgresql+psycopg2://...`) of Dagster's storage. Default: "
         "SQLite in DAGSTER_HOME.",
     )
     ecs_cluster: str = Field(
         "",
-        description="ECS cluster in which each run is a task; empty: each run is a local process.",
+        description="ECS cluster that runs each run as a task. Default: local processes.",
     )
     ecs_task_definition: str = Field(
-        "", description="Task definition of a run's ECS task; its container is called `run`."
+        "", description="Task definition of these tasks; the container is `run`."
     )
-    ecs_subnets: str = Field("", description="Subnets of a run's ECS task, separated by commas.")
-    ecs_security_groups: str = Field(
-        "", description="Security groups of a run's ECS task, separated by commas."
-    )
+    ecs_subnets: str = Field("", description="Subnets of these tasks.")
+    ecs_security_groups: str = Field("", description="Security groups of these tasks.")
     postgres_admin: str = Field(
         "",
-        description="URL of a Postgres user who may create databases and users, for `tips "
-        "databases`; the other users then change no table. Empty: they exist and own the tables.",
+        description="Postgres URL of an administrator, for `tips databases`, which then creates "
+        "the users. Default: the users exist and own their tables.",
     )
     mlflow_backend: str = Field(
         "",
         validation_alias="MLFLOW_BACKEND_STORE_URI",
-        description="The MLflow server's own database, for `tips databases`.",
+        description="Database of the MLflow server, for `tips databases`.",
     )
     first_month: str = Field(
         "2024-01", pattern=r"^\d{4}-(0[1-9]|1[0-2])$", description="First monthly partition."
     )
     window_months: int = Field(
-        12, ge=1, description="Months of data a model is trained on, the newest included."
+        12, ge=1, description="Months of training data, the newest included."
     )
     trials: int = Field(
         50,
         ge=1,
-        description="Hyperopt trials a month. The first 20 of a TPE search are random draws.",
+        description="Hyperopt trials a month. The first 20 are random.",
     )
-    seed: int = Field(42, ge=0, description="Seed of the search, the training and the resampling.")
+    seed: int = Field(42, ge=0, description="Seed of search, training and resampling.")
     target: Literal["tip_above_share", "tip_rate", "tip"] = Field(
         "tip_above_share",
-        description="Target of the booster: dollars above the fitted share of the bill, tip / "
-        "bill weighted by bill^2, or the tip itself.",
+        description="What the booster learns: dollars above the fitted share of the bill, the tip "
+        "rate (`tip_rate`), or the `tip`.",
     )
     search_space: Literal["depth_2", "shallow", "original"] = Field(
         "depth_2",
-        description="Trees of depth 2, of depth 1 to 4, or the space of the original system.",
+        description="Trees of depth 2, of depth 1 to 4 (`shallow`), or the `original` system's "
+        "space.",
     )
     search_rows: int = Field(
         20_000,
         ge=1_000,
-        description="Most training rows that the search uses, chosen by their content;"
-        " the final fit learns all.",
+        description="Most training rows of the search; the final fit learns all.",
     )
     fixed_share: float = Field(
         0.15, gt=0, lt=1, description="Share of the bill that the simplest baseline predicts."
@@ -132,26 +129,24 @@ class Settings(ServerSettings):
         0.2,
         ge=0,
         le=0.5,
-        description="Largest share of a month's training rows that may come from feedback.",
+        description="Largest share of a month's training rows that may be feedback.",
     )
     min_improvement: float = Field(
         0.01,
         ge=0,
         lt=1,
-        description="A challenger is better if the interval of the difference of the RMSEs is "
-        "below minus this share of the champion's.",
+        description="A better challenger's RMSE is shown to be lower by this share.",
     )
     non_inferiority_margin: float = Field(
         0.05,
         ge=0,
         lt=1,
-        description="A challenger is not worse if the interval of the difference of the RMSEs ends "
-        "below this share of the champion's.",
+        description="A challenger is not worse if its RMSE is shown to rise by less than this.",
     )
     max_champion_age_months: int = Field(
         6,
         ge=1,
-        description="A champion older than this is replaced by any model shown to be not worse.",
+        description="An older champion is replaced by any model that is not worse.",
     )
     versions_kept: int = Field(
         24, ge=2, description="Newest registry versions that are not tagged as archived."
@@ -159,45 +154,38 @@ class Settings(ServerSettings):
     quiet_months_per_alarm: float = Field(
         120,
         ge=6,
-        description="Average number of months without a change per false drift alarm. "
-        "Fewer months detect smaller changes and raise more false alarms.",
+        description="Months without a change per false drift alarm; fewer detect smaller changes.",
     )
     promote_on_confirmed_drift: bool = Field(
         True,
-        description="Whether a challenger may serve while drift persists for a second month, if it "
-        "is better than the champion on the held-out rows of the drifted months. Otherwise every "
-        "drifted month waits for a person.",
+        description="Whether a model that is better on drifted months may serve when drift lasts.",
     )
     sns_topic_arn: str = Field(
         "",
         pattern=TOPIC,
-        description="SNS topic for notifications; empty: the file `notifications.jsonl` in the "
-        "state folder.",
+        description="SNS topic of messages. Default: `notifications.jsonl` in the state folder.",
     )
     parameter_prefix: str = Field(
         "",
         pattern=PREFIX,
-        description="Prefix in AWS Parameter Store, such as `/tip-platform`. Its parameters "
-        "`initial_paths`, `tracking_server_host` and `sns_topic_arn` apply where the environment "
-        "has no value. Empty: not used.",
+        description="Prefix in AWS Parameter Store, such as `/tip-platform`.",
     )
     landing_check_seconds: int = Field(
-        30, ge=1, description="Seconds between two listings of the landing for new files."
+        30, ge=1, description="Seconds between two listings of the landing."
     )
     max_silent_days: float = Field(
-        35, gt=0, description="Days without a new landing file after which people are notified."
+        35, gt=0, description="Days without a new landing file until people are notified."
     )
     max_processing_hours: float = Field(
         24,
         gt=0,
-        description="Hours from the landing of a month's files to the end of a run on them; a "
-        "month that takes longer raises an alert.",
+        description="Hours from a month's landing to the end of its run, before an alert.",
     )
     max_run_minutes: float = Field(
         60, gt=0, description="A longer run is ended, and people are notified."
     )
     max_report_rows: int = Field(
-        20_000, ge=100, description="Most rows of each dataset drawn into an HTML report."
+        20_000, ge=100, description="Most rows of a dataset in an HTML report."
     )
 
     @classmethod

@@ -51,7 +51,7 @@ def test_every_alert_links_to_its_section_of_the_runbook():
     sections = dict(zip(headings[1::2], headings[2::2], strict=True))
     for name, rule in ALERTS.items():
         assert rule["annotations"]["runbook_url"] == f"docs/monitoring.md#{name.lower()}"
-        for part in ("What it means", "How often it is false", "What to look at", "What to do"):
+        for part in ("Meaning", "False alarms", "Look at", "Do"):
             assert f"**{part}.**" in sections[name], (name, part)
     assert [name for name in sections if name in ALERTS] == list(sections)[: len(ALERTS)]
 

@@ -132,7 +132,7 @@ def test_the_runbook_says_what_to_do_about_every_alert():
     (runbook,) = [p for board in BOARDS for p in panels(board) if p["title"] == "Runbook"]
     sections = runbook["options"]["content"].split("### ")[1:]
     assert [section.split("\n")[0] for section in sections] == [*ALERTS]
-    assert all("**What to do.**" in section for section in sections)
+    assert all("**Do.**" in section for section in sections)
     assert "$" not in runbook["options"]["content"]  # it would be a variable
 
 

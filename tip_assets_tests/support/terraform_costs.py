@@ -1,8 +1,8 @@
-"""What a month of AWS costs, by the configuration and list prices: the tables of docs/aws.md.
+"""What a month of AWS costs, by the configuration and list prices.
 
 Belongs here: prices, what is assumed of the use, and the sum. `python -m
-tip_assets_tests.support.terraform_costs` prints the tables. Does not belong here: discounts, taxes,
-and what was there before, such as the domain.
+tip_assets_tests.support.terraform_costs` prints the bills; docs/aws.md has the totals. Does not
+belong here: discounts, taxes, and what was there before, such as the domain.
 """
 
 from collections.abc import Iterator
@@ -138,29 +138,31 @@ def _fargate(kind: str, cores: float, memory: float) -> float:
     return cores * core + memory * gigabyte
 
 
-def table(sizes: str) -> str:
-    """The bill as docs/aws.md has it."""
-    return _table(sizes.partition(".")[0], bill(sizes))
-
-
-def table_of_one_machine() -> str:
+def bill_of_one_machine() -> list[Line]:
     """The bill of everything in containers on one machine, with snapshots of a week."""
     machine, disk, kept = "t4g.large", 50, 30
-    lines = [
+    return [
         Line(f"1 {machine} with 8 GB of memory", HOURS * PRICES[machine]),
         Line(f"disk of {disk} GB", disk * PRICES["GB of an instance's disk, a month"]),
         Line("public address", HOURS * PRICES["public address"]),
         Line(f"snapshots, {kept} GB", kept * PRICES["GB of snapshots, a month"]),
     ]
-    return _table("one machine", lines)
 
 
-def _table(name: str, lines: list[Line]) -> str:
-    rows = [f"| {line.what} | {line.cost:.2f} |" for line in lines]
-    total = f"| **together** | **{sum(line.cost for line in lines):.0f}** |"
-    return "\n".join([f"| {name} | USD a month |", "|---|---|", *rows, total])
+def bills() -> dict[str, list[Line]]:
+    """The bill of each deployment."""
+    return {"one machine": bill_of_one_machine()} | {
+        sizes.partition(".")[0]: bill(sizes) for sizes in SIZES
+    }
+
+
+def totals() -> dict[str, float]:
+    """What each deployment costs, as docs/aws.md has it."""
+    return {name: sum(line.cost for line in lines) for name, lines in bills().items()}
 
 
 if __name__ == "__main__":
-    for text in (table_of_one_machine(), *map(table, SIZES)):
-        print(f"{text}\n")  # noqa: T201
+    for name, lines in bills().items():
+        rows = [*lines, Line("together", sum(line.cost for line in lines))]
+        print(f"{name}, USD a month")  # noqa: T201
+        print("\n".join(f"{row.cost:8.2f}  {row.what}" for row in rows), end="\n\n")  # noqa: T201
