@@ -19,6 +19,7 @@ os.environ |= {"MOTO_IAM_LOAD_MANAGED_POLICIES": "true", "MOTO_ACCOUNT_ID": "111
 import xmltodict
 from moto.budgets.responses import BudgetsResponse
 from moto.core.utils import camelcase_to_underscores
+from moto.ec2.models.instances import Instance
 from moto.ec2.models.security_groups import SecurityGroupRule
 from moto.ecs.responses import EC2ContainerServiceResponse
 from moto.iam.access_control import PermissionResult
@@ -156,6 +157,17 @@ def _kind(notification: dict[str, Any]) -> Any:
     return notification["NotificationType"]
 
 
+def keep_groups(original: Any) -> Any:
+    """moto forgets an instance's security groups if its network interface gives them."""
+
+    @wraps(original)
+    def prepare_interfaces(self: Instance, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        self.security_groups = self.security_groups or list(self.nics[0].group_set)
+
+    return prepare_interfaces
+
+
 def with_letter(original: Any) -> Any:
     """Ids of zones begin with Z, as variables.tf asks."""
 
@@ -167,6 +179,7 @@ def with_letter(original: Any) -> Any:
 
 
 FakeBucket.get_permission = no_opinion
+Instance.prep_nics = keep_groups(Instance.prep_nics)
 FakeBucket.set_lifecycle = keep_lifecycle(FakeBucket.set_lifecycle)
 S3Response.get_bucket_lifecycle = tell_lifecycle(S3Response.get_bucket_lifecycle)
 FakeBucket._log_permissions_enabled_policy = staticmethod(
