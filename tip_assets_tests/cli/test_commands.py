@@ -38,7 +38,7 @@ MAKING = {
 }
 # It draws from the sample without a platform, and writes its page where it is called.
 REHEARSING = "rehearse"
-ARGUMENTS = {"month": "2024-01", "reason": "why", "version": "1", "file": "bills.csv"}
+ARGUMENTS = {"month": "2024-01", "reason": "why", "version": "1", "source": "bills.csv"}
 
 
 def ignore_signals() -> None:
@@ -177,7 +177,7 @@ def tips_in_empty_folder(tmp_path, monkeypatch):
     for name in list(os.environ):
         if name.startswith(("TIPS_", "MLFLOW_TRACKING", "DAGSTER_")):
             monkeypatch.delenv(name)
-    values = ARGUMENTS | {"file": str(bills)}
+    values = ARGUMENTS | {"source": str(bills)}
 
     def typed(name: str, **variables: str):
         for variable, value in variables.items():
