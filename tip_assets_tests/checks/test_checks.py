@@ -84,8 +84,8 @@ def test_a_spoilt_month_stops_after_ingestion_and_no_other_does(ingest, sample, 
 
 
 def test_a_row_on_both_sides_is_seen(rows):
-    leaked = pd.concat([rows, rows.head(1).assign(part="test")])
-    assert rows.loc[0, "part"] == "train"
+    trained_on = rows[rows["part"] == "train"].head(1)
+    leaked = pd.concat([rows, trained_on.assign(part="test")])
     assert ingestion.no_row_is_on_both_sides(rows).passed
     result = ingestion.no_row_is_on_both_sides(leaked)
     assert not result.passed
