@@ -190,7 +190,7 @@ def materialize_raw_tips(folder, landed: bytes) -> tuple[str, list[int]]:
         )
     (made,) = result.asset_materializations_for_node("raw_tips")
     sizes = [
-        made.metadata["bytes"].value,
+        made.metadata["size_bytes"].value,
         (folder / "assets/raw_tips/2024-01.parquet").stat().st_size,
     ]
     return made.tags["dagster/data_version"], sizes
