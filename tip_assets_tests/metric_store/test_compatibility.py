@@ -8,7 +8,7 @@ import io
 import json
 import subprocess
 import sys
-import tarfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -120,12 +120,12 @@ def later_schema(engine: sa.Engine) -> None:
 
 def last_release(folder: Path) -> Path:
     """Return a folder with the code of the last release, taken from git."""
-    archive = ["git", "archive", LAST_RELEASE, "tip_assets", "app"]
+    archive = ["git", "archive", "--format=zip", LAST_RELEASE, "tip_assets", "app"]
     done = subprocess.run(archive, cwd=ROOT, capture_output=True, check=False)
     if done.returncode:
         pytest.skip(f"git does not have the last release: {done.stderr.decode().strip()}")
-    with tarfile.open(fileobj=io.BytesIO(done.stdout)) as files:
-        files.extractall(folder, filter="data")
+    with zipfile.ZipFile(io.BytesIO(done.stdout)) as files:
+        files.extractall(folder)
     return folder
 
 
