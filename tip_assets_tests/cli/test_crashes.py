@@ -102,7 +102,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Platform:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)  # ten runs of a month, beside other tests
 @pytest.mark.parametrize("kills", KILLS, ids=lambda kills: kills[0].name)
 def test_the_rerun_of_a_killed_run_ends_like_an_undisturbed_one(platform, kills):
     after = platform.run(kills)
