@@ -23,14 +23,14 @@ class ValueCounts:
     def of(column: pd.Series) -> "ValueCounts":
         """Count a column of numbers or category names; pandas' categories count as their names."""
         if isinstance(column.dtype, pd.CategoricalDtype):
-            return ValueCounts._of_categories(column.cat)
+            return ValueCounts._of_categories(column.array)
         present = column.dropna()
         values, counts = np.unique(present.to_numpy(), return_counts=True)
         return ValueCounts(values, counts, len(column) - len(present))
 
     @staticmethod
-    def _of_categories(column: Any) -> "ValueCounts":
-        codes, names = column.codes.to_numpy(), column.categories.to_numpy(dtype=object)
+    def _of_categories(column: pd.Categorical) -> "ValueCounts":
+        codes, names = np.asarray(column.codes), column.categories.to_numpy(dtype=object)
         counts = np.bincount(codes[codes >= 0], minlength=len(names))
         occurring = np.flatnonzero(counts)
         order = occurring[np.argsort(names[occurring])]

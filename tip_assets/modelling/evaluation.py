@@ -59,17 +59,26 @@ def rmse(actual: np.ndarray, predicted: np.ndarray) -> float:
 def baselines(train: pd.DataFrame, rows: pd.DataFrame, fixed_share: float) -> dict[str, np.ndarray]:
     """Predict rows with the baselines that a model has to beat.
 
-    They are the mean tip of the training rows, a fixed share of the bill, and least squares on bill
-    and party size fitted to the training rows.
+    They are those of `simple_baselines`, and least squares on bill and party size fitted to the
+    training rows.
     """
     from sklearn.linear_model import LinearRegression
 
     columns = [contract.BILL, contract.PARTY]
     line = LinearRegression().fit(train[columns].to_numpy(float), train[contract.LABEL.name])
     return {
+        **simple_baselines(train, rows, fixed_share),
+        LEAST_SQUARES: line.predict(rows[columns].to_numpy(float)),
+    }
+
+
+def simple_baselines(
+    train: pd.DataFrame, rows: pd.DataFrame, fixed_share: float
+) -> dict[str, np.ndarray]:
+    """Predict rows with the mean tip of the training rows, and with a fixed share of the bill."""
+    return {
         MEAN_TIP: np.full(len(rows), float(train[contract.LABEL.name].mean())),
         FIXED_SHARE: rows[contract.BILL].to_numpy(float) * fixed_share,
-        LEAST_SQUARES: line.predict(rows[columns].to_numpy(float)),
     }
 
 

@@ -19,7 +19,7 @@ from tip_assets.drift.datasets import (
 )
 from tip_assets.ingestion.simulate import generate
 from tip_assets.modelling.comparison import compare
-from tip_assets.modelling.evaluation import FIXED_SHARE, MEAN_TIP, baselines, rmse
+from tip_assets.modelling.evaluation import FIXED_SHARE, MEAN_TIP, rmse, simple_baselines
 from tip_assets.modelling.out_of_fold import out_of_fold
 from tip_assets.modelling.promotion import Situation, decide, quality_faults
 from tip_assets.modelling.recipe import Recipe, recipe_for
@@ -266,7 +266,7 @@ class _History:
 
     def _faults(self, challenger: _Model, test: pd.DataFrame) -> list[str]:
         train = challenger.window[challenger.window[PART] == TRAIN]
-        rules = baselines(train, test, self.settings.fixed_share)
+        rules = simple_baselines(train, test, self.settings.fixed_share)
         actual, mine = tips_of(test), self._predict(challenger, test)
         options: dict[str, Any] = {
             "confidence": self.settings.confidence,
