@@ -1,7 +1,7 @@
 """Launch each run as an ECS task that only Terraform describes.
 
 Dagster's own launcher applies a run's `ecs/*` tags to its task: command, role, size, network.
-Whoever can launch a run could execute any command with the rights of that task.
+With them, anybody who may launch a run could execute any command with the rights of that task.
 """
 
 import dagster as dg

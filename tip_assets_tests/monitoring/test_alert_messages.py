@@ -170,7 +170,7 @@ def wait_for(what: str, until: Callable[[], bool], log: Path) -> None:
 
 
 def drifted_month(store: MetricStore) -> None:
-    """A month of refused rows, of which five columns have drifted again, and which is held."""
+    """A month with refused rows and five drifted columns, whose promotion is held."""
     names = ["total_bill", "sex", "smoker", "day", "tip"]
     for month in ("2024-01", "2024-02"):
         facts = {"columns": 7, "drifted_columns": 5, "share": 5 / 7}
