@@ -188,7 +188,7 @@ def play_history(number: int, monthly_rows: int) -> dict[str, Policy]:
                         month=month,
                         champion_month=months[before],
                         verdict=found.verdict,
-                        describe_power=found.describe_power,
+                        power_note=found.power_note,
                         quality_faults=quality_faults(report.baselines, report.against),
                         dataset_drifted=False,
                         drift_confirmed=False,

@@ -10,6 +10,7 @@ from tip_assets.assets.links import app_page, model_page
 from tip_assets.metric_store.champion_lock import champion_lock
 from tip_assets.metric_store.store import PERSON_TAG, MetricStore, decision_cause
 from tip_assets.modelling.boundary_inputs import unservable
+from tip_assets.modelling.comparison import POWER_NOTE
 from tip_assets.modelling.promotion import Decision, Situation, better_on_drifted_months, decide
 from tip_assets.partitions import GROUP, MODEL_POOL, OWNERS, months, months_apart
 from tip_assets.settings import Settings
@@ -188,7 +189,7 @@ def _situation(
         champion_age_months=months_apart(champion.month, month) if champion else 0,
         max_champion_age_months=settings.max_champion_age_months,
         champion_contract=champion.contract if champion else None,
-        describe_power=comparison.get("describe_power", "") if comparison else "",
+        power_note=comparison.get(POWER_NOTE, "") if comparison else "",
     )
 
 

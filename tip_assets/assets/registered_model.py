@@ -211,7 +211,7 @@ def _metadata(
     interval = f"{comparison.low:+.3f} to {comparison.high:+.3f}"
     return metadata | {
         "summary": f"version {version.number}; {comparison.verdict} against champion version "
-        f"{incumbent.number} (RMSE difference {interval} USD); {comparison.describe_power}",
+        f"{incumbent.number} (RMSE difference {interval} USD); {comparison.power_note}",
         "verdict": comparison.verdict,
         "power": comparison.power,
         "champion_rmse_usd": comparison.rival_rmse,

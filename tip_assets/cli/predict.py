@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from tip_assets.serving.loaded_model import LoadedModel
 
-_SUFFIXES = (".csv", ".csv.gz", ".parquet")
 _PARQUET = ".parquet"
+_SUFFIXES = (".csv", ".csv.gz", _PARQUET)
 _SHOWN_EVERY_SECONDS = 0.5
 
 
@@ -52,16 +52,18 @@ def predict(
     from tip_assets.serving.champion import serving_version
     from tip_assets.serving.loaded_model import load_version
 
-    files = _files_of(path_of(source), source)
-    target = path_of(output) if output else None
+    bills, target = path_of(source), path_of(output) if output else None
+    files = _files_of(bills, source)
     if target is None and len(files) > 1:
         fail("a folder is predicted into a folder: name it with --output")
+    targets = _targets(files, target)
+    if target is not None and (bills in (target, *target.parents) or bills in targets.values()):
+        fail(f"{output} is among the bills: the answer would replace or join them")
     with registry_of() as (settings, registry):
         model = load_version(registry, serving_version(registry).number)
     coverage = settings.interval_coverage if intervals else None
     scored, refused, unreadable = 0, 0, 0
-    for name, file in files.items():
-        into = target / name if target is not None and name else target
+    for file, into in targets.items():
         try:
             done = _predict_file(model, file, into, coverage, reasons)
         except (UnreadableFile, MlflowException) as error:
@@ -74,18 +76,30 @@ def predict(
         raise typer.Exit(Exit.FAILED)
 
 
-def _files_of(path: "UPath", source: str) -> dict[str, "UPath"]:
-    """Return the files to predict by their name within the folder; a single file has no name."""
+def _files_of(path: "UPath", source: str) -> dict["UPath", str]:
+    """Return the files to predict, each with its name within the folder; "" if it is no folder."""
     if path.is_file():
-        return {"": path}
+        return {path: ""}
     found = {
-        file.path.removeprefix(path.path).lstrip("/").removesuffix(".gz"): file
+        file: file.path.removeprefix(path.path).lstrip("/")
         for file in sorted(path.rglob("*"), key=str)
         if file.name.endswith(_SUFFIXES) and file.is_file()
     }
     if not found:
         fail(f"{source} is neither a file nor a folder with {', '.join(_SUFFIXES)} files")
     return found
+
+
+def _targets(files: dict["UPath", str], target: "UPath | None") -> dict["UPath", "UPath | None"]:
+    """Return where the answer to each file goes: answers are not compressed."""
+    if target is None or (list(files.values()) == [""] and not target.is_dir()):
+        return dict.fromkeys(files, target)
+    targets = {
+        file: target / (name or file.name).removesuffix(".gz") for file, name in files.items()
+    }
+    if len(set(targets.values())) < len(targets):
+        fail("a .csv and a .csv.gz of the same name would be written to one file: rename one")
+    return dict(targets)
 
 
 def _predict_file(

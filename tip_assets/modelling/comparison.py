@@ -6,6 +6,7 @@ from typing import Any, Literal
 import numpy as np
 
 Verdict = Literal["better", "not worse", "worse", "not enough evidence", "too few rows"]
+POWER_NOTE = "power_words"  # the key in stored comparisons, also those of earlier releases
 MIN_ROWS = 40  # fewer held-out rows give no verdict
 STATED_IMPROVEMENT = 0.1  # the improvement for which a comparison states its power
 _SUBSETS = 2_000
@@ -52,14 +53,14 @@ class Comparison:
         return "worse" if self.low > 0 else "not enough evidence"
 
     @property
-    def describe_power(self) -> str:
+    def power_note(self) -> str:
         return (
             f"with {self.rows:,} rows a model that is {100 * STATED_IMPROVEMENT:.0f} % better is "
             f"found better in {100 * self.power:.0f} % of months"
         )
 
     def to_dict(self) -> dict[str, Any]:
-        texts = {"verdict": self.verdict, "describe_power": self.describe_power}
+        texts = {"verdict": self.verdict, POWER_NOTE: self.power_note}
         return asdict(self) | {"difference": self.difference} | texts
 
 

@@ -20,7 +20,7 @@ class Situation:
     """The inputs of the decision.
 
     `verdict` is that of the paired comparison with the champion, None without a champion;
-    `describe_power` describe the comparison's power.
+    `power_note` describe the comparison's power.
     `drift_confirmed`: two of the last three measured months have drifted against this reference.
     `better_on_drifted_months`: drift persists, and the challenger is better than the champion on
     the held-out rows of the drifted months.
@@ -37,7 +37,7 @@ class Situation:
     champion_age_months: int
     max_champion_age_months: int
     champion_contract: str | None
-    describe_power: str = ""
+    power_note: str = ""
 
 
 @dataclass(frozen=True)
@@ -118,4 +118,4 @@ def decide(situation: Situation, release_reason: str = "") -> Decision:
     if not_worse and s.champion_age_months > s.max_champion_age_months:
         return Decision("promoted", f"{_NOT_WORSE}, which is {s.champion_age_months} months old")
     shown = f"{_NOT_WORSE}, nor shown to be better" if not_worse else _UNDECIDED
-    return Decision("kept", "; ".join(filter(None, (shown, s.describe_power))))
+    return Decision("kept", "; ".join(filter(None, (shown, s.power_note))))

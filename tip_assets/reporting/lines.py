@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tip_assets.drift.rule import format_p_value
+from tip_assets.modelling.comparison import POWER_NOTE
 
 
 def model_lines(registered: dict[str, Any]) -> Iterator[str]:
@@ -28,7 +29,7 @@ def model_lines(registered: dict[str, Any]) -> Iterator[str]:
             f"{comparison['rival_rmse']:.3f} USD, difference {comparison['low']:+.3f} to "
             f"{comparison['high']:+.3f}"
         )
-        if text := comparison.get("describe_power"):
+        if text := comparison.get(POWER_NOTE):
             yield f"               {text}"
 
 

@@ -130,9 +130,10 @@ def test_promotion_follows_the_rule(change, action):
 
 
 def test_a_kept_champion_says_what_the_month_could_have_shown():
-    situation = dataclasses.replace(SECOND, describe_power=FOUND.describe_power)
+    situation = dataclasses.replace(SECOND, power_note=FOUND.power_note)
     words = "with 41 rows a model that is 10 % better is found better in 20 % of months"
     assert decide(situation).reason.endswith(words)
+    assert FOUND.to_dict()["power_words"] == words  # the key that earlier releases have stored
     few = dataclasses.replace(situation, verdict="too few rows")
     assert decide(few).reason == "fewer than 40 held-out rows cannot show which model is better"
 
