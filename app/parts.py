@@ -68,9 +68,30 @@ def nothing_yet(words: str, command: str = "") -> None:
 
 def plot(figure: go.Figure, key: str, alt: str) -> None:
     """A figure of the app's style; `alt` says what it shows, for people who do not see it."""
-    if st.context.theme.type == "dark":
-        figure = in_dark(figure)
-    st.plotly_chart(figure, theme=None, config=PLOTLY_CONFIG, key=key, alt=alt)
+    st.plotly_chart(_in_scheme(figure), theme=None, config=PLOTLY_CONFIG, key=key, alt=alt)
+
+
+def plot_of_months(figure: go.Figure, key: str, alt: str, details: str) -> None:
+    """A figure with dates along the bottom; a click on a point opens the report of its month.
+
+    `details` is the toggle of the reports page that is on then: `errors` or `quarantine`.
+    """
+    clicked = st.plotly_chart(
+        _in_scheme(figure),
+        theme=None,
+        config=PLOTLY_CONFIG,
+        key=key,
+        alt=alt,
+        on_select="rerun",
+        selection_mode="points",
+    )
+    for point in clicked["selection"]["points"]:
+        month = str(point["x"])[: len("2024-01")]
+        st.switch_page("views/reports.py", query_params={"month": month, details: "true"})
+
+
+def _in_scheme(figure: go.Figure) -> go.Figure:
+    return in_dark(figure) if st.context.theme.type == "dark" else figure
 
 
 @st.cache_data(ttl=FRESH_SECONDS, max_entries=16, show_spinner=False)

@@ -5,7 +5,7 @@ import streamlit as st
 from app import history_plots
 from app.history import History, history_of
 from app.labels import labelled
-from app.parts import FRESH_SECONDS, nothing_yet, plot, unless_away
+from app.parts import FRESH_SECONDS, nothing_yet, plot, plot_of_months, unless_away
 from app.plot_months import gaps
 from app.served_plot import served_plot
 from app.sources import METRICS, metric_store
@@ -63,9 +63,10 @@ def show_drift(history: History) -> None:
         "Each month against what the model that served it was trained on, in standard deviations. "
         "A column has drifted (red) when one of its charts is beyond the limit (dashed), or beyond "
         "one less on the same side in two of three months. Dotted lines: another model began to "
-        "serve, and the charts start anew."
+        "serve, and the charts start anew. Click a month for its report and its largest errors."
     )
-    plot(history_plots.charts_plot(history), "drift", "Effect on each control chart by month")
+    effects = history_plots.charts_plot(history)
+    plot_of_months(effects, "drift", "Effect on each control chart by month", "errors")
 
 
 def show_quality(history: History, level: str) -> None:
@@ -77,7 +78,8 @@ def show_quality(history: History, level: str) -> None:
             f"Mean absolute error of the model that served the month, with {level} intervals."
         )
         if history.serving:
-            plot(history_plots.errors_plot(history), "errors", "Mean absolute error by month")
+            errors = history_plots.errors_plot(history)
+            plot_of_months(errors, "served_errors", "Mean absolute error by month", "errors")
         else:
             st.caption("No month was served by a model yet.")
     with right:
@@ -99,7 +101,9 @@ def show_quality(history: History, level: str) -> None:
 def show_rows(history: History) -> None:
     st.subheader("Rows")
     if history.ingested:
-        plot(history_plots.rows_plot(history), "rows", "Rows kept and in quarantine by month")
+        st.caption("Click a month for its report and the rows that were refused.")
+        rows = history_plots.rows_plot(history)
+        plot_of_months(rows, "rows", "Rows kept and in quarantine by month", "quarantine")
     else:
         st.caption("No rows were counted yet.")
 

@@ -215,6 +215,21 @@ def test_history_shows_the_points_of_the_metric_store(visit, platform):
     assert any(points["y"] == [row["rows_kept"] for row in rows] for points in drawn)
 
 
+@pytest.mark.parametrize("plot", ["drift", "served_errors"])
+def test_a_click_on_a_month_opens_its_report_with_the_largest_errors(visit, plot):
+    visit.go_to("History")
+    point = visit.page.locator(f".st-key-{plot} .scatterlayer path.point").last
+    point.scroll_into_view_if_needed()
+    visit.settle()
+    box = point.bounding_box()
+    assert box is not None
+    visit.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    visit.page.wait_for_url("**/reports?month=2024-02*")
+    visit.settle()
+    assert visit.page.get_by_role("switch", name="Show the largest errors").is_checked()
+    assert visit.page.get_by_test_id("stDataFrame").count() == 1
+
+
 def _plots(visit: Visit) -> list[list[dict[str, Any]]]:
     """The traces of each plot, as numbers."""
     script = """() => JSON.stringify([...document.querySelectorAll('.js-plotly-plot')].map(
