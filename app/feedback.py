@@ -1,6 +1,6 @@
 """Tips that people submit, one or a file of them, and those on their way to the landing.
 
-Belongs here: telling them to the log, and the words for what became of them. Does not belong here:
+Belongs here: recording them in the log, describing what became of them. Does not belong here:
 checking or landing them (`tip_assets/ingestion/feedback.py`), or showing (`views/feedback.py`).
 """
 

@@ -42,7 +42,7 @@ MOST_HELD = most_held(max(TIPS))
 
 
 def intervals_alarm(tips: int, shares: np.ndarray, rng: np.random.Generator) -> tuple[float, float]:
-    """Share of months in which too few are shown to be held: at the end, and after any told tip.
+    """Share of months in which too few are shown to be held: at the end, and after any tip.
 
     The alert looks at months that have ended, because of the difference.
 
@@ -68,7 +68,7 @@ def held_though_sound(months_of_data: int, months: int) -> float:
 
 def main(months: int) -> None:
     """Simulate, and print both tables."""
-    print("PredictionErrors, 10000 months each: at the month's end, after any told tip")
+    print("PredictionErrors, 10000 months each: at the month's end, after any tip")
     print("tips   as promised        model of 41 rows   5 points too few   10 points too few")
     rng, promised = np.random.default_rng(0), SETTINGS.interval_coverage
     for tips in TIPS:

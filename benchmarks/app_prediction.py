@@ -89,7 +89,7 @@ def _file(folder: Path) -> None:
 
 
 def _nobody(_rows: int) -> None:
-    """Who is told of the progress."""
+    """Ignores the progress."""
 
 
 def _timed(work: Callable[..., Any], *arguments: Any) -> tuple[float, Any]:

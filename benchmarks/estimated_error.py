@@ -88,13 +88,16 @@ def main(histories: int) -> None:
     for name, change in CHANGES.items():
         for window in WINDOWS:
             played = [play(window, change, seed) for seed in range(histories)]
-            told = [
+            estimated = [
                 (p.estimated, p.realised) for p in played if isinstance(p.estimated, EstimatedError)
             ]
-            line = f"{name:<24} {window:6,} {1 - len(told) / len(played):9.0%}"
-            if told:
-                held = np.mean([e.low <= realised <= e.high for e, realised in told])
-                mean, real = np.mean([e.mean for e, _ in told]), np.mean([r for _, r in told])
+            line = f"{name:<24} {window:6,} {1 - len(estimated) / len(played):9.0%}"
+            if estimated:
+                held = np.mean([e.low <= realised <= e.high for e, realised in estimated])
+                mean, real = (
+                    np.mean([e.mean for e, _ in estimated]),
+                    np.mean([r for _, r in estimated]),
+                )
                 line += f" {mean:12.2f} {real:10.2f} {held:21.0%}"
             print(line, flush=True)
 

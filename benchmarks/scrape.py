@@ -28,7 +28,7 @@ from tip_assets.settings import Settings
 
 MONTH, SCRAPES, WARM_UP, TARGET_MS = "2024-01", 200, 5, 100
 PREDICTIONS, TOLD = 1_000, 250  # a month
-IN_NEWEST = 200_000  # predictions of the newest month: of files, whose tips nobody has told yet
+IN_NEWEST = 200_000  # predictions of the newest month: of files, whose tips are not known yet
 _VERSIONS = ("version", "champion", "served_by", "challenger", "champion_after", "champion_before")
 
 
@@ -87,7 +87,7 @@ def main(months: int) -> None:
         lengthen(store, months)
         predict(store, months, IN_NEWEST)
         p99 = _measure(settings, months)
-        print(f"with {IN_NEWEST} predictions in the newest month, tips told of {TOLD}")
+        print(f"with {IN_NEWEST} predictions in the newest month, tips known of {TOLD}")
         print(f"p99 {p99:.0f} ms with {months} months (target: under {TARGET_MS} ms)")
 
 

@@ -121,9 +121,8 @@ FEATURES: tuple[Column, ...] = (
     NumberColumn("size", "People at the table", "people", 1, 20, integer=True, plural="parties"),
 )
 LABEL = NumberColumn("tip", "Tip", "USD", 0, 100)
-BILL, SEX, SMOKER, DAY, MEAL, PARTY = (column.name for column in FEATURES)
-
 FEATURE_NAMES = [column.name for column in FEATURES]
+BILL, SEX, SMOKER, DAY, MEAL, PARTY, *_ = FEATURE_NAMES  # those that code refers to
 COLUMNS = {column.name: column for column in (*FEATURES, LABEL)}
 NUMBERS = [column for column in COLUMNS.values() if isinstance(column, NumberColumn)]
 CATEGORIES = [column for column in COLUMNS.values() if isinstance(column, CategoryColumn)]

@@ -1,1 +1,1 @@
-"""Tests, named after the rooms of `tip_assets`; `test_month.py` runs it as a user does."""
+"""Tests, named after the packages of `tip_assets`; `test_month.py` runs it as a user does."""

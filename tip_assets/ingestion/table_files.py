@@ -171,21 +171,21 @@ def _read_csv(path: UPath, wanted: list[str]) -> Iterator[Piece]:
             ),
         )
         following = 1
-        told: set[int] = set()
+        described: set[int] = set()
         yield Piece(_no_records(reader.schema), np.arange(0), read_as=read_as)
         for batch in reader:
             numbers = np.arange(following, following + batch.num_rows + len(broken))
             numbers = numbers[~np.isin(numbers, list(broken))][: batch.num_rows]
             following = int(numbers[-1]) + 1 if len(numbers) else following
-            new = {row: line for row, line in broken.items() if row not in told}
-            told |= new.keys()
+            new = {row: line for row, line in broken.items() if row not in described}
+            described |= new.keys()
             filled = _filled(batch)
             piece = Piece(batch.filter(pa.array(filled)), numbers[filled], new)
             if decimal is None and len(piece):
                 decimal = _decimal_mark(piece.records)
                 read_as += ("decimal commas",) * (decimal == ",")
             yield replace(piece, decimal=decimal or ".", read_as=read_as)
-        late = {row: line for row, line in broken.items() if row not in told}
+        late = {row: line for row, line in broken.items() if row not in described}
         if late:
             yield Piece(_no_records(reader.schema), np.arange(0), late)
 

@@ -21,6 +21,7 @@ from tip_assets.runtime.resources import mlflow_tracking
 from tip_assets.tracking.registry import ModelRegistry
 from tip_assets_tests.support.app import DESKTOP, HOSTILE, PHONE, Visit
 from tip_assets_tests.support.exporter import value
+from tip_assets_tests.support.records import record
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(900)]
 
@@ -45,14 +46,15 @@ def test_every_page_opens_without_an_error_and_asks_no_other_server(browser, add
         assert page.get_by_test_id("stException").count() == 0, visit.text()
         wider = page.evaluate("document.documentElement.scrollWidth > innerWidth")
         assert not wider, f"{title} is wider than the screen"
-    assert visit.troubles == []
+    assert visit.problems == []
     page.close()
 
 
 def test_a_prediction_is_the_models_own_and_the_form_keeps_its_state(visit, platform):
-    record = {"total_bill": 31.5, "sex": "Female", "smoker": "No", "time": "Lunch", "size": 2}
     model = ModelRegistry(mlflow_tracking(platform).client)
-    (expected,) = model.predict(1, pd.DataFrame([record | {"day": "Thur"}]))
+    (expected,) = model.predict(
+        1, pd.DataFrame([record(total_bill=31.5, day="Thur", time="Lunch")])
+    )
     bill = visit.page.get_by_role("textbox", name="Total bill")
     for _ in range(2):
         bill.fill("31.5")
@@ -62,7 +64,7 @@ def test_a_prediction_is_the_models_own_and_the_form_keeps_its_state(visit, plat
         shown = visit.page.get_by_test_id("stMetricValue").first.inner_text()
         assert shown == f"${expected:.2f}"
         assert float(bill.input_value()) == 31.5
-    assert visit.troubles == []
+    assert visit.problems == []
 
 
 @pytest.mark.parametrize(
@@ -109,7 +111,7 @@ def test_the_summary_above_the_reports_is_the_platforms(visit, platform):
     visit.page.get_by_test_id("stSelectbox").locator("input").click()
     visit.page.get_by_role("option", name="January 2024").click()
     visit.page.wait_for_selector("text=First model that passes the quality checks")
-    assert visit.troubles == []
+    assert visit.problems == []
 
 
 def report_frame(visit: Visit) -> Frame:
@@ -245,4 +247,4 @@ def test_the_model_page_names_the_version_and_the_way_back(visit, platform):
     assert "Version 1" in text
     assert f"${metrics['test_rmse']:.2f}" in text
     assert "tips rollback --reason '...'" in text
-    assert visit.troubles == []
+    assert visit.problems == []

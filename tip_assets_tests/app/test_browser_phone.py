@@ -41,9 +41,9 @@ def test_the_answer_comes_into_view_and_is_announced(phone):
             arg=PHONE[1] / 2,
         )
         assert in_sight(phone, "[data-testid=stMetricValue]")
-        told = phone.page.locator("[role=status]", has_text="Predicted tip").inner_text()
-        assert phone.page.get_by_test_id("stMetricValue").first.inner_text() in told
-    assert phone.troubles == []
+        announced = phone.page.locator("[role=status]", has_text="Predicted tip").inner_text()
+        assert phone.page.get_by_test_id("stMetricValue").first.inner_text() in announced
+    assert phone.problems == []
 
 
 def test_a_report_fits_the_screen_of_a_phone(phone, address):

@@ -12,13 +12,13 @@ from tip_assets_tests.support.prediction_pages import MONTH, page, until, words
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "words_shown"),
     [
         (UNCHANGED, "Expected mean absolute error: **"),
         (Change(prices=1.6), "bills are unlike any in the training data"),
     ],
 )
-def test_the_estimate_of_the_running_month(storage, rows, change, told):
+def test_the_estimate_of_the_running_month(storage, rows, change, words_shown):
     folder = storage / "assets" / "splits"
     folder.mkdir(parents=True, exist_ok=True)
     rows.to_parquet(folder / "2024-01.parquet")
@@ -28,4 +28,4 @@ def test_the_estimate_of_the_running_month(storage, rows, change, told):
     PredictionLog(metric_store()).record(
         [{"id": f"{change.prices}-{n}", "inputs": r, **logged} for n, r in enumerate(records)]
     )
-    until(lambda: told in words(page("model")))
+    until(lambda: words_shown in words(page("model")))

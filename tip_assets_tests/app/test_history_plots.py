@@ -19,7 +19,7 @@ def change(month: str, before: int | None, after: int, days: int) -> dict:
 
 
 def history() -> History:
-    """Four months of old data, and predictions of today of which the tips were told."""
+    """Four months of old data, and predictions of today whose tips were submitted."""
     rows = [
         {"month": f"2024-0{number}", "rows_kept": 240, "rows_quarantined": 1}
         for number in range(1, 5)
@@ -51,8 +51,8 @@ def test_a_long_gap_is_as_wide_as_a_month_and_lines_break_there():
     (hidden,) = axis.rangebreaks
     assert hidden.bounds == ("2024-04-16", "2026-10-16")
     assert [str(day) for day in axis.tickvals] == [f"{month}-01" for month in GAPPED]
-    told = [replace(SUBMITTED, month=month) for month in GAPPED]
-    (line,) = realised_plot(told, []).data
+    points = [replace(SUBMITTED, month=month) for month in GAPPED]
+    (line,) = realised_plot(points, []).data
     assert list(line.y) == [0.8, 0.8, None, 0.8]
 
 
@@ -66,6 +66,6 @@ def test_a_strip_shows_who_served_each_month():
 
 def test_a_month_names_every_version_that_began_to_serve_in_it_in_the_order_of_time():
     found = history()
-    told = [replace(SUBMITTED, month=month) for month in found.months]
-    marks = realised_plot(told, found.changes).layout.annotations
+    points = [replace(SUBMITTED, month=month) for month in found.months]
+    marks = realised_plot(points, found.changes).layout.annotations
     assert [mark.text for mark in marks] == ["v1", "v4, v1"]

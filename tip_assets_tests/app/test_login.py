@@ -93,7 +93,7 @@ def test_a_configured_login_lets_in_who_may_enter_and_nobody_else(tmp_path, brow
         assert "ada@example.org" in sidebar.inner_text().replace("\u2060", "")
         assert sidebar.locator("a[href^=mailto]").count() == 0  # her name means nothing there
         ada.page.get_by_role("button", name="Log out").click()
-        ada.page.wait_for_url("**/oauth2/end_session**")  # the provider is told, and asks
+        ada.page.wait_for_url("**/oauth2/end_session**")  # the provider asks
         ada.open(f"http://localhost:{port}/history")
         assert ada.text().endswith("Log in")
 

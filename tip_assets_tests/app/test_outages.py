@@ -6,7 +6,7 @@ import time
 import mlflow
 import pytest
 
-from app import predictions as rooms
+from app import predictions as predictions_module
 from app import sources
 from app.champion_cache import ChampionCache
 from app.predictions import predictions
@@ -26,45 +26,45 @@ from tip_assets_tests.support.prediction_pages import (
 
 def test_a_promotion_is_noticed_and_each_version_is_loaded_once(storage, monkeypatch):
     loads = []
-    load = rooms.ChampionCache._look.__globals__["load_version"]
+    load = predictions_module.ChampionCache._look.__globals__["load_version"]
 
     def counted(registry, number):
         loads.append(number)
         return load(registry, number)
 
     monkeypatch.setitem(ChampionCache._look.__globals__, "load_version", counted)
-    room = predictions()
-    assert [room.predict(RECORD).answer.version.number for _ in range(3)] == [1, 1, 1]
+    service = predictions()
+    assert [service.predict(RECORD).answer.version.number for _ in range(3)] == [1, 1, 1]
     sources.registry().point(CHAMPION, 2)
-    until(lambda: room.predict(RECORD).answer.version.number == 2)
+    until(lambda: service.predict(RECORD).answer.version.number == 2)
     sources.registry().point(CHAMPION, 1)
-    until(lambda: room.predict(RECORD).answer.version.number == 1)
+    until(lambda: service.predict(RECORD).answer.version.number == 1)
     assert loads == [1, 2, 1]
 
 
 def test_the_loaded_model_answers_while_mlflow_and_the_artifacts_are_away(storage, monkeypatch):
-    room = predictions()
-    expected = room.predict(RECORD).answer.prediction
+    service = predictions()
+    expected = service.predict(RECORD).answer.prediction
 
     def away(_self, _alias):
         raise mlflow.MlflowException("connection refused")
 
     with monkeypatch.context() as patched:
         patched.setattr(ModelRegistry, "by_alias", away)
-        until(lambda: room.serving().problem)
+        until(lambda: service.serving().problem)
         test = fill(page("predict"), 24.5)
         assert "MLflow cannot be reached. Version 1 keeps answering." in words(test)
         assert numbers(test)["Predicted tip"] == f"${expected:.2f}"
-    until(lambda: not room.serving().problem)
+    until(lambda: not service.serving().problem)
     (artifacts,) = storage.glob("mlflow")
     artifacts.rename(storage / "gone")
     try:
         sources.registry().point(CHAMPION, 2)
-        until(lambda: "Version 2 serves, but it cannot be loaded" in room.serving().problem)
-        assert room.predict(RECORD).answer.version.number == 1
+        until(lambda: "Version 2 serves, but it cannot be loaded" in service.serving().problem)
+        assert service.predict(RECORD).answer.version.number == 1
     finally:
         (storage / "gone").rename(artifacts)
-    until(lambda: room.predict(RECORD).answer.version.number == 2)
+    until(lambda: service.predict(RECORD).answer.version.number == 2)
 
 
 def test_a_registry_that_never_answers_is_reported(storage):
@@ -91,23 +91,23 @@ def test_the_app_answers_when_the_port_of_its_numbers_is_taken(storage, monkeypa
 
 
 def test_predictions_wait_for_a_database_that_is_away(storage):
-    room = predictions()
-    room.predict(RECORD)
-    assert room.writer.finish(20)
+    service = predictions()
+    service.predict(RECORD)
+    assert service.writer.finish(20)
     database = storage / "metrics.db"
     sources.metric_store().engine.dispose()
     database.rename(storage / "away.db")
     database.mkdir()  # what no SQLite can open
-    kept = room.predict(RECORD).id
-    room.writer.finish(20)
-    assert room.writer.waiting == 1
+    kept = service.predict(RECORD).id
+    service.writer.finish(20)
+    assert service.writer.waiting == 1
     for name in ("predict", "feedback"):
         assert "Predictions that wait for it: 1." in words(page(name))
     database.rmdir()
     (storage / "away.db").rename(database)
-    until(lambda: room.writer.waiting == 0)
-    until(lambda: not room.writer.problem)
-    row = room.log.find([kept])[kept]
+    until(lambda: service.writer.waiting == 0)
+    until(lambda: not service.writer.problem)
+    row = service.log.find([kept])[kept]
     assert row["inputs"] == RECORD
     assert (row["version"], row["contract"], row["month"]) == (1, contract.VERSION, MONTH)
     assert row["low"] < row["predicted"] < row["high"]

@@ -137,14 +137,14 @@ def test_without_a_champion_the_page_says_what_to_do(storage):
 def test_the_log_can_be_switched_off(storage, monkeypatch, tmp_path):
     monkeypatch.setenv("TIPS_PREDICTION_LOG", "false")
     forget_the_app()
-    room = predictions()
-    assert room.predict(RECORD).id == ""
+    service = predictions()
+    assert service.predict(RECORD).id == ""
     bills = tmp_path / "bills.csv"
     pd.DataFrame([RECORD]).to_csv(bills, index=False)
-    scored = room.score(bills, tmp_path, lambda _: None)
+    scored = service.score(bills, tmp_path, lambda _: None)
     assert PREDICTION_ID not in pd.read_csv(scored.csv)
-    assert room.writer.finish(20)
-    assert room.log.newest(10) == []
+    assert service.writer.finish(20)
+    assert service.log.newest(10) == []
     assert "The log of predictions is switched off" in words(page("feedback"))
 
 
@@ -223,10 +223,10 @@ def test_the_answer_to_a_file_is_given_back_with_tips(storage, sample, tmp_path)
     assert answer[PREDICTED].dropna().tolist() == pytest.approx(expected.round(2).tolist())
 
     answer[TIP] = sample["tip"].where(sample.index < 100)
-    told = tmp_path / "told.csv"
-    answer.to_csv(told, index=False)
+    with_tips = tmp_path / "with-tips.csv"
+    answer.to_csv(with_tips, index=False)
     test = page("feedback")
-    test.file_uploader[0].set_value(("told.csv", told.read_bytes(), "text/csv")).run()
+    test.file_uploader[0].set_value(("with-tips.csv", with_tips.read_bytes(), "text/csv")).run()
     _button(test, "Preview the tips").click().run()
     assert not test.exception
     assert "99 tips, on average" in words(test)
@@ -234,10 +234,10 @@ def test_the_answer_to_a_file_is_given_back_with_tips(storage, sample, tmp_path)
     _button(test, "Save 99 tips").click().run()
     assert "99 tips saved" in words(test)
     assert landing_files(get_settings().storage_root, MONTH) == []
-    result = submit_file(predictions().log, told)
+    result = submit_file(predictions().log, with_tips)
     assert (result.new, result.known) == (0, 99)
     assert result.first_refused["reason"].tolist() == ["the id is missing"]
-    assert submit_file(predictions().log, told).known == 99
+    assert submit_file(predictions().log, with_tips).known == 99
     assert predictions().land_now() == 99
     (realised,) = predictions().log.realised()
     assert (realised.predictions, realised.tips) == (243, 99)
@@ -259,10 +259,10 @@ def test_a_bad_file_gets_a_sentence(storage, name, content, reason):
 
 
 def test_prometheus_reads_what_was_answered(storage, tmp_path):
-    room = predictions()
+    service = predictions()
 
     def numbers() -> dict[tuple[str, ...], float]:
-        text = generate_latest(room.metrics.registry).decode()
+        text = generate_latest(service.metrics.registry).decode()
         return {
             (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
             for family in text_string_to_metric_families(text)
@@ -274,12 +274,12 @@ def test_prometheus_reads_what_was_answered(storage, tmp_path):
         for source in ("form", "file"):
             assert found[f"tips_app_{counted}_total", source] == 0
     for _ in range(3):
-        room.predict(RECORD)
+        service.predict(RECORD)
     with pytest.raises(Refused):
-        room.predict(RECORD | {"size": 99})
+        service.predict(RECORD | {"size": 99})
     bills = tmp_path / "bills.csv"
     pd.DataFrame([RECORD, *[RECORD | {"day": "x"}] * 2]).to_csv(bills, index=False)
-    room.score(bills, tmp_path, lambda _: None)
+    service.score(bills, tmp_path, lambda _: None)
     found = numbers()
     assert found["tips_app_predictions_total", "form"] == 3
     assert found["tips_app_predictions_total", "file"] == 1

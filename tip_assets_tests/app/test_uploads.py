@@ -70,19 +70,19 @@ def test_of_the_name_of_a_file_only_its_kind_is_used(tmp_path):
 def test_of_tips_that_are_refused_all_are_counted_and_the_first_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(feedback, "MOST_REFUSALS_SHOWN", 3)
     log = PredictionLog(MetricStore(url=f"sqlite:///{tmp_path}/metrics.db"))
-    file = tmp_path / "told.csv"
+    file = tmp_path / "tips.csv"
     file.write_text(f"{PREDICTION_ID},{TIP}\nnobody,1\na,b,c\n,2\nnobody,\nnobody,4\n")
-    told = feedback.submit_file(log, file)
-    assert (told.new, told.known, told.refused) == (0, 0, 4)
-    assert feedback.describe(told) == "0 tips saved, 4 refused."
-    # A broken line is told of after the others of its piece.
-    assert told.first_refused["row"].tolist() == [1, 3, 5]
+    submitted = feedback.submit_file(log, file)
+    assert (submitted.new, submitted.known, submitted.refused) == (0, 0, 4)
+    assert feedback.describe(submitted) == "0 tips saved, 4 refused."
+    # A broken line is reported after the others of its piece.
+    assert submitted.first_refused["row"].tolist() == [1, 3, 5]
 
 
 def test_decimal_commas_are_mentioned(tmp_path):
     log = PredictionLog(MetricStore(url=f"sqlite:///{tmp_path}/metrics.db"))
     predict(log, "a", "b")
-    file = tmp_path / "told.csv"
+    file = tmp_path / "tips.csv"
     file.write_text(f"{PREDICTION_ID.title()};{TIP}\na;2,50\nb;1.000\n")
     with pytest.raises(UnreadableFile, match="decimal commas in row 1 and decimal points in row 2"):
         feedback.submit_file(log, file)

@@ -142,7 +142,7 @@ def test_nobody_has_to_look_for_the_right_thing_to_happen(daemon):
     daemon.wait("2024-03 again", lambda: len(daemon.runs("2024-03")) == before + 1)
     daemon.wait("2024-03 is done", lambda: daemon.endings("2024-03")[-1] == WHOLE)
 
-    # The same bytes again change nothing; what is no month was told of and never run.
+    # The same bytes again change nothing; what is no month was reported and never run.
     landed = landing_folder(daemon.storage, "2024-01") / "generated-seed9.csv"
     kept_as = Path(landed).stat()
     shutil.copy2(landed, daemon.storage / "copy")
@@ -153,11 +153,11 @@ def test_nobody_has_to_look_for_the_right_thing_to_happen(daemon):
     assert daemon.instance.get_runs_count() == runs
     assert daemon.runs("2024-13") == daemon.runs("2999-01") == []
 
-    # Everybody was told, once; also of the run that was killed.
-    daemon.wait("told", lambda: len(kinds(daemon)) >= 9)
-    told = kinds(daemon)
-    assert told.count("training") == told.count("drift") == 4
-    assert told.count("failure") == 1
+    # People were notified once; also of the run that was killed.
+    daemon.wait("people are notified", lambda: len(kinds(daemon)) >= 9)
+    sent = kinds(daemon)
+    assert sent.count("training") == sent.count("drift") == 4
+    assert sent.count("failure") == 1
 
 
 def kinds(daemon: Daemon) -> list[str]:

@@ -1,4 +1,4 @@
-"""New files are run once each; what is done, unknown or not there is told, not run."""
+"""New files are run once each; what is done, unknown or not there is reported, not run."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Months are trained in order, whoever launches them; what was killed defers nobody."""
+"""Months are trained in order; a killed run defers no later month."""
 
 import os
 

@@ -221,9 +221,9 @@ def test_a_person_releases_what_is_in_doubt_and_nothing_that_is_broken(line, spo
 
 
 def test_a_worse_group_warns_and_a_better_one_is_mentioned():
-    told = model.no_group_is_worse(registered(GOOD) | {"groups": [group(0.5), group(1.0)]})
-    assert told.passed
-    assert "is better than chance explains" in told.description
+    result = model.no_group_is_worse(registered(GOOD) | {"groups": [group(0.5), group(1.0)]})
+    assert result.passed
+    assert "is better than chance explains" in result.description
     worse = model.no_group_is_worse(registered(GOOD) | {"groups": [group(1.5), group(0.5)]})
     assert not worse.passed
     assert worse.severity == dg.AssetCheckSeverity.WARN

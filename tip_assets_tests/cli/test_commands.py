@@ -1,4 +1,4 @@
-"""The command line starts real servers, keeps noise away, and tells trouble in words."""
+"""The command line starts real servers, keeps noise away, and reports failures in sentences."""
 
 import json
 import os

@@ -178,9 +178,9 @@ def test_a_run_whose_tags_would_change_its_task_is_refused_and_reported(ecs, tag
         assert run.status == dg.DagsterRunStatus.FAILURE
         assert run.tags["dagster/will_retry"] == "false"
         report_run(instance, run_id, settings)
-    (told,) = map(json.loads, settings.outbox.read_text().splitlines())
-    assert (told["kind"], told["month"]) == ("failure", "2024-03")
-    assert f"remove the tags ecs/{tag}" in told["text"]
+    (sent,) = map(json.loads, settings.outbox.read_text().splitlines())
+    assert (sent["kind"], sent["month"]) == ("failure", "2024-03")
+    assert f"remove the tags ecs/{tag}" in sent["text"]
     assert ecs.client.list_tasks(cluster="tip-platform")["taskArns"] == before
 
 
@@ -194,7 +194,7 @@ def test_a_retry_inherits_the_place_of_the_killed_task_and_gets_its_own(ecs):
 
 @contextmanager
 def as_if(launcher: Any, **facts: Any) -> Iterator[None]:
-    """Tasks are told to be so; moto's go from one state to the next by themselves."""
+    """Tasks are sent to be so; moto's go from one state to the next by themselves."""
 
     def change(parsed: dict[str, Any], **_: Any) -> None:
         parsed["tasks"][0].update(facts)

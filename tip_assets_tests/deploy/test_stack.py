@@ -74,7 +74,7 @@ def log_statements_about_users(stack: StackPlace) -> None:
 
 @pytest.fixture(scope="module")
 def embedded(tmp_path_factory: pytest.TempPathFactory, stack: StackPlace) -> Settings:
-    """Settings of an embedded platform that has lived the first days, without any trouble."""
+    """Settings of an embedded platform that has lived the first days, without a fault."""
     storage = tmp_path_factory.mktemp("embedded") / "data"
     settings = Settings(storage=str(storage), mlflow_port=stack.stack.settings.mlflow_port)
     land_first_days(settings.storage_root)
@@ -107,7 +107,9 @@ def test_prometheus_reads_of_postgres_what_it_reads_of_the_embedded_mode(stack, 
     (month,) = {row["month"] for row in history if row["challenger"] == serves}
     assert value(found, "tips_champion_info", version=str(serves), month=month) == 1
     of_data = ("tips_kept_", "tips_quarantined_", "tips_column_", "tips_drift", "tips_dataset_")
-    expected = {key: told for key, told in samples(embedded).items() if key[0].startswith(of_data)}
+    expected = {
+        key: value for key, value in samples(embedded).items() if key[0].startswith(of_data)
+    }
     assert expected["tips_kept_rows", frozenset()] > 0
     assert {key: found.get(key) for key in expected} == pytest.approx(expected)
 
@@ -160,8 +162,10 @@ def test_months_launched_newest_first_end_as_if_run_one_after_the_other(stack, e
     assert [runs(month)[-1]["status"] for month in months] == ["SUCCESS", "FAILURE", "FAILURE"]
     every = sorted((run for m in months for run in runs(m)), key=lambda run: run["startTime"])
     assert all(a["endTime"] <= b["startTime"] for a, b in pairwise(every)), every
-    told = stack.settings.outbox
-    stack.wait("people are told", lambda: all(f"drift {m}" in told.read_text() for m in months))
+    outbox = stack.settings.outbox
+    stack.wait(
+        "people are notified", lambda: all(f"drift {m}" in outbox.read_text() for m in months)
+    )
     stack.wait(
         "the runs' processes end", lambda: b"spawn_main" not in b"".join(stack.arguments().values())
     )

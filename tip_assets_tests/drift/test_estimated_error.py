@@ -13,9 +13,11 @@ ERRORS = HeldOutErrors(5, 0.8, [-0.1, -0.05, 0.0, 0.05, 0.2])
 
 def test_the_realised_error_is_mostly_within_the_interval():
     played = [play(600, UNCHANGED, seed) for seed in range(20)]
-    told = [(p.estimated, p.realised) for p in played if isinstance(p.estimated, EstimatedError)]
-    assert len(told) >= 18
-    assert np.mean([e.low <= realised <= e.high for e, realised in told]) >= 0.85
+    estimated = [
+        (p.estimated, p.realised) for p in played if isinstance(p.estimated, EstimatedError)
+    ]
+    assert len(estimated) >= 18
+    assert np.mean([e.low <= realised <= e.high for e, realised in estimated]) >= 0.85
 
 
 def test_guests_who_tip_differently_on_the_same_bills_are_not_seen():

@@ -185,7 +185,7 @@ def test_a_store_that_hangs_is_reported_in_bounded_time():
             assert value(found, "tips_metric_store_up") == 0
             assert value(found, "tips_exporter_scrape_errors_total") == errors
             assert value(found, "tips_quarantined_ratio_limit") == 0.2
-            assert value(found, "tips_kept_rows") is None, "what is not known is not told"
+            assert value(found, "tips_kept_rows") is None, "what is not known is not exported"
 
 
 def test_two_scrapes_at_once_share_the_answer_and_nothing_else(settings, monkeypatch):

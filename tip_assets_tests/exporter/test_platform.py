@@ -1,4 +1,4 @@
-"""What Prometheus is told of a platform is true of it, whatever happens to it.
+"""What Prometheus reads of a platform is true of it, whatever happens to it.
 
 The store is that of one real month; what happens is done by the functions that do it.
 """

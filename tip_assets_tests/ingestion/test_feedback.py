@@ -50,8 +50,8 @@ def predict(log, *ids, at=NOW, predicted=3.0, interval=(2.0, 5.0)):
 
 
 def tell(log, **tips):
-    told = pd.DataFrame({PREDICTION_ID: list(tips), TIP: list(tips.values())})
-    return submit_feedback(log, told, NOW)
+    given = pd.DataFrame({PREDICTION_ID: list(tips), TIP: list(tips.values())})
+    return submit_feedback(log, given, NOW)
 
 
 def test_tips_land_once_and_are_read_like_every_file(log, storage):
@@ -123,18 +123,18 @@ def test_each_tip_that_is_refused_is_refused_by_row_and_reason(log):
         ("d", 3, "the file has different tips for this id"),
         ("a\0", 3, "no prediction in the log has this id"),
     ]
-    told = pd.DataFrame(
+    given = pd.DataFrame(
         [row[:2] for row in rows], columns=[PREDICTION_ID, TIP], index=range(1, len(rows) + 1)
     )
-    result = submit_feedback(log, told, NOW)
+    result = submit_feedback(log, given, NOW)
     assert (result.new, result.known) == (1, 0)
     expected = {place: row[2] for place, row in enumerate(rows, 1) if row[2]}
     assert dict(zip(result.refused["row"], result.refused["reason"], strict=True)) == expected
     assert result.refused["row"].dtype == "int64"
-    again = submit_feedback(log, told, NOW)
+    again = submit_feedback(log, given, NOW)
     assert (again.new, again.known) == (0, 1)
     with pytest.raises(ValueError, match="the column tip is missing"):
-        submit_feedback(log, told.drop(columns=TIP), NOW)
+        submit_feedback(log, given.drop(columns=TIP), NOW)
 
 
 def test_errors_and_coverage_are_realised_month_by_month(log):

@@ -198,11 +198,14 @@ def test_feedback_within_both_limits_is_learned(tmp_path, sample):
 
 
 def test_which_feedback_is_used_depends_on_its_content_alone(tmp_path, sample, rows):
-    told = generate(3_000, 5, UNCHANGED)
+    feedback = generate(3_000, 5, UNCHANGED)
     (tmp_path / "shuffled").mkdir()
-    month = landed(tmp_path, "2024-01", tips=sample, feedback=told)
+    month = landed(tmp_path, "2024-01", tips=sample, feedback=feedback)
     other = landed(
-        tmp_path / "shuffled", "2024-01", tips=sample, feedback=told.sample(frac=1, random_state=1)
+        tmp_path / "shuffled",
+        "2024-01",
+        tips=sample,
+        feedback=feedback.sample(frac=1, random_state=1),
     )
     columns = list(contract.COLUMNS)
     chosen = [m[from_feedback(m) & (m[PART] == TRAIN)][columns] for m in (month, other)]

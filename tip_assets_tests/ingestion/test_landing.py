@@ -205,9 +205,9 @@ def test_a_table_is_encoded_once_and_its_version_is_of_what_it_holds(tmp_path, m
         return encode(frame, *args, **kwargs, **options)
 
     monkeypatch.setattr(pd.DataFrame, "to_parquet", spy)
-    version, (told, size) = materialize_raw_tips(tmp_path / "a", sample_bytes())
+    version, (described, size) = materialize_raw_tips(tmp_path / "a", sample_bytes())
     assert sorted(rows) == [0, 244]  # the quarantine and the table
-    assert told == size
+    assert described == size
     options["compression"] = "gzip"
     other_writer, (_, other_size) = materialize_raw_tips(tmp_path / "b", sample_bytes())
     assert other_size != size

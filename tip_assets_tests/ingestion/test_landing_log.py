@@ -1,4 +1,4 @@
-"""Which months wait is told by what their files are, not by the times that files bear."""
+"""Which months wait follows from what their files are, not by the times that files bear."""
 
 from datetime import UTC, datetime, timedelta
 

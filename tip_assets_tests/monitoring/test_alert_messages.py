@@ -1,4 +1,4 @@
-"""From a month in the metric store to a message: who is told, of what, and of what not."""
+"""From a month in the metric store to a message: who is notified of what."""
 
 import json
 import re
@@ -114,8 +114,8 @@ def mailbox() -> Iterator[tuple[Mailbox, int]]:
     """A mail server that takes letters of one user only."""
     handler, port = Mailbox(), free_port()
 
-    def known(_server: object, _session: object, _envelope: object, _way: str, told: object):
-        return AuthResult(success=told == LOGIN)
+    def known(_server: object, _session: object, _envelope: object, _way: str, login: object):
+        return AuthResult(success=login == LOGIN)
 
     server = Controller(
         handler,
@@ -245,7 +245,7 @@ def test_who_is_notified_of_a_month_of_refused_rows_that_drifted(
             wait_for("the watchdog", lambda: bool(calls), log)
             bodies: list[dict] = []
             wait_for("a message", lambda: bool(bodies.extend(aws.received(queue)) or bodies), log)
-            time.sleep(5)  # whatever else would be told is told by now
+            time.sleep(5)  # any other message has arrived by now
             bodies += aws.received(queue)
             alerts = firing(settings)
     finally:
@@ -257,10 +257,10 @@ def test_who_is_notified_of_a_month_of_refused_rows_that_drifted(
     assert body["Subject"] == page
     assert set(by_mail) == {page, ticket}
     texts = {subject: text_of(letter) for subject, letter in by_mail.items()}
-    for told in (body["Message"], texts[page]):
-        assert "30% of the rows of 2024-02" in told
-        assert "https://docs.example.com/monitoring.html#rowsquarantined" in told
-        assert "Drift" not in told
+    for message in (body["Message"], texts[page]):
+        assert "30% of the rows of 2024-02" in message
+        assert "https://docs.example.com/monitoring.html#rowsquarantined" in message
+        assert "Drift" not in message
     assert "5 of the columns drifted in 2024-02." in texts[ticket]
     assert "PromotionHeld" not in "".join(texts.values())
     assert {alert["labels"]["alertname"] for call in calls for alert in call["alerts"]} == {
@@ -287,7 +287,7 @@ def impatient(folder: Path) -> None:
 
 
 def firing(settings: Settings) -> dict[str, int]:
-    """Alerts that Alertmanager has, told or not, by name."""
+    """Alerts that Alertmanager has, notified or not, by name."""
     address = f"--alertmanager.url=http://127.0.0.1:{settings.alertmanager_port}"
     found = subprocess.run(
         ["amtool", "alert", address, "--active", "--inhibited", "--output=json"],

@@ -69,7 +69,7 @@ def test_a_stopped_month_alerts_unless_it_is_held_or_deferred():
 
 
 def test_alerts_last_until_the_absence_of_the_exporter_alerts():
-    """Then that hides it; an alert that ended before would be told as over, and told anew."""
+    """Then that hides it; an alert that ended before would be reported as over, and then anew."""
     asks = {name for name, rule in ALERTS.items() if "tips_" in rule["expr"]} - {"MetricStoreAway"}
     lasting = {name: rule for name, rule in ALERTS.items() if "keep_firing_for" in rule}
     assert set(lasting) == asks

@@ -150,10 +150,13 @@ def test_every_variable_is_set_by_the_stack_and_documented():
     texts = [f.read_text() for f in (GRAFANA / "grafana.ini", *GRAFANA.glob("provisioning/*/*"))]
     asked = {*re.findall(r"\$(?:__env\{)?(GRAFANA_\w+)", " ".join(texts))}
     reader = "postgresql+psycopg2://tips_reader:secret@127.0.0.1:5433/metrics"
-    told = grafana_of_stack.environment(Path("/stack/grafana"), Settings(), reader, "word", "key")
-    assert asked == {name for name in told if name.startswith("GRAFANA_")}
+    environment = grafana_of_stack.environment(
+        Path("/stack/grafana"), Settings(), reader, "word", "key"
+    )
+    assert asked == {name for name in environment if name.startswith("GRAFANA_")}
     store = [
-        told[f"GRAFANA_POSTGRES_{name}"] for name in ("USER", "PASSWORD", "ADDRESS", "DATABASE")
+        environment[f"GRAFANA_POSTGRES_{name}"]
+        for name in ("USER", "PASSWORD", "ADDRESS", "DATABASE")
     ]
     assert store == ["tips_reader", "secret", "127.0.0.1:5433", "metrics"]
     docs = (ROOT / "docs" / "monitoring.md").read_text()

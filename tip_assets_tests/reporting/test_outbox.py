@@ -1,4 +1,4 @@
-"""People are told once per cause, by SNS or in a file, and trouble with telling is never lost."""
+"""People are notified once per cause, by SNS or in a file; a failure to notify is never lost."""
 
 import json
 import sys
@@ -64,8 +64,8 @@ def test_a_failed_delivery_does_not_fail_the_month(telling, monkeypatch):
 
     with monkeypatch.context() as away:
         away.setattr(Notifications, "_append", broken)
-        (trouble,) = telling.send(message("a"))
-    assert "an answer that nobody expected" in trouble
+        (problem,) = telling.send(message("a"))
+    assert "an answer that nobody expected" in problem
     assert telling.send() == []
 
 
@@ -84,9 +84,9 @@ def test_half_a_line_is_cut_off_and_nothing_else(telling):
 
 def test_what_cannot_be_delivered_is_logged_kept_and_tried_again(telling, tmp_path):
     blocked = telling.model_copy(update={"outbox": str(tmp_path / "metrics.db" / "outbox")})
-    (trouble,) = blocked.send(message("a"))
-    assert trouble.startswith("Training results: ")
-    assert "metrics.db" in trouble
+    (problem,) = blocked.send(message("a"))
+    assert problem.startswith("Training results: ")
+    assert "metrics.db" in problem
     (kept,) = telling.sent()
     assert kept["delivered_at"] is None
     assert "metrics.db" in kept["trouble"]
@@ -104,8 +104,8 @@ def test_sns_gets_each_message_once_and_a_missing_topic_is_logged(
     topic, queue = aws.topic_with_queue("tips")
 
     missing = telling.model_copy(update={"topic_arn": topic + "-gone"})
-    (trouble,) = missing.send(message("a", subject="Trinkgeld für März " + "x" * 200))
-    assert "tips-gone" in trouble
+    (problem,) = missing.send(message("a", subject="Trinkgeld für März " + "x" * 200))
+    assert "tips-gone" in problem
 
     working = telling.model_copy(update={"topic_arn": topic})
     with played(aws_calls, "code-location"):

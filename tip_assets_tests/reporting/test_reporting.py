@@ -130,9 +130,9 @@ def test_a_month_is_reported_once_with_result_and_drift(place):
 
 def test_a_drifted_month_names_its_columns(place):
     assert place.play("2024-01", drifted=["bill"]) == ["training", "drift"]
-    told = place.lines()[-1]
-    assert told["subject"] == "Waiter tip prediction data drift 2024-01: 1 of 2 columns"
-    assert told["text"].startswith("1 data drift is detected. Results are: [('bill', 0.123, True)")
+    sent = place.lines()[-1]
+    assert sent["subject"] == "Waiter tip prediction data drift 2024-01: 1 of 2 columns"
+    assert sent["text"].startswith("1 data drift is detected. Results are: [('bill', 0.123, True)")
 
 
 def test_a_stopped_month_is_reported_again_only_for_another_finding(place):

@@ -44,15 +44,15 @@ def managed(stack: Stack) -> str:
 
 
 def settings_of(stack: Stack, admin: str, state: Path) -> Settings:
-    told = stack.environment()
+    given = stack.environment()
     return Settings(
         state=str(state),
         storage=str(state / "storage"),
         dagster_home="",
-        dagster_storage=told["TIPS_DAGSTER_STORAGE"],
-        metric_store=told["TIPS_METRIC_STORE"],
-        metric_reader=told["TIPS_METRIC_READER"],
-        mlflow_backend=told["MLFLOW_BACKEND_STORE_URI"],
+        dagster_storage=given["TIPS_DAGSTER_STORAGE"],
+        metric_store=given["TIPS_METRIC_STORE"],
+        metric_reader=given["TIPS_METRIC_READER"],
+        mlflow_backend=given["MLFLOW_BACKEND_STORE_URI"],
         postgres_admin=admin,
     )
 
@@ -230,9 +230,9 @@ def test_passwords_let_users_in_and_are_not_in_the_log_of_postgres(stack):
     url = sa.make_url(stack.environment()["TIPS_METRIC_STORE"]).set(database="of_passwords")
     user = url.set(username="the_user", password="secret of user: 100%(s) '\\")
     reader = url.set(username="the_reader", password="secret of reader \N{SNOWMAN}")
-    told = [each.render_as_string(hide_password=False) for each in (user, reader)]
+    given = [each.render_as_string(hide_password=False) for each in (user, reader)]
     for _ in range(2):
-        create_databases(stack.admin_url(), told[:1], told[1])
+        create_databases(stack.admin_url(), given[:1], given[1])
         for each in (user, reader):
             sa.create_engine(each).connect().close()
             with pytest.raises(sa.exc.OperationalError, match="authentication failed"):

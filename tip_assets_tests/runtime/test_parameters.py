@@ -134,11 +134,11 @@ def test_a_prefix_that_is_none_is_refused(store, monkeypatch):
 
 
 def test_a_store_that_denies_or_does_not_answer_gives_a_clear_error(aws, store):
-    told = f"the parameters under {store.prefix} (TIPS_PARAMETER_PREFIX) cannot be read: "
+    expected = f"the parameters under {store.prefix} (TIPS_PARAMETER_PREFIX) cannot be read: "
     with aws.somebody_who_may("sns:Publish") as denied:
         done = tips(denied | {"TIPS_PARAMETER_PREFIX": store.prefix}, "history")
     assert done.returncode == 1
-    assert done.stderr.startswith(f"error: {told}")
+    assert done.stderr.startswith(f"error: {expected}")
     assert "not authorized to perform: ssm:GetParameters" in done.stderr
     with socket.create_server(("127.0.0.1", 0)) as silent:
         away = aws.environment() | {
@@ -149,7 +149,7 @@ def test_a_store_that_denies_or_does_not_answer_gives_a_clear_error(aws, store):
         done = tips(away, "history")
     assert time.monotonic() - started < 30
     assert done.returncode == 1
-    assert done.stderr.startswith(f"error: {told}")
+    assert done.stderr.startswith(f"error: {expected}")
     assert away["AWS_ENDPOINT_URL"] in done.stderr
     assert "Traceback" not in done.stderr
 

@@ -51,7 +51,7 @@ LISTER = {"AWS_ACCESS_KEY_ID": "LISTER", "AWS_SECRET_ACCESS_KEY": "of-this-test-
 
 
 def identity(keys: dict[str, str], actions: list[str]) -> dict:
-    """Somebody with rights, as SeaweedFS wants to be told."""
+    """Somebody with rights, as SeaweedFS configures them."""
     name, secret = keys["AWS_ACCESS_KEY_ID"], keys["AWS_SECRET_ACCESS_KEY"]
     return {
         "name": name,
@@ -243,7 +243,7 @@ def test_a_busy_server_is_asked_again_and_a_large_month_goes_in_parts(server, on
         s3fs.S3FileSystem.clear_instance_cache()
     parts = {request for request in proxy.tries if "partNumber" in request}
     assert len(parts) == 3
-    # By the client that the settings bound: whoever asks it would begin with a first attempt.
+    # By the client that the settings bound: a caller of it would begin with a first attempt.
     for part in parts:
         assert proxy.tries[part] == ["attempt=1", "attempt=2; max=5"]
     # Nobody sees a part of it: the object is there when the last request has been answered.

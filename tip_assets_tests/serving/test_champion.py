@@ -53,13 +53,13 @@ def changes(line: Line) -> list[tuple[int | None, int]]:
 
 @pytest.mark.parametrize("to", [None, 1])
 def test_a_rollback_while_a_month_decides_comes_after_it_or_is_refused(line, monkeypatch, to):
-    told = []
+    answers = []
 
     def ask() -> None:
         try:
-            told.append(roll_back(line.registry, store_of(line), to, "complaints", "waiter"))
+            answers.append(roll_back(line.registry, store_of(line), to, "complaints", "waiter"))
         except NothingToDo as error:
-            told.append(str(error))
+            answers.append(str(error))
 
     person, decide = threading.Thread(target=ask), production_model.decide
 
@@ -72,7 +72,7 @@ def test_a_rollback_while_a_month_decides_comes_after_it_or_is_refused(line, mon
     assert line.run(GOOD_AGAIN, MODEL_CHECKS).success
     person.join()
     if to is None:  # the person meant version 2, which does not serve any more
-        assert told == ["version 3 replaced version 2 meanwhile: check it, then repeat"]
+        assert answers == ["version 3 replaced version 2 meanwhile: check it, then repeat"]
         assert changes(line) == [(None, 1), (1, 2), (2, 3)]
     else:
         assert changes(line) == [(None, 1), (1, 2), (2, 3), (3, 1)]

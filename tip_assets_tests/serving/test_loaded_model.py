@@ -121,11 +121,11 @@ def test_what_was_never_seen_is_returned_over_http_on_request(invocations, sampl
     strange = records[0] | {"total_bill": 250.0, "day": "Mon"}
     status, answer = ask(invocations, [*records, strange], with_never_seen=True)
     assert status == 200
-    usual, told = answer["predictions"]
+    usual, strange_answer = answer["predictions"]
     assert usual["never_seen"] == ""
-    assert told["never_seen"].startswith("Mondays; bills above ")
+    assert strange_answer["never_seen"].startswith("Mondays; bills above ")
     _, plain = ask(invocations, [strange])
-    assert plain["predictions"] == [pytest.approx(told["predicted_tip_usd"])]
+    assert plain["predictions"] == [pytest.approx(strange_answer["predicted_tip_usd"])]
 
 
 @pytest.mark.services

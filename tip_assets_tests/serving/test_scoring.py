@@ -36,6 +36,7 @@ from tip_assets.serving.scoring import (
     score_file,
 )
 from tip_assets.tracking.registry import ModelVersion
+from tip_assets_tests.support.records import record
 
 
 def loaded(ubj: bytes, document: dict | None = None) -> LoadedModel:
@@ -145,8 +146,7 @@ def test_a_file_with_decimal_commas_is_scored_and_refused_cells_stay_as_they_sta
 
 
 def test_cells_that_are_lists_or_bytes_are_refused_as_they_stand(model, tmp_path):
-    bill = {"total_bill": 20.0, "sex": "Male", "smoker": "No", "day": "Sun", "time": "Dinner"}
-    bills = pd.DataFrame([bill | {"size": 2}] * 4).astype({"sex": object, "day": object})
+    bills = pd.DataFrame([record()] * 4).astype({"sex": object, "day": object})
     bills["day"] = [["Sun", "Mon"], ["Sun"], [], None]
     bills["sex"] = [b"Male", b"\xff", b"Male", None]
     bills.to_parquet(tmp_path / "bills.parquet")
@@ -207,8 +207,8 @@ def test_no_text_is_left_that_begins_a_formula(text):
         float(harmless)
 
 
-USUAL = dict(zip(contract.FEATURE_NAMES, (20.0, "Female", "No", "Sun", "Dinner", 2), strict=True))
-STRANGE = USUAL | {"total_bill": 250.0, "day": "Monday"}
+USUAL = record()
+STRANGE = record(total_bill=250.0, day="Monday")
 
 
 def model_matrix(record: dict) -> xgb.DMatrix:
@@ -282,8 +282,7 @@ def test_a_prediction_below_zero_is_lifted_and_says_so():
     booster = xgb.train({"base_score": -2.0}, matrix, num_boost_round=1)
     booster.set_attr(best_iteration="0", target="tip")
     model = loaded(bytes(booster.save_raw("ubj")))
-    record = {"total_bill": 20, "sex": "Male", "smoker": "No", "day": "Sun", "time": "Dinner"}
-    found = answer(model, record | {"size": 2})
+    found = answer(model, record())
     assert (found.prediction, found.interval) == (0.0, None)
     assert found.parts.clipped == pytest.approx(2)
     assert not found.parts.starts_from_share
@@ -293,11 +292,9 @@ def test_a_version_that_encodes_otherwise_has_no_contributions(ubj):
     model = loaded(ubj)
     own = model.model.predict
     model.model.predict = lambda *asked: own(*asked) + 0.5
-    record = {"total_bill": 20, "sex": "Male", "smoker": "No", "day": "Sun", "time": "Dinner"}
-    assert answer(model, record | {"size": 2}).parts is None
+    assert answer(model, record()).parts is None
 
 
 def test_a_record_that_breaks_the_contract_is_refused_with_a_reason(model):
-    record = {"total_bill": 20, "sex": "Male", "smoker": "No", "day": "Sun", "time": "Dinner"}
     with pytest.raises(MlflowException, match=r"size = 2\.5 is not a whole number from 1 to 20"):
-        answer(model, record | {"size": 2.5})
+        answer(model, record(size=2.5))

@@ -97,11 +97,11 @@ class Visit:
     """A browser's page, and everything that went wrong on it."""
 
     page: Page
-    troubles: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
 
     def listen(self) -> "Visit":
         self.page.on("console", self._console)
-        self.page.on("pageerror", lambda error: self.troubles.append(str(error)))
+        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
         self.page.on("request", self._request)
         return self
 
@@ -130,12 +130,12 @@ class Visit:
 
     def _console(self, message: ConsoleMessage) -> None:
         if message.type == "error":
-            self.troubles.append(message.text)
+            self.problems.append(message.text)
 
     def _request(self, request: Request) -> None:
         host = request.url.split("/")[2] if "//" in request.url else ""
         if host and not host.startswith(("127.0.0.1", "localhost")):
-            self.troubles.append(f"asks another server: {request.url}")
+            self.problems.append(f"asks another server: {request.url}")
 
 
 def _wait_for(address: str, process: subprocess.Popen, log: Path) -> None:

@@ -67,8 +67,8 @@ def read_services(original: Any) -> Any:
     def permitted(target_bucket: FakeBucket, target_prefix: str | None) -> bool:
         policy = json.loads(target_bucket.policy or '{"Statement": []}')
         policy["Statement"] = [s for s in policy["Statement"] if s["Principal"] != "*"]
-        told = vars(target_bucket) | {"policy": json.dumps(policy).encode()}
-        return bool(original(SimpleNamespace(**told), target_prefix))
+        facts = vars(target_bucket) | {"policy": json.dumps(policy).encode()}
+        return bool(original(SimpleNamespace(**facts), target_prefix))
 
     return permitted
 

@@ -59,14 +59,14 @@ def grafana_place() -> Iterator[GrafanaPlace]:
     ports = {f"{name}_port": free_port() for name in PORTS}
     begin = datetime.now(UTC) - timedelta(seconds=1)
     with only_postgres(**ports) as stack:
-        told = stack.environment()
-        url = told["TIPS_METRIC_STORE"]
-        create_databases(stack.admin_url(), [url], told["TIPS_METRIC_READER"])
+        environment = stack.environment()
+        url = environment["TIPS_METRIC_STORE"]
+        create_databases(stack.admin_url(), [url], environment["TIPS_METRIC_READER"])
         MetricStore(url=owner_url(stack.admin_url(), url)).engine.dispose()
         settings = Settings(
             storage=f"{stack.folder}/data",
             metric_store=url,
-            metric_reader=told["TIPS_METRIC_READER"],
+            metric_reader=environment["TIPS_METRIC_READER"],
             **ports,
         )
         _run_months(settings)
@@ -88,14 +88,14 @@ def _run_months(settings: Settings) -> None:
     land_sample(storage, MONTHS[0])
     land_generated(storage, MONTHS[1], 200, 2, UNCHANGED, broken=True)
     land_generated(storage, MONTHS[2], 200, 3, DRIFTED)
-    told = {"TIPS_METRIC_STORE": settings.metric_store, "TIPS_TRIALS": "4"}
-    environment = environment_of(Path(settings.storage), **told)
+    variables = {"TIPS_METRIC_STORE": settings.metric_store, "TIPS_TRIALS": "4"}
+    environment = environment_of(Path(settings.storage), **variables)
     done = call(["backfill"], environment)
     assert done.returncode == 3, done.stdout + done.stderr  # the last is held
 
 
 def _submit_tips(place: GrafanaPlace) -> None:
-    """Predictions of the drifted month and of now, half of their tips told."""
+    """Predictions of the drifted month and of now, half of their tips submitted."""
     records = example_records().to_dict("records")
     now = datetime.now(UTC)
     for month_of in (datetime(2024, 3, 15, 12, tzinfo=UTC), now):
@@ -116,8 +116,8 @@ def _submit_tips(place: GrafanaPlace) -> None:
         ]
         place.log.record(rows)
         tips = {row["id"]: 2.5 + number for number, row in enumerate(rows[:5])}
-        told = pd.DataFrame({PREDICTION_ID: list(tips), TIP: list(tips.values())})
-        assert submit_feedback(place.log, told, now).new == 5
+        tips_given = pd.DataFrame({PREDICTION_ID: list(tips), TIP: list(tips.values())})
+        assert submit_feedback(place.log, tips_given, now).new == 5
 
 
 def _land_a_month_that_waits(place: GrafanaPlace) -> None:

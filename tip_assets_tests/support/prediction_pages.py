@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import predictions as rooms
+import app
 from app import sources
 from app.scoring_jobs import scoring_jobs
 from tip_assets.modelling.recipe import Recipe
@@ -27,10 +27,10 @@ from tip_assets.settings import Settings
 from tip_assets.tracking.registry import CHAMPION
 from tip_assets.tracking.runs import log_model, version_tags
 from tip_assets_tests.support.app import forget_the_app
+from tip_assets_tests.support.records import record
 
-VIEWS = Path(rooms.__file__).parent / "views"
-RECORD = {"total_bill": 24.5, "sex": "Female", "smoker": "No", "day": "Sun", "time": "Dinner"}
-RECORD["size"] = 2
+VIEWS = Path(app.__file__).parent / "views"
+RECORD = record(total_bill=24.5)
 MONTH = datetime.now(UTC).strftime("%Y-%m")
 
 

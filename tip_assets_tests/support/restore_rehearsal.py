@@ -54,7 +54,7 @@ class Kept:
     databases: dict[str, list[str]]
     objects: dict[str, str]
     history: str
-    told: str
+    outbox: str
 
 
 def rehearse(stack: StackPlace, backups: Path) -> None:
@@ -89,7 +89,7 @@ def rehearse(stack: StackPlace, backups: Path) -> None:
         assert Counter(after.databases[name]) - Counter(lines) == Counter(), name
         assert Counter(lines) - Counter(after.databases[name]) == Counter(), name
     assert after.objects == before.objects
-    assert (after.history, after.told) == (before.history, before.told)
+    assert (after.history, after.outbox) == (before.history, before.outbox)
     same(after.state, before.state)
     assert _answers(stack, backups.parent) == answers
 
@@ -149,7 +149,7 @@ def _kept(stack: StackPlace) -> Kept:
             for name in root.fs.find(root.path)
         },
         history=stack.tips("history"),
-        told=stack.settings.outbox.read_text(),
+        outbox=stack.settings.outbox.read_text(),
     )
 
 

@@ -48,7 +48,7 @@ def visible_state(settings: Settings, tracking_uri: str = "") -> dict[str, Any]:
     return {
         "files": _files(settings),
         "rows": _rows(settings),
-        "told": _told(settings),
+        "notified": _notified(settings),
         "aliases": {alias: int(number) for alias, number in model.aliases.items()},
         "versions": sorted(
             (int(v.version), v.status, sorted(v.tags.items()))
@@ -119,7 +119,7 @@ def _rows(settings: Settings) -> dict[str, list[str]]:
     return found
 
 
-def _told(settings: Settings) -> list[str]:
+def _notified(settings: Settings) -> list[str]:
     lines = settings.outbox.read_text().splitlines()
     causes = [json.loads(line)["cause"] for line in lines]
     return sorted(cause for cause in causes if not cause.startswith("failure"))
