@@ -23,6 +23,7 @@ PREDICTED, NEVER_SEEN = "predicted_tip_usd", "never_seen"
 # The booster's attributes: the share of the bill at which its trees start, and the ranges and
 # categories of its training rows.
 MARGIN_SHARE, SEEN = "margin_share", "seen"
+_ROWS_AT_ONCE = 1_000_000  # xgboost holds a copy of them: 48 bytes a row
 
 
 class InvalidRecords(MlflowException):
@@ -71,8 +72,13 @@ def predict_dollars(
     with `tip_above_share` the amount above the booster's share of the bill. Negative tips are
     clipped to zero.
     """
-    raw = booster.predict(_matrix(booster, features, bill), iteration_range=_rounds(booster))
-    dollars = raw.astype(float) * (bill if target == "tip_rate" else 1.0)
+    rounds, parts = _rounds(booster), []
+    for start in range(0, max(len(bill), 1), _ROWS_AT_ONCE):
+        of = slice(start, start + _ROWS_AT_ONCE)
+        parts.append(
+            booster.predict(_matrix(booster, features[of], bill[of]), iteration_range=rounds)
+        )
+    dollars = np.concatenate(parts).astype(float) * (bill if target == "tip_rate" else 1.0)
     return np.maximum(dollars, 0.0)
 
 
