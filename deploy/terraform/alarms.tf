@@ -3,7 +3,7 @@
 
 locals {
   # A service that writes nothing to CloudWatch's own CPU metric has no task.
-  must_live = { for name, service in local.services : name => service if var.running && service.copies > 0 }
+  must_live = { for name, service in local.services : name => service if var.running }
 }
 
 resource "aws_cloudwatch_log_group" "place" {

@@ -3,13 +3,14 @@
 # changes tables.
 
 locals {
-  # Variable of the platform => user and database. Users read and write rows; the reader only selects.
+  # Variable of the platform => user and database. Users read and write rows.
   database_urls = {
     TIPS_DAGSTER_STORAGE     = { user = "tips_dagster", database = "dagster" }
     TIPS_METRIC_STORE        = { user = "tips_metrics", database = "metrics" }
-    TIPS_METRIC_READER       = { user = "tips_reader", database = "metrics" }
     MLFLOW_BACKEND_STORE_URI = { user = "tips_mlflow", database = "mlflow" }
   }
+
+  databases_with_password = var.password_version > 0 ? local.database_urls : {}
 }
 
 resource "aws_db_subnet_group" "platform" {
@@ -99,7 +100,8 @@ resource "aws_db_instance" "platform" {
 # A password for each tool. It is made while Terraform runs and sent to Secrets Manager: it is in no
 # plan and no state, and only sent when its version changes.
 ephemeral "aws_secretsmanager_random_password" "database" {
-  for_each = local.database_urls
+  provider = aws.passwords
+  for_each = local.databases_with_password
 
   password_length     = 40
   exclude_punctuation = true
@@ -115,7 +117,7 @@ resource "aws_secretsmanager_secret" "database_url" {
 }
 
 resource "aws_secretsmanager_secret_version" "database_url" {
-  for_each = local.database_urls
+  for_each = local.databases_with_password
 
   secret_id = aws_secretsmanager_secret.database_url[each.key].id
   secret_string_wo = format(

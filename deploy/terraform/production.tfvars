@@ -14,7 +14,6 @@ sizes = {
   code-location = { cpu = 512, memory = 2048 }
   daemon        = { cpu = 512, memory = 1024 }
   databases     = { cpu = 256, memory = 1024 }
-  exporter      = { cpu = 256, memory = 512 }
   mlflow        = { cpu = 512, memory = 2048 }
   operator      = { cpu = 2048, memory = 8192 }
   run           = { cpu = 4096, memory = 16384 }

@@ -15,13 +15,6 @@ locals {
     [for name in local.inhabitants : { from = name, to = "aws", port = 443 } if !local.has_nat],
   )
   rows = { for row in local.talks : "${row.from}-${row.to}-${row.port}" => row }
-
-  # What Prometheus reads, where there is one that may.
-  metrics = { exporter = 9091, app = 9092, mlflow = local.services.mlflow.port }
-  scrapes = {
-    for pair in setproduct(keys(local.metrics), var.metrics_readers) :
-    "${pair[0]}-${pair[1]}" => { place = pair[0], port = local.metrics[pair[0]], addresses = pair[1] }
-  }
 }
 
 resource "aws_security_group" "place" {
@@ -92,15 +85,4 @@ resource "aws_vpc_security_group_egress_rule" "identity_provider" {
   from_port         = 443
   to_port           = 443
   description       = "To the identity provider"
-}
-
-resource "aws_vpc_security_group_ingress_rule" "metrics" {
-  for_each = local.scrapes
-
-  security_group_id = aws_security_group.place[each.value.place].id
-  cidr_ipv4         = each.value.addresses
-  ip_protocol       = "tcp"
-  from_port         = each.value.port
-  to_port           = each.value.port
-  description       = "Prometheus"
 }

@@ -48,15 +48,6 @@ locals {
       copies  = var.app_copies
       check   = "answers http://127.0.0.1:8501/_stcore/health"
     }
-    exporter = {
-      image   = "dagster"
-      port    = 9091
-      command = ["tips", "exporter"]
-      secrets = ["TIPS_METRIC_READER"]
-      # Where nobody reads it, nobody pays for it.
-      copies = length(var.metrics_readers) > 0 ? 1 : 0
-      check  = "answers http://127.0.0.1:9091/metrics"
-    }
   }
 
   # Made by AWS with the database.
@@ -87,7 +78,6 @@ locals {
     webserver     = local.launcher
     daemon        = local.launcher
     code-location = { TIPS_PARAMETER_PREFIX = local.parameter_prefix }
-    exporter      = {}
     app           = { TIPS_APP_NAMES = local.sites.app.host }
     mlflow = {
       MLFLOW_DEFAULT_ARTIFACT_ROOT       = "s3://${local.bucket}/${local.prefix}/mlflow"

@@ -14,7 +14,6 @@ sizes = {
   code-location = { cpu = 256, memory = 1024 }
   daemon        = { cpu = 256, memory = 512 }
   databases     = { cpu = 256, memory = 1024 }
-  exporter      = { cpu = 256, memory = 512 }
   mlflow        = { cpu = 256, memory = 1024 }
   operator      = { cpu = 1024, memory = 4096 }
   run           = { cpu = 2048, memory = 4096 }

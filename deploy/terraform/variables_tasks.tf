@@ -33,9 +33,9 @@ variable "sizes" {
 
   validation {
     condition = toset(keys(var.sizes)) == toset([
-      "app", "code-location", "daemon", "databases", "exporter", "mlflow", "operator", "run", "webserver",
+      "app", "code-location", "daemon", "databases", "mlflow", "operator", "run", "webserver",
     ])
-    error_message = "A size for each of app, code-location, daemon, databases, exporter, mlflow, operator, run, webserver."
+    error_message = "A size for each of app, code-location, daemon, databases, mlflow, operator, run, webserver."
   }
 
   # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html

@@ -32,3 +32,11 @@ provider "aws" {
     }
   }
 }
+
+# A provider of its own: `terraform test` replaces the other, and cannot replace ephemeral resources.
+provider "aws" {
+  alias = "passwords"
+
+  region              = var.region
+  allowed_account_ids = [var.account_id]
+}

@@ -57,22 +57,6 @@ def test_a_deployment_that_ecs_rolls_back_is_reported():
         assert told is expected
 
 
-def test_alarms_have_a_topic_of_their_own():
-    found = evaluated()
-    topics = {topic["name"]: topic["id"] for topic in found.of("aws_sns_topic")}
-    alarms = found.of("aws_cloudwatch_metric_alarm")
-    told = {action for alarm in alarms for action in alarm["alarm_actions"] + alarm["ok_actions"]}
-    told |= {target["arn"] for target in found.of("aws_cloudwatch_event_target")}
-    assert told == {topics["tip-platform-alarms"]}
-    (told_monthly,) = (
-        variable["value"]
-        for container in found.containers()
-        for variable in container["environment"]
-        if container["name"] == "run" and variable["name"] == "TIPS_SNS_TOPIC_ARN"
-    )
-    assert told_monthly.endswith(":tip-platform-messages")
-
-
 @pytest.mark.parametrize("sizes", SIZES)
 def test_a_budget_exceeds_what_the_docs_expect(sizes):
     (budget,) = evaluated(sizes=sizes).of("aws_budgets_budget")

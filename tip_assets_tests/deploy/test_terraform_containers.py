@@ -44,15 +44,6 @@ def test_images_and_ports_are_those_of_the_dockerfile():
     assert f"port: {code['portMappings'][0]['containerPort']}" in location
 
 
-def test_a_server_that_answers_pages_is_asked_for_the_same_page_by_both():
-    """The load balancer's look at a server and ECS's own."""
-    found = evaluated()
-    checks = {c["name"]: c["healthCheck"]["command"][-1] for c in _with_checks()}
-    for group in found.of("aws_lb_target_group"):
-        name = group["name"].removeprefix("tip-platform-")
-        assert checks[name].endswith(f":{group['port']}{group['health_check']['path']}")
-
-
 def ways(found: Evaluated, kind: str, here: str, there: str) -> set[tuple[str, str, int]]:
     """Who may speak to whom at which port, by one side's rules."""
     names = {g["id"]: g["name"] for g in found.of("aws_security_group")}

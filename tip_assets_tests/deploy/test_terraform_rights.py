@@ -6,16 +6,14 @@ on S3 (`test_stack.py`), the app's pages (`runtime/test_s3.py`), messages and pa
 of them fails when it asks for anything else; with WRITE_AWS_CALLS=1 it writes what it asks for.
 """
 
-import shutil
-
 import pytest
 
 from tip_assets_tests.support.aws_calls import IMPLIED, all_recorded
-from tip_assets_tests.support.terraform import FOLDER, Evaluated, broken, evaluated
+from tip_assets_tests.support.terraform import Evaluated, broken, evaluated
 
 # Who plays whom: a month that a person starts does what one of the daemon does.
 ROLES = (
-    *("app", "code-location", "daemon", "databases", "exporter"),
+    *("app", "code-location", "daemon", "databases"),
     *("mlflow", "operator", "run", "webserver"),
 )
 # What ECS itself does before a task starts.
@@ -62,7 +60,7 @@ def differences(found: Evaluated) -> list[str]:
 def test_roles_grant_what_was_asked_for_no_more_and_no_fewer():
     found = evaluated()
     assert differences(found) == []
-    assert {role for role in ROLES if not granted(found, role)} == {"databases", "exporter"}
+    assert {role for role in ROLES if not granted(found, role)} == {"databases"}
 
 
 @pytest.mark.parametrize(
@@ -91,7 +89,6 @@ def test_ecs_may_start_a_task_and_read_its_own_secrets():
         read = {secret["valueFrom"] for secret in container["secrets"]}
         assert rights["secretsmanager:GetSecretValue"] == read, role
     for role, names in {
-        "exporter": {"reader"},
         "app": {"metrics"},
         "mlflow": {"mlflow"},
         "webserver": {"dagster"},
@@ -112,22 +109,6 @@ def test_what_may_leave_the_network_for_s3_is_what_roles_may_do():
         if action.startswith("s3:")
     }
     assert {*own["actions"], *listing["actions"]} == asked
-
-
-def test_a_task_may_be_launched_with_no_roles_but_those_of_a_month(tmp_path):
-    folder = shutil.copytree(FOLDER, tmp_path / "terraform")
-    found = evaluated(folder, name="tips")
-    rights = found.rights_of('aws_iam_role.task["daemon"]')
-    passed = {arn.rpartition("/")[2] for arn in rights["iam:PassRole"]}
-    assert passed == {"tips-run", "tips-run-start"}
-    assert passed < {role["name"] for role in found.of("aws_iam_role")}
-    (month,) = rights["ecs:RunTask"]
-    assert month.endswith(":task-definition/tips-run:*")
-    parts = found.documents()['data.aws_iam_policy_document.task["daemon"]']
-    only_if = {part["actions"][0]: part["condition"] for part in parts if "condition" in part}
-    assert only_if["ecs:RunTask"]["values"][0].endswith(":cluster/tips")
-    assert only_if["ecs:TagResource"]["values"] == ["RunTask"]
-    assert only_if["iam:PassRole"]["values"] == ["ecs-tasks.amazonaws.com"]
 
 
 def test_the_network_may_write_whom_it_turned_away():

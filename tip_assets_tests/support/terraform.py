@@ -5,7 +5,6 @@ Belongs here: reading it. Does not belong here: what must be true of it (`test_t
 
 import json
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -98,15 +97,3 @@ def one_or_more(value: Any) -> list[Any]:
 
 def statements(document: dict[str, Any]) -> list[dict[str, Any]]:
     return one_or_more(document.get("statement"))
-
-
-def texts(value: Any) -> Iterator[str]:
-    """Every text within a value, however deep."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for inner in value.values():
-            yield from texts(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from texts(inner)
