@@ -31,6 +31,8 @@ GROUP = "tips"
 OWNERS = ["team:tip-platform"]
 # The Dagster pool that lets one step at a time train or promote, across processes.
 MODEL_POOL = "model"
+# The pool in which every month starts; `runtime/drain.py` sets its limit to 0.
+START_POOL = "month_start"
 
 # Months without data leave a gap in the window, not an error.
 window_input = {"allow_missing_partitions": True}

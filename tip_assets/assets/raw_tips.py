@@ -24,7 +24,7 @@ from tip_assets.ingestion.landing_log import LandingLog
 from tip_assets.metric_store import tables
 from tip_assets.metric_store.store import MetricStore
 from tip_assets.modelling.split import content_hash
-from tip_assets.partitions import GROUP, OWNERS, months
+from tip_assets.partitions import GROUP, OWNERS, START_POOL, months
 from tip_assets.runtime.io_managers import ParquetFiles
 from tip_assets.runtime.storage import quarantine_file, write_atomically
 from tip_assets.settings import Settings, get_settings
@@ -53,6 +53,7 @@ landing_tips = dg.AssetSpec(
     owners=OWNERS,
     io_manager_key="parquet_files",
     code_version=contract.VERSION,
+    pool=START_POOL,
 )
 def raw_tips(
     context: dg.AssetExecutionContext,

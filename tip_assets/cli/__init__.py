@@ -9,7 +9,7 @@ from pathlib import Path
 
 import typer
 
-from tip_assets.cli import models, months, parameters, predict, rehearse, servers, status
+from tip_assets.cli import models, months, parameters, predict, rehearse, servers, status, upgrade
 from tip_assets.cli.terminal import Exit, app
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "rehearse",
     "servers",
     "status",
+    "upgrade",
 ]
 
 

@@ -232,16 +232,20 @@ def _run_in_order(settings: Settings, month: str, as_json: bool) -> list["Outcom
     """Run pending earlier months and the month, each with its summary; returns the outcomes."""
     from tip_assets.cli.run_month import in_order, run_month
     from tip_assets.cli.summary import summary
+    from tip_assets.runtime.drain import Held
 
     outcomes: list[Outcome] = []
-    with in_order(settings, month) as ordered:
-        for each in ordered:
-            typer.echo(f"\nMonth {each}, storage {settings.storage_root}", err=as_json)
-            outcomes.append(run_month(settings, each, quiet=as_json))
-            if not as_json:
-                typer.echo(summary(outcomes[-1], settings))
-            if outcomes[-1].interrupted:
-                break
+    try:
+        with in_order(settings, month) as ordered:
+            for each in ordered:
+                typer.echo(f"\nMonth {each}, storage {settings.storage_root}", err=as_json)
+                outcomes.append(run_month(settings, each, quiet=as_json))
+                if not as_json:
+                    typer.echo(summary(outcomes[-1], settings))
+                if outcomes[-1].interrupted:
+                    break
+    except Held as held:
+        fail(str(held))
     return outcomes
 
 

@@ -80,7 +80,7 @@ def in_order(settings: Settings, month: str) -> Iterator[list[str]]:
     """Yield the months to run, oldest first: pending earlier months, and the month itself.
 
     Earlier months that have landed are run first if they were never run or were deferred. No other
-    command runs a month during the block.
+    command runs a month during the block. Raises Held during an upgrade.
     """
     with _one_command(settings):
         with noise_to(log_file(settings, month)):
@@ -88,9 +88,11 @@ def in_order(settings: Settings, month: str) -> Iterator[list[str]]:
 
             from tip_assets.automation.run_order import pending_months, without_a_run
             from tip_assets.metric_store.store import MetricStore
+            from tip_assets.runtime.drain import check_not_held
 
             store = MetricStore(url=settings.metric_store_url)
             with dg.DagsterInstance.get() as instance:
+                check_not_held(instance)
                 close_dead_runs(instance)
                 pending = pending_months(instance, settings, store, month)
         yield [*without_a_run(pending), month]

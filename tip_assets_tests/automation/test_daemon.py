@@ -76,6 +76,15 @@ class Daemon:
     def endings(self, month: str) -> list[tuple[str, str]]:
         return [(run.job_name.removesuffix("_job"), run.status.value) for run in self.runs(month)]
 
+    def tips(self, *words: str) -> int:
+        """Run the command line on the same platform; returns its exit code."""
+        command = [Path(sys.executable).parent / "tips", *words]
+        with self.log.open("a") as output:
+            done = subprocess.run(
+                command, env=self.environment, stdout=output, stderr=output, check=False
+            )
+        return done.returncode
+
     def wait(self, what: str, until: Callable[[], bool]) -> None:
         deadline = time.monotonic() + WITHIN_SECONDS
         while not until():
@@ -158,6 +167,34 @@ def test_nobody_has_to_look_for_the_right_thing_to_happen(daemon):
     sent = kinds(daemon)
     assert sent.count("training") == sent.count("drift") == 4
     assert sent.count("failure") == 1
+
+
+@pytest.mark.services
+@pytest.mark.timeout(900)
+def test_a_drain_lets_the_running_month_end_and_holds_the_next(daemon):
+    def sensors() -> dict[str, str]:
+        states = daemon.instance.all_instigator_state()
+        return {state.name: state.status.value for state in states}
+
+    daemon.start()
+    daemon.wait("sensors are on", lambda: "landing_sensor" in sensors())
+    land_sample(daemon.storage, "2024-01")
+    running = ("monthly_retraining", "STARTED")
+    daemon.wait("2024-01 runs", lambda: running in daemon.endings("2024-01"))
+    assert daemon.tips("drain", "--wait", "0") == 1  # the month runs still: nothing is held
+    before = sensors()
+    assert daemon.tips("drain", "--wait", "200") == 0
+    assert daemon.endings("2024-01") == [WHOLE]
+
+    land_generated(daemon.storage, "2024-02", 244, 2, UNCHANGED)
+    held = [("monthly_retraining", "QUEUED")]
+    daemon.wait("2024-02 is requested", lambda: daemon.endings("2024-02") == held)
+    assert daemon.tips("run", "--month", "2024-02") == 1
+    time.sleep(10)
+    assert daemon.endings("2024-02") == held
+    assert daemon.tips("resume") == 0
+    daemon.wait_for("2024-02", WHOLE)
+    assert sensors() == before
 
 
 def kinds(daemon: Daemon) -> list[str]:
