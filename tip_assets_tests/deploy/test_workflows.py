@@ -119,3 +119,23 @@ def test_only_what_we_install_refuses_an_image() -> None:
     assert base["exit-code"] == "0"
     dockerfile = (ROOT / "deploy/Dockerfile").read_text()
     assert set(re.findall(r"VIRTUAL_ENV=(/opt/\w+)", dockerfile)) == {base["skip-dirs"]}
+
+
+def test_a_deployment_saves_and_drains_first_and_always_resumes() -> None:
+    steps = yaml.safe_load((ROOT / ".github/workflows/deploy.yml").read_text())["jobs"]["apply"]
+    runs = [step["run"] for step in steps["steps"] if "run" in step]
+    order = (
+        "snapshot-database",
+        "run_tips drain",
+        "prepare_databases",
+        "wait-for",
+        "run_tips status",
+    )
+    places = [next(i for i, run in enumerate(runs) if words in run) for words in order]
+    assert places == sorted(places)
+    assert runs.index(".github/snapshot-database.sh") < next(
+        i for i, run in enumerate(runs) if " apply " in run
+    )
+    last = steps["steps"][-1]
+    assert last["run"].endswith("run_tips resume")
+    assert last["if"] == "always() && steps.drain.outcome == 'success'"
