@@ -6,7 +6,7 @@ SAMPLE_MONTH := $(or $(TIPS_FIRST_MONTH),2024-01)
 PACKAGE := tip_assets app tip_assets_tests benchmarks deploy grafana
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help run up app containers containers-down stack stack-down stack-status stack-backup stack-restore rehearse-restore demo test terraform-test test-fast test-properties lint format dashboards docs pictures bench bench-scale bench-guard audit setup setup-stack setup-dev lock clean
+.PHONY: help run up app containers containers-down containers-backup containers-restore stack stack-down stack-status stack-backup stack-restore rehearse-restore demo test terraform-test test-fast test-properties lint format dashboards docs pictures bench bench-scale bench-guard audit setup setup-stack setup-dev lock clean
 
 help:  ## Show these lines
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -39,13 +39,30 @@ rehearse-restore: setup-dev  ## Save a stack of its own, destroy it, bring it ba
 	@pytest tip_assets_tests/deploy/test_stack.py -k destroyed -s
 
 COMPOSE = docker compose -f deploy/compose.yaml
+SECRETS = $(or $(TIPS_SECRETS_FOLDER),secrets)
 
 containers:  ## Start everything in containers: Docker and its Compose, nothing else
-	@sh deploy/containers/make-secrets.sh secrets
+	@sh deploy/containers/make-secrets.sh $(SECRETS)
 	@$(COMPOSE) up --build --detach --wait
 
 containers-down:  ## Stop them; their data stay in Docker's volumes
 	@$(COMPOSE) down
+
+containers-backup:  ## Save databases and bucket: make containers-backup TO=/folder/of/all/backups
+	@mkdir -p -m 700 $(or $(TO),$(error say where to: TO=/folder/of/all/backups))
+	@$(COMPOSE) build --quiet backup
+	@$(COMPOSE) run --rm --no-TTY backup | tar -x --no-same-owner -C $(TO)
+
+# What uses the databases stops first, and starts again at the end.
+containers-restore:  ## Bring them back, and start: make containers-restore FROM=/folder/of/one
+	@test -f $(or $(FROM),$(error say which: FROM=/folder/of/one/backup))/manifest.json
+	@sh deploy/containers/make-secrets.sh $(SECRETS)
+	@$(COMPOSE) --profile backup build --quiet
+	@$(COMPOSE) stop app code-location daemon exporter grafana mlflow webserver
+	@$(COMPOSE) up --detach --wait postgres s3
+	@tar -c -C $(dir $(patsubst %/,%,$(FROM))) $(notdir $(patsubst %/,%,$(FROM))) | \
+		$(COMPOSE) run --rm --no-TTY backup backup restore $(REPLACE)
+	@$(COMPOSE) up --detach --wait
 
 demo: setup  ## Play three more months, generated: quiet, changed, with broken files
 	@tips demo

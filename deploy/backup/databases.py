@@ -12,7 +12,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from deploy.backup import Refused
-from deploy.stack.servers import postgres_binaries
+from deploy.stack.postgres import postgres_binaries
 
 _SQLITE_HEADER = b"SQLite format 3\0"
 # Files that SQLite keeps beside an open database; a copy does not need them.
@@ -71,7 +71,7 @@ def _run(program: str, url: sa.URL, *options: str) -> None:
     # An administrator's URL may have none: it is in the environment then.
     password = {"PGPASSWORD": str(url.password)} if url.password is not None else {}
     environment = os.environ | password
-    command = [str(postgres_binaries() / program), *options]
+    command = [str(postgres_binaries(program) / program), *options]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise Refused(f"{program} of {url.database}: {done.stderr.strip()}")

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from deploy.stack import grafana
 from deploy.stack.monitoring import write_configuration
-from deploy.stack.servers import BUCKET, postgres_binaries, servers
+from deploy.stack.postgres import postgres_binaries
+from deploy.stack.servers import BUCKET, servers
 from tip_assets.runtime.supervisor import HOST, Server, Supervisor, util_linux
 from tip_assets.settings import Settings
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from deploy.stack import grafana
+from deploy.stack.postgres import postgres_binaries
 from tip_assets.runtime.local_servers import app_server
 from tip_assets.runtime.supervisor import BINARIES, HOST, Missing, Server, util_linux
 from tip_assets.settings import Settings
@@ -143,15 +144,6 @@ def s3_sockets(folder: Path, port: int) -> list[Path]:
     """Return the sockets that SeaweedFS leaves behind, in the folder and in /tmp."""
     inner = [f"seaweedfs-*-grpc-{port + 10_000 + n}.sock" for n in range(len(_INNER) + 1)]
     return [*folder.glob("*.sock"), *(s for name in inner for s in Path("/tmp").glob(name))]
-
-
-def postgres_binaries() -> Path:
-    """Return the folder of Postgres' binaries. Raises Missing."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
-    on_path = shutil.which("postgres")
-    if not found and not on_path:
-        raise Missing("Postgres is not installed: sudo apt-get install postgresql")
-    return found[-1].parent if found else Path(str(on_path)).parent
 
 
 def program(name: str) -> str:

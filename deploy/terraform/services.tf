@@ -128,7 +128,7 @@ resource "aws_service_discovery_service" "inside" {
 }
 
 resource "aws_ecs_task_definition" "service" {
-  #checkov:skip=CKV_AWS_336:MLflow, Streamlit and XGBoost write to /tmp and to their home; a volume of Fargate belongs to root, the processes do not
+  #checkov:skip=CKV_AWS_336:MLflow, Streamlit and XGBoost write to /run/tips; a volume of Fargate belongs to root, the processes do not
   for_each = local.services
 
   family                   = "${var.name}-${each.key}"

@@ -43,7 +43,7 @@ locals {
 }
 
 resource "aws_ecs_task_definition" "task" {
-  #checkov:skip=CKV_AWS_336:MLflow, Streamlit and XGBoost write to /tmp and to their home; a volume of Fargate belongs to root, the processes do not
+  #checkov:skip=CKV_AWS_336:MLflow, Streamlit and XGBoost write to /run/tips; a volume of Fargate belongs to root, the processes do not
   for_each = local.tasks
 
   family                   = "${var.name}-${each.key}"

@@ -6,6 +6,7 @@ Skipped without a Docker engine. All of it is in a Compose project of its own, o
 import json
 import os
 import re
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -123,6 +124,19 @@ def test_two_months_run_in_containers(project):
         project.page(server, path)
     servers_find_each_other(project)
     files_that_land_are_processed_by_the_daemon(project)
+
+
+def test_a_backup_brings_everything_back_with_new_passwords(project, tmp_path):
+    def history() -> str:
+        return project.inside("code-location", "with-secrets", "tips", "history")
+
+    before = history()
+    project.run("make", "containers-backup", f"TO={tmp_path}")
+    project.compose("down", "--volumes")
+    shutil.rmtree(project.secrets)
+    (backup,) = tmp_path.glob("2*Z")
+    project.run("make", "containers-restore", f"FROM={backup}")
+    assert history() == before
 
 
 def libraries_are_those_of_the_lock(project: Project, image: str) -> None:

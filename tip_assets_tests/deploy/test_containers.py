@@ -62,10 +62,10 @@ SAME = {
 }
 PLACES = {
     "/F/monitoring/": "/monitoring/",
-    "/F/mlflow-metrics": "/tmp/mlflow-metrics",
+    "/F/mlflow-metrics": "/run/tips/mlflow-metrics",
     "/F/s3-keys.json": "/run/secrets/s3-keys.json",
-    "/F/s3.sock": "/tmp/s3.sock",
-    "/F/filer.sock": "/tmp/filer.sock",
+    "/F/s3.sock": "/run/tips/s3.sock",
+    "/F/filer.sock": "/run/tips/filer.sock",
     "-dir=/F/s3": "-dir=/state",
     "/F/prometheus": "/prometheus",
     "/F/alertmanager": "/alertmanager",

@@ -103,7 +103,10 @@ def test_images_are_started_and_scanned_before_they_are_pushed() -> None:
     services = yaml.safe_load((ROOT / "deploy/compose.yaml").read_text())["services"]
     built = {service["image"] for service in services.values() if "build" in service}
     targets = set(deploy["build"]["strategy"]["matrix"]["target"])
-    assert built - {f"tip-platform/{target}" for target in targets} == {"tip-platform/s3"}
+    assert built - {f"tip-platform/{target}" for target in targets} == {
+        "tip-platform/s3",
+        "tip-platform/backup",
+    }
     assert "build s3" in script
     assert set(re.findall(r"exec -T (\S+)", script)) <= set(services)
 
