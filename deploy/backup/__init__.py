@@ -2,6 +2,7 @@
 
 `parts.py` lists what to back up, `databases.py` and `files.py` copy it, `manifest.py` describes a
 backup, `save.py` and `restore.py` run everything in order. A backup has no passwords or keys.
+`rewind.py` needs no backup, but a bucket with versions.
 """
 
 

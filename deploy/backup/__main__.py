@@ -1,4 +1,4 @@
-"""`python -m deploy.backup`: save, check, restore.
+"""`python -m deploy.backup`: save, check, restore, rewind.
 
 Reads the same environment variables as the platform.
 """
@@ -6,6 +6,7 @@ Reads the same environment variables as the platform.
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Back up the platform's data, and restore it. A backup has no passwords or keys.",
 )
+_FORMATS = ["%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M"]
 Backup = Annotated[Path, typer.Argument(help="Folder of one backup, as `save` prints it.")]
 
 
@@ -72,6 +74,36 @@ def restore(
             typer.echo(f"{len(kept)} landing files existed already and were not changed.")
 
 
+@app.command()
+def rewind(
+    bucket: Annotated[str, typer.Argument(help="Bucket and prefix: s3://BUCKET/PREFIX.")],
+    moment: Annotated[datetime, typer.Argument(formats=_FORMATS, help="Time in UTC.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the changes.")] = False,
+    landing: Annotated[
+        bool, typer.Option("--landing", help="Replace and delete landing files, too.")
+    ] = False,
+) -> None:
+    """Bring a bucket back to a moment from its object versions; deletes no version.
+
+    Existing landing files are not changed, and deleted ones come back.
+    """
+    import boto3
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from deploy.backup import rewind as bucket_versions
+
+    name, _, prefix = bucket.removeprefix("s3://").partition("/")
+    prefix = f"{prefix.rstrip('/')}/" if prefix else ""
+    s3 = boto3.client("s3")
+    with _errors_as_messages(BotoCoreError, ClientError):
+        found = bucket_versions.changes(s3, name, prefix, moment.replace(tzinfo=UTC), landing)
+        for change in found:
+            typer.echo(f"{'delete' if change.version is None else 'restore'}  {change.key}")
+            if not dry_run:
+                bucket_versions.carry_out(s3, name, change)
+    typer.echo(f"{len(found)} objects {'would change' if dry_run else 'changed'}")
+
+
 def _summary(what: str, manifest: Manifest, begun: float) -> str:
     took, size = time.monotonic() - begun, manifest.bytes / 1e6
     return (
@@ -81,10 +113,11 @@ def _summary(what: str, manifest: Manifest, begun: float) -> str:
 
 
 @contextmanager
-def _errors_as_messages() -> Iterator[None]:
+def _errors_as_messages(*others: type[Exception]) -> Iterator[None]:
+    known: tuple[type[Exception], ...] = (Refused, Missing, SQLAlchemyError, OSError, *others)
     try:
         yield
-    except (Refused, Missing, SQLAlchemyError, OSError) as error:
+    except known as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error
 
