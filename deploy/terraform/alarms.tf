@@ -1,5 +1,5 @@
-# Logs, and what wakes somebody. What goes wrong in a month is told by the platform itself, through
-# another topic; these are for when it cannot (docs/aws.md lists who sends which alert).
+# Logs and alarms. The platform itself reports what goes wrong in a month, through another topic; these
+# alarms are for when it cannot (docs/aws.md).
 
 locals {
   # A service that writes nothing to CloudWatch's own CPU metric has no task.
@@ -113,8 +113,8 @@ resource "aws_cloudwatch_metric_alarm" "site_fails" {
   ok_actions          = [aws_sns_topic.alarms.arn]
 }
 
-# What the load balancer answers by itself: a server that hung up or does not answer, a log-in that the
-# identity provider did not accept.
+# Errors of the load balancer itself: a server that closed the connection or does not answer, a log-in
+# that the identity provider refused.
 resource "aws_cloudwatch_metric_alarm" "load_balancer" {
   for_each = {
     fails         = { metric = "HTTPCode_ELB_5XX_Count", words = "It has answered ten requests of five minutes with an error." }

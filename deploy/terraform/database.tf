@@ -46,7 +46,7 @@ resource "aws_db_parameter_group" "platform" {
 resource "aws_db_instance" "platform" {
   #checkov:skip=CKV_AWS_118:CloudWatch's minute is enough for a database that is asked a few times in one
   #checkov:skip=CKV_AWS_157:A standby doubles the price: production.tfvars has it, small.tfvars has not
-  #checkov:skip=CKV_AWS_161:Each tool has a user of its own with a password that nobody has seen; tokens would need code in four tools
+  #checkov:skip=CKV_AWS_161:Each tool has a user of its own with a random password that no person sees; tokens would need code in four tools
   #checkov:skip=CKV_AWS_353:Slow statements are in the logs; Performance Insights answers nothing more at this size
   identifier = var.name
 
@@ -108,7 +108,7 @@ ephemeral "aws_secretsmanager_random_password" "database" {
 }
 
 resource "aws_secretsmanager_secret" "database_url" {
-  #checkov:skip=CKV2_AWS_57:Changed by password_version, and then told to the database by the same command as ever (docs/aws.md)
+  #checkov:skip=CKV2_AWS_57:Changed by password_version, then set in the database by `tips databases` (docs/aws.md)
   for_each = local.database_urls
 
   name        = "${var.name}/database/${each.value.user}"

@@ -1,4 +1,4 @@
-# One key for all that the platform keeps. Services of AWS use it for whoever may use them: no role
+# One key for all that the platform keeps. AWS services use it for principals that may use them: no role
 # of the platform is granted anything on the key itself.
 
 resource "aws_kms_key" "platform" {
@@ -22,7 +22,7 @@ data "aws_iam_policy_document" "key" {
   #checkov:skip=CKV_AWS_111:In the policy of a key, the resource * is that key alone
   #checkov:skip=CKV_AWS_356:In the policy of a key, the resource * is that key alone
 
-  # Whoever administers the account administers the key; nobody decrypts with this.
+  # The account's administrators administer the key; these rights do not decrypt.
   statement {
     sid = "Administration"
     actions = [

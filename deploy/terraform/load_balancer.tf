@@ -10,7 +10,7 @@ locals {
 }
 
 resource "aws_lb" "platform" {
-  #checkov:skip=CKV2_AWS_28:Nobody gets past the log-in, and what is behind it speaks to no one else; a web application firewall would be paid for by the rule
+  #checkov:skip=CKV2_AWS_28:Every request must log in first; a web application firewall is paid for by the rule
   name                       = var.name
   load_balancer_type         = "application"
   internal                   = false
@@ -70,7 +70,7 @@ resource "aws_acm_certificate" "sites" {
 }
 
 locals {
-  # What AWS wants to find in the zone before it signs, by the name that it is for.
+  # DNS records that prove to AWS who owns each name.
   proofs = {
     for name, site in local.sites : name => one([
       for proof in aws_acm_certificate.sites.domain_validation_options : proof if proof.domain_name == site.host
@@ -115,7 +115,7 @@ resource "aws_lb_listener" "https" {
   ssl_policy        = "ELBSecurityPolicy-TLS13-1-2-2021-06"
   certificate_arn   = aws_acm_certificate_validation.sites.certificate_arn
 
-  # Who asks for none of the names is looking for something else.
+  # Requests for any other name.
   default_action {
     type = "fixed-response"
 

@@ -1,4 +1,4 @@
-# Whom the platform tells, and what others learn of it.
+# Topics for messages and alarms, and parameters by which other programs find the platform.
 
 locals {
   parameter_prefix = "/${var.name}"
@@ -7,11 +7,10 @@ locals {
   topic_name = "${var.name}-messages"
   topic_arn  = "arn:aws:sns:${var.region}:${var.account_id}:${local.topic_name}"
 
-  # Anybody not named here gets the monthly mails.
-  woken = length(var.woken) > 0 ? var.woken : var.told
+  alarm_recipients = length(var.alarm_recipients) > 0 ? var.alarm_recipients : var.message_recipients
 
   # Written by the platform itself, when they change.
-  told_by_platform = ["artifact_paths", "logged_model"]
+  published_by_platform = ["artifact_paths", "logged_model"]
 }
 
 resource "aws_sns_topic" "messages" {
@@ -20,23 +19,23 @@ resource "aws_sns_topic" "messages" {
   kms_master_key_id = aws_kms_key.platform.key_id
 }
 
-resource "aws_sns_topic_subscription" "told" {
-  for_each = var.told
+resource "aws_sns_topic_subscription" "message" {
+  for_each = var.message_recipients
 
   topic_arn = aws_sns_topic.messages.arn
   protocol  = "email"
   endpoint  = each.key
 }
 
-# Apart from the monthly messages, so that nothing else wakes the person on call.
+# Separate from the monthly messages, which are not for the person on call.
 resource "aws_sns_topic" "alarms" {
   name              = "${var.name}-alarms"
   display_name      = "${var.name} alarms"
   kms_master_key_id = aws_kms_key.platform.key_id
 }
 
-resource "aws_sns_topic_subscription" "woken" {
-  for_each = local.woken
+resource "aws_sns_topic_subscription" "alarm" {
+  for_each = local.alarm_recipients
 
   topic_arn = aws_sns_topic.alarms.arn
   protocol  = "email"
@@ -73,7 +72,7 @@ data "aws_iam_policy_document" "alarms" {
     }
   }
 
-  # EventBridge tells a topic no account of its rule: AWS documents this statement without a condition.
+  # EventBridge sends no account of its rule: AWS documents this statement without a condition.
   statement {
     sid       = "Events"
     actions   = ["sns:Publish"]
@@ -111,10 +110,10 @@ data "aws_iam_policy_document" "only_tls_topic" {
   }
 }
 
-# What a platform elsewhere, or a person's shell, needs to find this one: TIPS_PARAMETER_PREFIX alone.
+# Another platform or a person's shell finds this one by TIPS_PARAMETER_PREFIX alone.
 resource "aws_ssm_parameter" "setting" {
-  #checkov:skip=CKV2_AWS_34:Addresses, not secrets: whoever may read a parameter at all may read these
-  #checkov:skip=CKV_AWS_337:Addresses, not secrets: whoever may read a parameter at all may read these
+  #checkov:skip=CKV2_AWS_34:Addresses, not secrets: all who can read parameters may read these
+  #checkov:skip=CKV_AWS_337:Addresses, not secrets: all who can read parameters may read these
   for_each = {
     initial_paths        = jsonencode({ storage = local.environment.TIPS_STORAGE })
     tracking_server_host = local.environment.MLFLOW_TRACKING_URI

@@ -1,5 +1,5 @@
 # A small machine through which tasks reach AWS's services, where no endpoints are paid for. It lets
-# out HTTPS to any server, and nothing in. Nobody logs in to it; each apply that finds a newer image of
+# out HTTPS to any server, and nothing in. It admits no log-in; each apply that finds a newer image of
 # Amazon Linux replaces it, and for these minutes no task can start and no message is sent.
 
 locals {

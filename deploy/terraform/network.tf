@@ -16,7 +16,7 @@ resource "aws_vpc" "platform" {
   tags = { Name = var.name }
 }
 
-# Whatever names no group of its own may talk to nobody.
+# A resource without a security group of its own cannot connect to anything.
 resource "aws_default_security_group" "closed" {
   vpc_id = aws_vpc.platform.id
 }
@@ -153,7 +153,7 @@ resource "aws_vpc_endpoint" "aws" {
   tags = { Name = "${var.name}-${each.key}" }
 }
 
-# Who was turned away. What was let through is in the logs of the load balancer and the servers.
+# Rejected traffic. Accepted traffic is in the logs of the load balancer and the servers.
 resource "aws_flow_log" "rejected" {
   vpc_id                   = aws_vpc.platform.id
   traffic_type             = "REJECT"

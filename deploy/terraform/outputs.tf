@@ -44,7 +44,7 @@ output "parameter_prefix" {
 }
 
 output "topics" {
-  description = "What the platform and its alarms are told through; every address has to confirm first."
+  description = "Topics of alarms and messages; every address must confirm its subscription."
   value       = { alarms = aws_sns_topic.alarms.arn, messages = aws_sns_topic.messages.arn }
 }
 

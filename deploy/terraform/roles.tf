@@ -20,7 +20,7 @@ locals {
 
   # Who => what => to what. A role that is not here has no rights at all.
   rights = {
-    # Somebody who ends a run in the browser ends its task.
+    # Ends the task of a run that a person ends in the browser.
     webserver = {
       "ecs:DescribeTaskDefinition" = ["*"]
       "ecs:DescribeTasks"          = [local.tasks_of_cluster]
@@ -38,13 +38,13 @@ locals {
       "logs:GetLogEvents"          = [local.log_of_month]
     }
 
-    # Sensors: what has landed, what a run has left, whom to tell.
+    # Sensors: landed files, results of runs, messages.
     code-location = {
       "s3:ListBucket"     = [local.bucket_arn]
       "s3:GetObject"      = ["${local.objects}/assets/*"]
       "sns:Publish"       = [aws_sns_topic.messages.arn]
       "ssm:GetParameters" = ["${local.parameters}/*"]
-      "ssm:PutParameter"  = [for name in local.told_by_platform : "${local.parameters}/${name}"]
+      "ssm:PutParameter"  = [for name in local.published_by_platform : "${local.parameters}/${name}"]
     }
 
     # A month.
@@ -61,16 +61,16 @@ locals {
       "s3:PutObject"      = [for kind in local.made_by_months : "${local.objects}/${kind}/*"]
       "sns:Publish"       = [aws_sns_topic.messages.arn]
       "ssm:GetParameters" = ["${local.parameters}/*"]
-      "ssm:PutParameter"  = [for name in local.told_by_platform : "${local.parameters}/${name}"]
+      "ssm:PutParameter"  = [for name in local.published_by_platform : "${local.parameters}/${name}"]
     }
 
-    # Shows artifacts; whoever logs them writes them to the bucket itself.
+    # Shows artifacts; clients write them to the bucket themselves.
     mlflow = {
       "s3:ListBucket" = [local.bucket_arn]
       "s3:GetObject"  = ["${local.objects}/mlflow/*"]
     }
 
-    # Loads the champion, shows reports, lands the tips that people tell.
+    # Loads the champion, shows reports, lands the tips that people enter.
     app = {
       "s3:ListBucket" = [local.bucket_arn]
       "s3:GetObject"  = [for kind in ["landing", "mlflow", "reports"] : "${local.objects}/${kind}/*"]
@@ -78,14 +78,14 @@ locals {
     }
   }
 
-  # What the daemon may do with tasks, it may do to launch a month, and for nothing else.
+  # The daemon has these rights to launch a month, and for nothing else.
   only_if = {
     "ecs:RunTask"     = { test = "ArnEquals", variable = "ecs:cluster", value = local.cluster }
     "ecs:TagResource" = { test = "StringEquals", variable = "ecs:CreateAction", value = "RunTask" }
     "iam:PassRole"    = { test = "StringEquals", variable = "iam:PassedToService", value = "ecs-tasks.amazonaws.com" }
   }
 
-  # Nobody writes the landing but its producers and the app, and nothing is ever deleted.
+  # Only producers and the app write landing files, and nothing is ever deleted.
   made_by_months = ["assets", "mlflow", "quarantine", "reports"]
   read_by_months = concat(["landing"], local.made_by_months)
 
@@ -119,7 +119,7 @@ resource "aws_iam_role" "task" {
 }
 
 data "aws_iam_policy_document" "task" {
-  #checkov:skip=CKV_AWS_356:ecs:DescribeTaskDefinition cannot be granted for one task definition; it tells of no secret
+  #checkov:skip=CKV_AWS_356:ecs:DescribeTaskDefinition cannot be granted for one task definition; it shows no secret
   for_each = local.rights
 
   dynamic "statement" {
@@ -222,7 +222,7 @@ data "aws_iam_policy_document" "flow_logs_assume" {
 
 resource "aws_iam_role" "flow_log" {
   name                 = "${var.name}-flow-log"
-  description          = "The network, when it tells whom it turned away"
+  description          = "The network, to log rejected traffic"
   assume_role_policy   = data.aws_iam_policy_document.flow_logs_assume.json
   permissions_boundary = local.boundary
 }

@@ -1,4 +1,4 @@
-# Who may talk to whom: each row of the table opens one port of one place to one other. The load
+# Allowed connections: each row of the table opens one port of one place to one other. The load
 # balancer's port 443 is the only one that is open to the world.
 
 locals {
@@ -77,7 +77,7 @@ resource "aws_vpc_security_group_ingress_rule" "https" {
   description       = "Browsers"
 }
 
-# The load balancer itself asks the identity provider who somebody is.
+# The load balancer authenticates people at the identity provider.
 resource "aws_vpc_security_group_egress_rule" "identity_provider" {
   security_group_id = aws_security_group.place["load-balancer"].id
   cidr_ipv4         = "0.0.0.0/0"

@@ -1,10 +1,10 @@
-# What runs all the time, and where each is found. Ports, and commands where none is said, are those of
-# the images (deploy/Dockerfile).
+# Services and their names in the network. Ports, and commands that are left out, are those of the images
+# (deploy/Dockerfile).
 
 locals {
   inside = "${var.name}.internal"
 
-  # Without a port nobody asks it anything; without a command it does what its image does.
+  # Port 0: it answers no requests. No command: the image's own.
   services = {
     webserver = {
       image   = "dagster"
@@ -73,7 +73,7 @@ locals {
     var.settings,
   )
 
-  # What else one of them is told.
+  # Further variables of single services.
   environment_of = {
     webserver     = local.launcher
     daemon        = local.launcher
@@ -121,7 +121,7 @@ resource "aws_service_discovery_service" "inside" {
     }
   }
 
-  # ECS tells Cloud Map whether a task is healthy.
+  # ECS reports a task's health to Cloud Map.
   health_check_custom_config {
     failure_threshold = 1
   }
@@ -139,7 +139,7 @@ resource "aws_ecs_task_definition" "service" {
   execution_role_arn       = aws_iam_role.execution[each.key].arn
   task_role_arn            = aws_iam_role.task[each.key].arn
 
-  # What ECS rolls back to, and what a month is launched with until the daemon has started anew.
+  # ECS rolls back to old definitions, and launches months with them until the daemon restarts.
   skip_destroy = true
 
   runtime_platform {
@@ -232,7 +232,7 @@ resource "aws_ecs_service" "service" {
     }
   }
 
-  # What a task needs to start and to be asked. Without it, the circuit breaker gives up.
+  # What a task needs to start and to answer. Without it, the circuit breaker gives up.
   depends_on = [
     aws_ecs_task_definition.task,
     aws_iam_role_policy.execution,

@@ -1,5 +1,6 @@
-# A task that starts and fails for ever has a metric now and then: no alarm sees it. ECS tells each end
-# with its reason. A month that ends well, and what a deployment or a person stops, is not told.
+# A task that keeps starting and failing has metrics, so no alarm sees it. ECS sends an event for each
+# stopped task, with the reason. Months that end well, and tasks that a deployment or a person stops, are
+# not reported.
 
 locals {
   stopped_tasks = {
@@ -79,7 +80,7 @@ resource "aws_budgets_budget" "month" {
       threshold                  = notification.value
       threshold_type             = "PERCENTAGE"
       comparison_operator        = "GREATER_THAN"
-      subscriber_email_addresses = local.woken
+      subscriber_email_addresses = local.alarm_recipients
     }
   }
 }

@@ -1,7 +1,7 @@
 # The bucket of the platform, and one for who asked for what.
 
 locals {
-  # Who deploys names nothing: account and region make the names unique in the world.
+  # Account and region make the names globally unique.
   bucket = "${var.name}-${var.account_id}-${var.region}"
 
   # Everything of the platform lies under one prefix, as in the other modes.
@@ -80,7 +80,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "platform" {
     }
   }
 
-  # Files of months that are long past are read by nobody until they are.
+  # Files of old months are rarely read.
   rule {
     id     = "old-landing-and-reports"
     status = "Enabled"
@@ -139,10 +139,10 @@ data "aws_iam_policy_document" "only_tls" {
 
 resource "aws_s3_bucket" "access_logs" {
   #checkov:skip=CKV_AWS_18:The bucket of the logs: to log who reads them would log itself
-  #checkov:skip=CKV_AWS_21:Logs are written once, by AWS; nobody replaces or deletes them
+  #checkov:skip=CKV_AWS_21:AWS writes each log once; no log is replaced or deleted
   #checkov:skip=CKV_AWS_144:Logs of a region are of use in that region
   #checkov:skip=CKV_AWS_145:Load balancers write to buckets with S3's own key only
-  #checkov:skip=CKV2_AWS_62:Nobody waits for a log
+  #checkov:skip=CKV2_AWS_62:Nothing processes new logs
   bucket = "${local.bucket}-access-logs"
 }
 

@@ -1,4 +1,4 @@
-# What runs and ends: months, and commands of a person. What they are told is with the services.
+# Tasks that end: months, and commands run by a person. Their environment is in services.tf.
 
 locals {
   # Tasks that run and end. `run` is a month, launched by the daemon; the others by a person.
@@ -54,7 +54,7 @@ resource "aws_ecs_task_definition" "task" {
   execution_role_arn       = aws_iam_role.execution[each.key].arn
   task_role_arn            = aws_iam_role.task[each.key].arn
 
-  # What ECS rolls back to, and what a month is launched with until the daemon has started anew.
+  # ECS rolls back to old definitions, and launches months with them until the daemon restarts.
   skip_destroy = true
 
   runtime_platform {

@@ -1,5 +1,5 @@
-# What may differ between deployments; what runs is in variables_tasks.tf. What must be said has no default:
-# it belongs to somebody.
+# What may differ between deployments; the tasks' variables are in variables_tasks.tf. Values that only
+# you know have no default.
 
 variable "name" {
   description = "Name of the deployment, and the beginning of every name within it."
@@ -167,19 +167,19 @@ variable "visitors" {
 
   validation {
     condition     = alltrue([for addresses in var.visitors : can(cidrhost(addresses, 0)) && !strcontains(addresses, ":")])
-    error_message = "Addresses are told as 203.0.113.0/24; the load balancer has none of version 6."
+    error_message = "Addresses are written as 203.0.113.0/24; the load balancer has no IPv6 address."
   }
 }
 
 variable "identity_provider" {
-  description = "OpenID Connect provider that says who somebody is, and who may use which of three clients."
+  description = "OpenID Connect provider that authenticates people, and decides who may use which of three clients."
   type = object({
     issuer                 = string
     authorization_endpoint = string
     token_endpoint         = string
     user_info_endpoint     = string
-    # Ids of the clients app, dagster and mlflow: the provider decides who may use which. Whoever may use
-    # Dagster may run any command with the rights of a month.
+    # Ids of the clients app, dagster and mlflow: the provider decides who may use which. Users of
+    # Dagster can run any command with the rights of a month.
     clients = map(string)
     # The secret of the client app is the secret client_secrets/app in Secrets Manager, and so on.
     client_secrets = string
@@ -216,13 +216,13 @@ variable "budget" {
   }
 }
 
-variable "woken" {
-  description = "E-mail addresses that get alarms (stopped tasks, pages down, database, budget); empty: those of told."
+variable "alarm_recipients" {
+  description = "E-mail addresses that get alarms (stopped tasks, pages down, database, budget); empty: message_recipients."
   type        = set(string)
   default     = []
 
   validation {
-    condition     = alltrue([for address in var.woken : can(regex("^[^@ ]+@[^@ ]+\\.[^@ ]+$", address))])
+    condition     = alltrue([for address in var.alarm_recipients : can(regex("^[^@ ]+@[^@ ]+\\.[^@ ]+$", address))])
     error_message = "Each is an e-mail address."
   }
 }
@@ -249,12 +249,12 @@ variable "operators" {
   }
 }
 
-variable "told" {
+variable "message_recipients" {
   description = "E-mail addresses that get the platform's messages; each is asked to confirm."
   type        = set(string)
 
   validation {
-    condition     = length(var.told) > 0 && alltrue([for address in var.told : can(regex("^[^@ ]+@[^@ ]+\\.[^@ ]+$", address))])
-    error_message = "At least one e-mail address, or nobody learns of anything."
+    condition     = length(var.message_recipients) > 0 && alltrue([for address in var.message_recipients : can(regex("^[^@ ]+@[^@ ]+\\.[^@ ]+$", address))])
+    error_message = "At least one e-mail address."
   }
 }

@@ -12,7 +12,7 @@ terraform {
     }
   }
 
-  # Bucket, key and region are told at `terraform init`: they are of whoever deploys. The lock is an
+  # Bucket, key and region are given at `terraform init`, since they are yours. The lock is an
   # object beside the state.
   backend "s3" {
     encrypt      = true

@@ -1,5 +1,5 @@
 # What roles of the platform may ever do, whatever their own policies say. The apply role can make roles
-# with this boundary only: an apply cannot give anybody more, not even itself.
+# with this boundary only: an apply cannot grant more, not even to itself.
 
 data "aws_iam_policy_document" "boundary" {
   #checkov:skip=CKV_AWS_356:ecs:DescribeTaskDefinition and ecr:GetAuthorizationToken know no resource

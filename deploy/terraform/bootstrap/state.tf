@@ -66,7 +66,7 @@ data "aws_iam_policy_document" "state_key" {
 resource "aws_s3_bucket" "state" {
   #checkov:skip=CKV_AWS_18:Who reads the state is in CloudTrail; a bucket of logs for one file is not worth its own exceptions
   #checkov:skip=CKV_AWS_144:What it describes lies in the same region
-  #checkov:skip=CKV2_AWS_62:Nobody waits for a new state
+  #checkov:skip=CKV2_AWS_62:Nothing processes new states
   bucket = "${var.name}-${var.account_id}-${var.region}-state"
 
   lifecycle {

@@ -82,7 +82,7 @@ data "aws_iam_policy_document" "images" {
 }
 
 # A plan of a pull request: what the configuration would change in the state, without a look at what
-# runs. Whoever may push a branch can read what this may.
+# runs. Anyone who can push a branch can read what this role can.
 data "aws_iam_policy_document" "plan" {
   #checkov:skip=CKV_AWS_356:These two cannot be granted for one resource
 
@@ -113,7 +113,7 @@ data "aws_iam_policy_document" "plan" {
   }
 }
 
-# The plan that somebody approves looks at what runs, too; not at what the platform keeps. Terraform
+# The plan to approve also looks at what runs, not at what the platform keeps. Terraform
 # reads a secret to see that it is there.
 data "aws_iam_policy_document" "review" {
   source_policy_documents = [data.aws_iam_policy_document.plan.json]
@@ -198,7 +198,7 @@ resource "aws_iam_role_policy" "workflow" {
 }
 
 # Terraform makes whatever the configuration says, in a dozen services: AWS's own lists are kept up to
-# date by AWS. Whoever approves an apply decides.
+# date by AWS. The approval of an apply decides.
 resource "aws_iam_role_policy_attachment" "services" {
   for_each = {
     review = "arn:aws:iam::aws:policy/ReadOnlyAccess"

@@ -36,10 +36,10 @@ run "as_little_as_possible" {
   command = plan
 
   variables {
-    running   = false
-    producers = []
-    operators = []
-    woken     = []
+    running          = false
+    producers        = []
+    operators        = []
+    alarm_recipients = []
   }
 
   assert {
@@ -58,11 +58,11 @@ run "as_little_as_possible" {
 
   assert {
     condition     = length(aws_iam_role.people) == 0
-    error_message = "Nobody takes a role that nobody was given."
+    error_message = "Without producers and operators there is no role for them."
   }
 
   assert {
-    condition     = toset(keys(aws_sns_topic_subscription.woken)) == var.told
+    condition     = toset(keys(aws_sns_topic_subscription.alarm)) == var.message_recipients
     error_message = "Without addresses of their own, alarms go to those of the messages."
   }
 }
