@@ -4,6 +4,8 @@
 locals {
   # A service that writes nothing to CloudWatch's own CPU metric has no task.
   must_live = { for name, service in local.services : name => service if var.running }
+
+  states = { name = "states", namespace = var.name }
 }
 
 resource "aws_cloudwatch_log_group" "place" {
@@ -67,6 +69,52 @@ resource "aws_cloudwatch_metric_alarm" "service_memory" {
   period              = 300
   evaluation_periods  = 3
   treat_missing_data  = "notBreaching"
+  alarm_actions       = [aws_sns_topic.alarms.arn]
+  ok_actions          = [aws_sns_topic.alarms.arn]
+}
+
+# The platform logs every hour how many states need a person (tip_assets/reporting/status.py).
+resource "aws_cloudwatch_log_metric_filter" "states" {
+  name           = "${var.name}-states"
+  log_group_name = aws_cloudwatch_log_group.place["code-location"].name
+  pattern        = "{ $.tips_states = * }"
+
+  metric_transformation {
+    name      = local.states.name
+    namespace = local.states.namespace
+    value     = "$.tips_states"
+  }
+}
+
+resource "aws_cloudwatch_metric_alarm" "needs_a_person" {
+  alarm_name          = "${var.name}-needs-a-person"
+  alarm_description   = "A promotion is held, or a month is late or failed, or no file has landed: run tips status."
+  namespace           = local.states.namespace
+  metric_name         = local.states.name
+  statistic           = "Maximum"
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  period              = 3600
+  evaluation_periods  = 2
+  treat_missing_data  = "ignore"
+  alarm_actions       = [aws_sns_topic.alarms.arn]
+  ok_actions          = [aws_sns_topic.alarms.arn]
+}
+
+# The daemon can have a task and do nothing.
+resource "aws_cloudwatch_metric_alarm" "sensors_do_not_run" {
+  for_each = var.running ? toset(["states"]) : toset([])
+
+  alarm_name          = "${var.name}-sensors-do-not-run"
+  alarm_description   = "No sensor has run for three hours: no landing is seen. Logs: /${var.name}/daemon, /${var.name}/code-location"
+  namespace           = local.states.namespace
+  metric_name         = local.states.name
+  statistic           = "SampleCount"
+  comparison_operator = "LessThanThreshold"
+  threshold           = 1
+  period              = 3600
+  evaluation_periods  = 3
+  treat_missing_data  = "breaching"
   alarm_actions       = [aws_sns_topic.alarms.arn]
   ok_actions          = [aws_sns_topic.alarms.arn]
 }

@@ -9,9 +9,11 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from tip_assets.ingestion.landing import newest_landing
+from tip_assets.metric_store.store import MetricStore
 from tip_assets.reporting.messages import silence_message
 from tip_assets.reporting.outbox import notifications
 from tip_assets.reporting.report_run import report_missed_runs, report_run
+from tip_assets.reporting.status import states, states_line
 from tip_assets.runtime.published_parameters import publish_parameters
 from tip_assets.settings import Settings
 
@@ -62,7 +64,8 @@ def silence_sensor(
 ) -> dg.SkipReason:
     """Notify people once when no file has landed for too long.
 
-    Also reports runs whose report was missed and retries undelivered messages.
+    Also reports runs whose report was missed, retries undelivered messages, and logs on AWS how
+    many states need a person.
     """
     report_missed_runs(context.instance, settings)
     outbox, newest = notifications(settings), newest_landing(settings.storage_root)
@@ -74,4 +77,8 @@ def silence_sensor(
         undelivered = outbox.send()
     for problem in (*undelivered, *publish_parameters(settings)):
         context.log.error("not delivered: %s", problem)
+    if settings.parameter_prefix:  # on AWS, the log of this server becomes a metric
+        store = MetricStore(url=settings.metric_store_url)
+        line = states_line(states(store, settings, datetime.now(UTC)))
+        print(line, flush=True)  # noqa: T201
     return dg.SkipReason(f"newest landing file: {newest or 'none yet'}")

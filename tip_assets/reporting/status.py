@@ -3,6 +3,7 @@
 A month's result is a message instead (`messages.py`).
 """
 
+import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -42,6 +43,11 @@ def states(store: MetricStore, settings: Settings, now: datetime) -> list[State]
         *_old_champion(store, settings.max_champion_age_months),
         *_undelivered(store),
     ]
+
+
+def states_line(found: list[State]) -> str:
+    """Return the states as a line of JSON for a log: deploy/terraform makes a metric of it."""
+    return json.dumps({"tips_states": len(found), "names": [state.name for state in found]})
 
 
 def held(store: MetricStore) -> Iterator[State]:

@@ -1,12 +1,13 @@
 """`tips status` shows each state that lasts, and nothing else."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from tip_assets.metric_store import tables
 from tip_assets.metric_store.store import MetricStore
-from tip_assets.reporting.status import states
+from tip_assets.reporting.status import states, states_line
 from tip_assets.settings import Settings
 
 NOW = datetime(2024, 9, 1, tzinfo=UTC)
@@ -41,7 +42,9 @@ def test_a_held_month_needs_a_person_until_a_newer_one_is_decided(store):
     decide(store, "2024-01", "promoted")
     decide(store, "2024-02", "held")
     assert shown(store) == [("held", "2024-02")]
-    assert "tips release --month 2024-02" in states(store, Settings(), NOW)[0].to_do
+    found = states(store, Settings(), NOW)
+    assert "tips release --month 2024-02" in found[0].to_do
+    assert json.loads(states_line(found)) == {"tips_states": 1, "names": ["held"]}
     decide(store, "2024-03", "kept")
     assert shown(store) == []
 

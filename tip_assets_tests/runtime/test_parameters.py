@@ -20,6 +20,7 @@ from tip_assets.settings.stored import tracking_uri_of
 from tip_assets.tracking.connection import MlflowTracking
 from tip_assets.tracking.registry import CHAMPION, MONTH, ModelRegistry
 from tip_assets_tests.support.aws_calls import assert_recorded, played
+from tip_assets_tests.support.terraform import FOLDER
 
 pytestmark = pytest.mark.services
 TIPS = Path(sys.executable).parent / "tips"
@@ -155,7 +156,7 @@ def test_a_store_that_denies_or_does_not_answer_gives_a_clear_error(aws, store):
 
 
 def test_who_serves_is_written_when_it_changes_and_only_then(
-    aws, aws_calls, store, registry, monkeypatch
+    aws, aws_calls, store, registry, monkeypatch, capsys
 ):
     settings = Settings()
     assert publish_parameters(settings) == []
@@ -174,6 +175,9 @@ def test_who_serves_is_written_when_it_changes_and_only_then(
         played(aws_calls, "code-location"),
     ):
         silence_sensor(context)
+    logged = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert logged == {"tips_states": 0, "names": []}
+    assert '"$.tips_states"' in (FOLDER / "alarms.tf").read_text()
     assert store["logged_model"] == "models:/waiter-tips/2"
     assert publish_parameters(settings) == []
     assert set(store.versions().values()) == {1}, "the same value is no new version"

@@ -31,6 +31,7 @@ PRICES = {
     "secret, a month": 0.40,
     "key, a month": 1.00,
     "alarm, a month": 0.10,
+    "metric of ours, a month": 0.30,
     "private zone of names, a month": 0.50,
     "GB of S3, a month": 0.023,
     "1000 listings or writes": 0.005,
@@ -100,11 +101,13 @@ def _lines(found: Evaluated, use: int) -> Iterator[Line]:
     clients = len(found.of("aws_lb_listener_rule"))
     secrets = len(found.of("aws_secretsmanager_secret")) + 1 + clients
     alarms = len(found.of("aws_cloudwatch_metric_alarm"))
+    metrics = len(found.of("aws_cloudwatch_log_metric_filter"))
     yield Line(
-        f"{secrets} secrets, 2 keys, {alarms} alarms, a private zone",
+        f"{secrets} secrets, 2 keys, {alarms} alarms, {metrics} metric, a private zone",
         secrets * PRICES["secret, a month"]
         + 2 * PRICES["key, a month"]
         + alarms * PRICES["alarm, a month"]
+        + metrics * PRICES["metric of ours, a month"]
         + PRICES["private zone of names, a month"],
     )
     thousands = USE["writes"][use] // 1000

@@ -216,7 +216,8 @@ run "rules" {
         values(aws_cloudwatch_metric_alarm.service_is_down), values(aws_cloudwatch_metric_alarm.service_memory),
         values(aws_cloudwatch_metric_alarm.site_is_down), values(aws_cloudwatch_metric_alarm.site_fails),
         values(aws_cloudwatch_metric_alarm.load_balancer), values(aws_cloudwatch_metric_alarm.database),
-        values(aws_cloudwatch_metric_alarm.nat),
+        values(aws_cloudwatch_metric_alarm.nat), values(aws_cloudwatch_metric_alarm.sensors_do_not_run),
+        [aws_cloudwatch_metric_alarm.needs_a_person],
       ) :
       [tolist(alarm.alarm_actions), tolist(alarm.ok_actions)]
     ])) == toset(["arn:aws:sns:eu-central-1:111122223333:alarms"])
