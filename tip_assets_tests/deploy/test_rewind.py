@@ -30,17 +30,21 @@ def s3(request, tmp_path, monkeypatch) -> Iterator[Any]:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     client = boto3.client("s3")
-    where = {"LocationConstraint": variables["AWS_DEFAULT_REGION"]}
-    client.create_bucket(Bucket=BUCKET, **({} if server else {"CreateBucketConfiguration": where}))
-    client.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
-    yield client
-    if server:
-        server.stop()
-        return
-    for page in client.get_paginator("list_object_versions").paginate(Bucket=BUCKET):
-        for entry in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]:
-            client.delete_object(Bucket=BUCKET, Key=entry["Key"], VersionId=entry["VersionId"])
-    client.delete_bucket(Bucket=BUCKET)
+    try:
+        where = {"LocationConstraint": variables["AWS_DEFAULT_REGION"]}
+        client.create_bucket(
+            Bucket=BUCKET, **({} if server else {"CreateBucketConfiguration": where})
+        )
+        versioned = {"Status": "Enabled"}
+        client.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration=versioned)
+        yield client
+        for page in client.get_paginator("list_object_versions").paginate(Bucket=BUCKET):
+            for entry in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]:
+                client.delete_object(Bucket=BUCKET, Key=entry["Key"], VersionId=entry["VersionId"])
+        client.delete_bucket(Bucket=BUCKET)
+    finally:
+        if server:
+            server.stop()
 
 
 def put(s3: Any, **objects: str) -> None:
