@@ -138,7 +138,8 @@ lock: $(VENV)/.uv  ## Resolve and hash the dependencies again
 	@$(compile) setup.in -o requirements-setup.lock
 	@$(compile) pyproject.toml -o requirements.lock
 	@$(compile) pyproject.toml --extra stack -c requirements.lock -o requirements-stack.lock
-	@$(compile) pyproject.toml --extra dev --extra stack -c requirements.lock -o requirements-dev.lock
+	@$(compile) pyproject.toml --extra dask -c requirements.lock -o requirements-dask.lock
+	@$(compile) pyproject.toml --extra dev --extra stack --extra dask -c requirements.lock -o requirements-dev.lock
 	@cd deploy/terraform && $(compile) checkov.in -o checkov.lock
 	@touch $(VENV)/.uv
 
