@@ -17,7 +17,7 @@ from app.form import describe_record
 from app.style import dollars
 from tip_assets import contract
 from tip_assets.ingestion.feedback import PREDICTION_ID, TIP, FeedbackResult, submit_feedback
-from tip_assets.ingestion.landing import BROKEN_LINE
+from tip_assets.ingestion.file_parts import BROKEN_LINE
 from tip_assets.ingestion.table_files import UnreadableFile, read_pieces
 from tip_assets.metric_store.prediction_log import PredictionLog
 from tip_assets.metric_store.store import Row

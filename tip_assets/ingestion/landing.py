@@ -1,12 +1,11 @@
 """Read landing files and validate them against the contract.
 
-Belongs here: which files a month has, and how refused values are described. Does not belong here:
-how bytes become records (`table_files.py`), what a valid record is (`contract.py`). Landing files
-are never changed.
+Belongs here: which files a month has, and how their parts become its table. Does not belong here:
+how a part is read (`file_parts.py`), what a valid record is (`contract.py`). Landing files are
+never changed.
 """
 
 import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,16 +17,14 @@ import pandas as pd
 from upath import UPath
 
 from tip_assets import contract
-from tip_assets.ingestion import valid_records
-from tip_assets.ingestion.table_files import Piece, UnreadableFile, format_of, read_pieces
+from tip_assets.ingestion.file_parts import QUARANTINE_COLUMNS, Each, parts_of, read_part
+from tip_assets.ingestion.table_files import format_of
 
 SOURCE_FILE, SOURCE_ROW = "source_file", "source_row"
-QUARANTINE_COLUMNS = ["file", "row", "column", "value", "reason", "record"]
 # In metadata of Dagster: the digest of the landing files that something is of.
 LANDED = "landing_digest"
 # Files that the platform writes itself, of tips reported in the app: the name is reserved.
 FEEDBACK_FILES = "feedback-*.csv"
-BROKEN_LINE = "the line does not have as many fields as the header"
 
 
 @dataclass(frozen=True)
@@ -145,10 +142,11 @@ def _listing(storage: UPath, month: str = "") -> Iterator[tuple[str, str, dict[s
             yield of_month, name, facts
 
 
-def read_month(storage: UPath, month: str) -> MonthOfLanding:
+def read_month(storage: UPath, month: str, each: Each = map) -> MonthOfLanding:
     """Read every landing file of a month and sort its records by the contract.
 
     What was read of a file before it turned out to be damaged is kept; the damage is an entry.
+    `each` calls a function with each of many arguments and returns the results in their order.
     """
     folder = landing_folder(storage, month)
     rows: list[pd.DataFrame] = []
@@ -157,24 +155,19 @@ def read_month(storage: UPath, month: str) -> MonthOfLanding:
     read_as: dict[str, list[str]] = {}
     paths = landing_files(storage, month)
     names = [path.path.removeprefix(folder.path).lstrip("/") for path in paths]
-    for path, name in zip(paths, names, strict=True):
-        try:
-            if name.casefold().endswith(".gz") and name[:-3] in names:
-                raise UnreadableFile(f"{name[:-3]} is there, too: its rows would count twice")
-            for piece in read_pieces(path, list(contract.COLUMNS)):
-                refused = pd.DataFrame()
-                if len(piece):  # the first piece of a file has its columns only
-                    checked = valid_records.check(piece)
-                    refused = checked.refused
-                    rows.append(_with_source(checked.accepted, name, names))
-                quarantine += _describe(name, piece, refused)
-                extra = [column for column in piece.columns if column not in contract.COLUMNS]
-                if extra:
-                    ignored[name] = extra
-                if piece.read_as:
-                    read_as[name] = list(piece.read_as)
-        except UnreadableFile as error:
-            quarantine.append(_entry(name, None, None, None, str(error), None))
+    parts = parts_of(paths, names, each)
+    damaged: set[str] = set()
+    for part, read in zip(parts, each(read_part, parts), strict=True):
+        name = part.name
+        if name in damaged:
+            continue
+        damaged |= {name} if read.damaged else set()
+        rows += [_with_source(accepted, name, names) for accepted in read.accepted]
+        quarantine += read.quarantine
+        if read.extra_columns:
+            ignored[name] = read.extra_columns
+        if read.read_as:
+            read_as[name] = read.read_as
     columns = [SOURCE_FILE, SOURCE_ROW, *contract.COLUMNS]
     kept = [frame for frame in rows if len(frame)]
     return MonthOfLanding(
@@ -191,20 +184,3 @@ def _with_source(accepted: pd.DataFrame, name: str, names: list[str]) -> pd.Data
     accepted.insert(0, SOURCE_FILE, pd.Categorical.from_codes(place, names))
     accepted.insert(1, SOURCE_ROW, accepted.index.astype("int64"))
     return accepted
-
-
-def _describe(name: str, piece: Piece, refused: pd.DataFrame) -> list[dict[str, object]]:
-    entries = [
-        _entry(name, row, None, None, BROKEN_LINE, line) for row, line in piece.broken_lines.items()
-    ]
-    if not len(refused):
-        return entries
-    records = piece.records_where(np.isin(piece.rows, refused["position"]))
-    for row, column, value, reason in refused.itertuples(index=False):
-        record = json.dumps(records.loc[row].to_dict(), default=str)
-        entries.append(_entry(name, row, column, value, reason, record))
-    return entries
-
-
-def _entry(*facts: object) -> dict[str, object]:
-    return dict(zip(QUARANTINE_COLUMNS, facts, strict=True))

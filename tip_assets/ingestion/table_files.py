@@ -22,6 +22,7 @@ import pyarrow.parquet
 from upath import UPath
 
 from tip_assets import contract
+from tip_assets.ingestion.row_groups import RowGroups
 
 CSV, GZIP, PARQUET = ".csv", ".csv.gz", ".parquet"
 FORMATS = (CSV, GZIP, PARQUET)
@@ -99,9 +100,10 @@ def format_of(name: str) -> str:
     return next((ending for ending in FORMATS if name.lower().endswith(ending)), "")
 
 
-def read_pieces(path: UPath, wanted: list[str]) -> Iterator[Piece]:
+def read_pieces(path: UPath, wanted: list[str], part: RowGroups | None = None) -> Iterator[Piece]:
     """Read a file in pieces of bounded size; values are text (CSV) or as stored (Parquet).
 
+    With a `part`, only its records are read, and the columns come with the first part of a file.
     Accepts UTF-8 with or without a byte order mark and UTF-16 with one; commas, semicolons or tabs;
     decimal commas where commas do not separate; gzip; names of wanted columns in any letter case.
     Bytes that are no text become U+FFFD. Blank lines are passed over. Raises UnreadableFile when
@@ -109,7 +111,8 @@ def read_pieces(path: UPath, wanted: list[str]) -> Iterator[Piece]:
     are ambiguous.
     """
     try:
-        pieces = _read_parquet(path) if format_of(path.name) == PARQUET else _read_csv(path, wanted)
+        parquet = format_of(path.name) == PARQUET
+        pieces = _read_parquet(path, part) if parquet else _read_csv(path, wanted)
         for piece in pieces:
             batch, renamed = _named(piece.batch, wanted)
             read_as = (*piece.read_as, *(["column names in another letter case"] * renamed))
@@ -129,12 +132,13 @@ def _is_of_the_storage(error: Exception) -> bool:
     return isinstance(error, away) or getattr(error, "errno", None) is not None
 
 
-def _read_parquet(path: UPath) -> Iterator[Piece]:
+def _read_parquet(path: UPath, part: RowGroups | None) -> Iterator[Piece]:
     with path.open("rb") as file:
         table = pa.parquet.ParquetFile(file)
-        yield Piece(_no_records(table.schema_arrow), np.arange(0))
-        rows = 0
-        for batch in table.iter_batches(ROWS_A_PIECE):
+        rows = part.first_row - 1 if part else 0
+        if not rows:
+            yield Piece(_no_records(table.schema_arrow), np.arange(0))
+        for batch in table.iter_batches(ROWS_A_PIECE, part.numbers if part else None):
             yield Piece(batch, np.arange(rows + 1, rows + 1 + batch.num_rows))
             rows += batch.num_rows
 

@@ -18,7 +18,7 @@ from upath import UPath
 from tip_assets import contract
 from tip_assets.ingestion import valid_records
 from tip_assets.ingestion.feedback import PREDICTION_ID
-from tip_assets.ingestion.landing import BROKEN_LINE
+from tip_assets.ingestion.file_parts import BROKEN_LINE
 from tip_assets.ingestion.table_files import Piece, UnreadableFile, read_pieces
 from tip_assets.metric_store.prediction_log import OF_FILE
 from tip_assets.serving.loaded_model import LoadedModel
