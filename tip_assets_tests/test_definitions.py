@@ -23,7 +23,8 @@ import dagster
 alone = time.process_time() - started
 from tip_assets.definitions import defs
 defs()
-heavy = {"mlflow", "evidently", "xgboost", "hyperopt", "matplotlib", "boto3"} & set(sys.modules)
+heavy = {"mlflow", "evidently", "xgboost", "hyperopt", "matplotlib", "boto3", "distributed"}
+heavy &= set(sys.modules)
 print((time.process_time() - started) / alone, *sorted(heavy))
 """
 

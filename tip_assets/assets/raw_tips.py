@@ -25,6 +25,7 @@ from tip_assets.metric_store import tables
 from tip_assets.metric_store.store import MetricStore
 from tip_assets.modelling.split import content_hash
 from tip_assets.partitions import GROUP, OWNERS, START_POOL, months
+from tip_assets.runtime.engine import Engine
 from tip_assets.runtime.io_managers import ParquetFiles
 from tip_assets.runtime.storage import quarantine_file, write_atomically
 from tip_assets.settings import Settings, get_settings
@@ -59,6 +60,7 @@ def raw_tips(
     context: dg.AssetExecutionContext,
     settings: dg.ResourceParam[Settings],
     metric_store: MetricStore,
+    engine: Engine,
 ) -> dg.MaterializeResult[pd.DataFrame]:
     """The month's tip records that satisfy the contract, with their source file and row.
 
@@ -67,7 +69,7 @@ def raw_tips(
     month, storage = context.partition_key, settings.storage_root
     # Taken before reading: if a file lands meanwhile, the next tick runs the month again.
     landed = landed_months(storage).get(month)
-    landing = read_month(storage, month)
+    landing = read_month(storage, month, engine.each)
     folder = landing_folder(storage, month)
     if not landing.files or landed is None:
         raise dg.Failure(

@@ -22,6 +22,7 @@ from tip_assets.modelling.training import (
     train_booster,
 )
 from tip_assets.partitions import GROUP, MODEL_POOL, OWNERS, months, training_window, window_input
+from tip_assets.runtime.engine import Engine
 from tip_assets.settings import TRAINING_EXPERIMENT, Settings
 from tip_assets.tracking.connection import MlflowTracking
 from tip_assets.tracking.datasets import log_datasets
@@ -48,6 +49,7 @@ def trained_booster(
     context: dg.AssetExecutionContext,
     settings: dg.ResourceParam[Settings],
     mlflow_tracking: MlflowTracking,
+    engine: Engine,
     splits: pd.DataFrame,
     best_params: dict[str, Any],
 ) -> dg.MaterializeResult[bytes]:
@@ -64,7 +66,7 @@ def trained_booster(
             "Materialize best_params again.",
             allow_retries=False,
         )
-    ubj = train_booster(month, splits, Trial(**best_params["best"]), recipe)
+    ubj = train_booster(month, splits, Trial(**best_params["best"]), recipe, engine.learn)
     report = read_report(ubj)
     pictures = _pictures(ubj, splits, report)
     run_id = month_run(mlflow_tracking, month, recipe.fingerprint)

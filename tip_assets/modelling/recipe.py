@@ -27,6 +27,7 @@ CODE = (
 OPTIONS = (
     *("trials", "seed", "target", "search_space", "search_rows", "fixed_share", "confidence"),
 )
+LOCAL = "local"  # the engine that trains in this process
 FOLDS = 5
 # With so many rows half of them make as good a model, and two folds cost a fifth of five.
 ROWS_FOR_TWO_FOLDS = 10_000
@@ -44,6 +45,7 @@ class Recipe:
 
     `fixed_share` and `confidence` shape the report inside the booster. `search_rows` is the most
     training rows that the search looks at; 0, as in recipes of earlier releases, means all.
+    A booster of another `engine` than `local` depends on its number of workers, too.
     """
 
     data: dict[str, str]
@@ -59,6 +61,7 @@ class Recipe:
     code: str
     libraries: dict[str, str]
     search_rows: int = 0
+    engine: str = LOCAL
 
     @property
     def fingerprint(self) -> str:
@@ -82,6 +85,8 @@ class Recipe:
         facts = asdict(self)
         if not self.search_rows:  # the fingerprint of an earlier release's recipe stays what it was
             del facts["search_rows"]
+        if self.engine == LOCAL:
+            del facts["engine"]
         return json.dumps(facts, sort_keys=True)
 
     @staticmethod
@@ -99,6 +104,7 @@ def recipe_for(
     search_rows: int,
     fixed_share: float,
     confidence: float,
+    engine: str = LOCAL,
 ) -> Recipe:
     """The recipe of a model trained today on a window of split rows."""
     return Recipe(
@@ -112,6 +118,7 @@ def recipe_for(
         search_rows=search_rows,
         fixed_share=fixed_share,
         confidence=confidence,
+        engine=engine,
         contract=contract.VERSION,
         code=code_version(),
         libraries={name: version(name) for name in LIBRARIES},

@@ -121,27 +121,34 @@ def features_of(rows: pd.DataFrame) -> np.ndarray:
     return features
 
 
-def training_matrix(rows: pd.DataFrame, target: str, binned: bool = False) -> Any:
-    """Rows as an xgboost.DMatrix, columns without names, whose squared error is in dollars.
-
-    With `binned` it is a QuantileDMatrix: a quarter of the memory, trees of the same bytes, but it
-    cannot be cut into folds.
+def training_arrays(rows: pd.DataFrame, target: str) -> dict[str, np.ndarray]:
+    """Features of rows, with label and weight or base margin so that squared error is in dollars.
 
     For the target `tip_rate` the label is tip / bill and the weight bill^2 (divided by its mean, so
     that regularisation means the same for both targets): the weighted squared error of the rate is
     the squared error of the tip. For `tip_above_share` the label is the tip, and trees start from
     the rows' own `fitted_share` of each bill.
     """
+    tip, bill = rows[contract.LABEL.name].to_numpy(float), rows[contract.BILL].to_numpy(float)
+    arrays = {"data": features_of(rows), "label": tip}
+    if target == "tip_rate":
+        arrays |= {"label": tip / bill, "weight": bill**2 / np.mean(bill**2)}
+    elif target == ABOVE_SHARE:
+        arrays["base_margin"] = fitted_share(rows) * bill
+    return arrays
+
+
+def training_matrix(rows: pd.DataFrame, target: str, binned: bool = False) -> Any:
+    """The `training_arrays` of rows as an xgboost.DMatrix, columns without names.
+
+    With `binned` it is a QuantileDMatrix: a quarter of the memory, trees of the same bytes, but it
+    cannot be cut into folds.
+    """
     import xgboost as xgb
 
     # A bare array: xgb.cv compares feature names at every round and fold, half of its time here.
     matrix = xgb.QuantileDMatrix if binned else xgb.DMatrix
-    features = features_of(rows)
-    tip, bill = rows[contract.LABEL.name].to_numpy(float), rows[contract.BILL].to_numpy(float)
-    if target == "tip_rate":
-        return matrix(features, label=tip / bill, weight=bill**2 / np.mean(bill**2))
-    margin = fitted_share(rows) * bill if target == ABOVE_SHARE else None
-    return matrix(features, label=tip, base_margin=margin)
+    return matrix(**training_arrays(rows, target))
 
 
 def fitted_share(rows: pd.DataFrame) -> float:

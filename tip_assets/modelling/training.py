@@ -1,6 +1,7 @@
 """The final fit of a month, and the training report stored in the booster."""
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -40,6 +41,8 @@ _CENT = 0.01
 _FLIPPED_ROWS = 100_000  # at most: each is predicted four times
 # Fewer rows need little memory, and cutting them into bins takes longer than it saves.
 _BINNED_ROWS = 20_000
+# Trains a booster from parameters, encoded rows, the target and the number of rounds.
+Learn = Callable[[dict[str, Any], pd.DataFrame, str, int], Any]
 
 
 @dataclass(frozen=True)
@@ -83,18 +86,27 @@ class TrainingReport:
         return Trial(0, self.parameters, self.cross_validated_rmse, 0.0, self.rounds)
 
 
+def learn(parameters: dict[str, Any], rows: pd.DataFrame, target: str, rounds: int) -> Any:
+    """Train an xgboost.Booster in this process on encoded rows."""
+    import xgboost as xgb
+
+    matrix = training_matrix(rows, target, binned=len(rows) >= _BINNED_ROWS)
+    return xgb.train(parameters, matrix, num_boost_round=rounds)
+
+
 def train_booster(
     month: str,
     window: pd.DataFrame,
     best: Trial,
     recipe: Recipe,
+    learn: Learn = learn,
 ) -> bytes:
     """Fit the best trial on all training rows of the window; returns the booster as UBJSON.
 
     The booster's attributes hold the report, the held-out errors for intervals and the ranges of
     its training rows, so that they cannot be separated. The number of rounds is the best iteration
     of the cross-validation. Feedback is only learned if it changes predictions little and does not
-    make them worse.
+    make them worse. `learn` trains the booster, here or elsewhere.
     """
     from tip_assets.modelling.served_model import SEEN
 
@@ -102,9 +114,9 @@ def train_booster(
     if len(test) < 2:
         raise ValueError(f"{len(test)} test rows in the window of {month}: at least 2 are needed")
     producers = of_producers(train)
-    booster, learned, feedback = fit(producers, best, recipe), producers, None
+    booster, learned, feedback = fit(producers, best, recipe, learn), producers, None
     if from_feedback(window).any():
-        other = fit(train, best, recipe)
+        other = fit(train, best, recipe, learn)
         change = _change(booster, other, of_producers(window))
         error = _quality(other, test).rmse / _quality(booster, test).rmse - 1
         if change <= MOST_CHANGE_BY_FEEDBACK and error <= MOST_ERROR_BY_FEEDBACK:
@@ -187,13 +199,10 @@ def tips_of(rows: pd.DataFrame) -> np.ndarray:
     return rows[contract.LABEL.name].to_numpy(float)
 
 
-def fit(rows: pd.DataFrame, best: Trial, recipe: Recipe) -> Any:
+def fit(rows: pd.DataFrame, best: Trial, recipe: Recipe, learn: Learn = learn) -> Any:
     """Fit an xgboost.Booster with a trial's parameters and rounds to encoded rows."""
-    import xgboost as xgb
-
-    matrix = training_matrix(rows, recipe.target, binned=len(rows) >= _BINNED_ROWS)
     parameters = booster_parameters(best.parameters, recipe)
-    booster = xgb.train(parameters, matrix, num_boost_round=best.rounds)
+    booster = learn(parameters, rows, recipe.target, best.rounds)
     # Named afterwards: xgboost compares the names at every round, a quarter of the time of 60 rows.
     booster.feature_names = contract.FEATURE_NAMES
     set_attributes(booster, rows, best.rounds, recipe.target)

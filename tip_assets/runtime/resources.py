@@ -5,6 +5,7 @@ import os
 import dagster as dg
 
 from tip_assets.metric_store.store import MetricStore
+from tip_assets.runtime.engine import Engine
 from tip_assets.runtime.io_managers import BoosterFiles, JsonFiles, ParquetFiles, ReportFolders
 from tip_assets.settings import Settings
 from tip_assets.tracking.connection import MlflowTracking
@@ -19,6 +20,7 @@ def resources(settings: Settings) -> dict[str, object]:
         "settings": settings,
         "mlflow_tracking": _mlflow_tracking(settings, tracking_uri),
         "metric_store": MetricStore(url=_by_name("TIPS_METRIC_STORE", settings.metric_store_url)),
+        "engine": Engine(name=settings.engine, scheduler=settings.dask_scheduler),
         "fresh_process": FreshProcess(tracking_uri=tracking_uri),
         "parquet_files": ParquetFiles(storage),
         "json_files": JsonFiles(storage),

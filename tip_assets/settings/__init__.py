@@ -86,6 +86,14 @@ class Settings(ServerSettings):
         validation_alias="MLFLOW_BACKEND_STORE_URI",
         description="Database of the MLflow server, for `tips databases`.",
     )
+    engine: Literal["local", "dask"] = Field(
+        "local", description="Where files are read and boosters trained: here, or on Dask workers."
+    )
+    dask_scheduler: str = Field(
+        "",
+        pattern=r"^((tcp|tls)://\S+)?$",
+        description="Address of the Dask scheduler. Default: the run starts workers of its own.",
+    )
     first_month: str = Field(
         "2024-01", pattern=r"^\d{4}-(0[1-9]|1[0-2])$", description="First monthly partition."
     )
@@ -204,7 +212,7 @@ class Settings(ServerSettings):
     @property
     def recipe_options(self) -> dict[str, Any]:
         """The options of a recipe, apart from its rows (`modelling/recipe.py`)."""
-        names = {"trials", "seed", "target", "fixed_share", "confidence"}
+        names = {"trials", "seed", "target", "fixed_share", "confidence", "engine"}
         return self.model_dump(include=names | {"search_space", "search_rows"})
 
     @property
