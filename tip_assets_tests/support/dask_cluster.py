@@ -6,7 +6,7 @@ Belongs here: that cluster. Does not belong here: what must be true after a loss
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from distributed import Client
@@ -25,33 +25,34 @@ class DaskCluster:
         port = free_port()
         self.address = f"tcp://127.0.0.1:{port}"
         self.scheduler = self._start("scheduler", *_LOOPBACK, "--port", str(port))
-        self.workers: dict[str, subprocess.Popen[bytes]] = {}
+        self.workers: list[subprocess.Popen[bytes]] = []
         self.client = Client(self.address, timeout=60)
-        for name in ("one", "two"):
-            self.add_worker(name)
+        self.complete()
 
-    def add_worker(self, name: str) -> None:
-        """Start a worker, and wait until the scheduler knows it."""
-        command = ("worker", self.address, *_LOOPBACK, "--nthreads", "1", "--no-nanny")
-        self.workers[name] = self._start(*command, "--name", name)
-        self.client.wait_for_workers(len(self.living()), timeout=60)
+    def complete(self) -> None:
+        """Start workers until two live, and wait until the scheduler knows them."""
+        self.workers = self.living()
+        while len(self.workers) < 2:
+            command = ("worker", self.address, *_LOOPBACK, "--nthreads", "1", "--no-nanny")
+            self.workers.append(self._start(*command))
+        self.client.wait_for_workers(2, timeout=60)
 
-    def kill(self, name: str) -> None:
+    def kill_one(self) -> None:
         """Kill a worker, as a machine dies."""
-        self.workers[name].kill()
-        self.workers[name].wait(30)
+        self.workers[0].kill()
+        self.workers[0].wait(30)
 
-    def living(self) -> list[str]:
-        """The names of the workers whose process lives."""
-        return [name for name, process in self.workers.items() if process.poll() is None]
+    def living(self) -> list[subprocess.Popen[bytes]]:
+        """The workers whose process lives."""
+        return [worker for worker in self.workers if worker.poll() is None]
 
-    def wait_until_each_runs(self, function: str) -> None:
-        """Wait until every worker has a task of this function."""
-        self._wait(lambda: all(function in str(keys) for keys in self.client.processing().values()))
-
-    def _wait(self, happened: Callable[[], bool]) -> None:
+    def wait_until_both_train(self) -> None:
+        """Wait until both workers run the task of xgboost.dask that trains, which is named `fn`."""
         deadline = time.monotonic() + 60
-        while not happened():
+        while not all(
+            any(str(key).startswith("fn-") for key in keys)
+            for keys in self.client.processing().values()
+        ):
             assert time.monotonic() < deadline, (self.folder / "dask.log").read_text()[-3000:]
             time.sleep(0.02)
 
@@ -63,6 +64,6 @@ class DaskCluster:
 
     def stop(self) -> None:
         self.client.close()
-        for process in (*self.workers.values(), self.scheduler):
+        for process in (*self.workers, self.scheduler):
             process.kill()
             process.wait(30)
