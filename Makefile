@@ -6,7 +6,7 @@ SAMPLE_MONTH := $(or $(TIPS_FIRST_MONTH),2024-01)
 PACKAGE := tip_assets app tip_assets_tests benchmarks deploy grafana
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help run up app containers containers-down containers-backup containers-restore stack stack-down stack-status stack-backup stack-restore rehearse-restore demo test terraform-test test-fast test-properties lint format dashboards docs pictures bench bench-scale bench-guard audit setup setup-stack setup-dev lock clean
+.PHONY: help run up app containers containers-down containers-backup containers-restore stack stack-down stack-status stack-backup stack-restore rehearse-restore demo test terraform-test test-fast test-properties lint format dashboards docs pictures bench bench-scale bench-guard audit setup setup-stack setup-dask setup-dev lock clean
 
 help:  ## Show these lines
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -127,6 +127,9 @@ setup:  ## Install what the platform needs into .venv
 setup-stack: setup  ## ... and what the servers of `make stack` need
 	@$(call once,$(VENV)/.ready-stack)
 
+setup-dask: setup  ## ... and what TIPS_ENGINE=dask needs
+	@$(call once,$(VENV)/.ready-dask)
+
 setup-dev:  ## ... and what its tests need
 	@$(call once,$(VENV)/.ready-dev)
 
@@ -175,6 +178,11 @@ $(VENV)/.ready-stack: $(VENV)/.ready requirements-stack.lock
 	@echo "Set-up: installing what the stack needs ..."
 	@VIRTUAL_ENV=$(VENV) $(install) --require-hashes -r requirements-stack.lock
 	@$(logged) sh deploy/install-packages.sh $(SERVERS)
+	@touch $@
+
+$(VENV)/.ready-dask: $(VENV)/.ready requirements-dask.lock
+	@echo "Set-up: installing Dask ..."
+	@VIRTUAL_ENV=$(VENV) $(install) --require-hashes -r requirements-dask.lock
 	@touch $@
 
 $(VENV)/.ready-dev: $(VENV)/.ready-stack requirements-dev.lock $(VENV)/.ready-infrastructure
