@@ -8,8 +8,12 @@ number of workers, and the test RMSE may differ by TOLERANCE.
 from collections.abc import Sequence
 from typing import Any
 
+import dask.array
 import numpy as np
 import pandas as pd
+import xgboost as xgb
+import xgboost.dask as dask_xgboost
+from distributed import get_worker
 
 from tip_assets.modelling.search import training_arrays
 
@@ -31,21 +35,29 @@ def learn_on(
 
     Every worker uses its own number of threads.
     """
-    import xgboost.dask as dask_xgboost
-
     arrays = {
         name: _spread(client, workers, values.astype("float32", copy=False))
         for name, values in training_arrays(rows, target).items()
     }
     matrix = dask_xgboost.DaskQuantileDMatrix(client, **arrays)
     own = {name: value for name, value in parameters.items() if name != "nthread"}
-    return dask_xgboost.train(client, own, matrix, num_boost_round=rounds)["booster"]
+    trained = dask_xgboost.train(
+        client, own, matrix, num_boost_round=rounds, callbacks=[_EndWhenCancelled()]
+    )
+    return trained["booster"]
+
+
+class _EndWhenCancelled(xgb.callback.TrainingCallback):
+    """Ends the training on a worker when nobody waits for it any more, as after Ctrl-C."""
+
+    def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
+        worker = get_worker()
+        task = worker.state.tasks.get(worker.get_current_task())
+        return task is None or task.state == "cancelled"
 
 
 def _spread(client: Any, workers: Sequence[str], values: np.ndarray) -> Any:
     """A dask.array of consecutive rows on each worker, sent to it directly."""
-    import dask.array
-
     chunks = []
     for worker, share in zip(workers, np.array_split(values, len(workers)), strict=True):
         for chunk in np.array_split(share, -(-len(share) // _ROWS_A_CHUNK) or 1):

@@ -5,6 +5,7 @@ A real scheduler with two workers, and data on a real S3 server.
 
 import io
 import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -185,6 +186,24 @@ def test_a_worker_that_dies_while_training_costs_no_month(cluster, engine, windo
     killer.join()
     assert [len(workers) for workers in tries] == [2, 1]
     assert_as_good(report, report_with(Engine().learn, window, rounds=600))
+
+
+def test_workers_stop_training_when_the_run_is_interrupted(cluster, engine, window):
+    def interrupt() -> None:
+        cluster.wait_until_both_train()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    # Processes that a shell starts in the background ignore it.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        threading.Thread(target=interrupt).start()
+        with pytest.raises(KeyboardInterrupt):
+            report_with(engine.learn, window, rounds=50_000)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    for worker in cluster.client.nthreads():
+        free = cluster.client.submit(abs, -1, workers=[worker], pure=False)
+        assert free.result(timeout=20) == 1
 
 
 def test_the_steps_of_a_month_end_with_the_same_data_versions(on_s3, cluster, many_parts):  # noqa: F811
