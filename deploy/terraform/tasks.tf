@@ -6,7 +6,7 @@ locals {
     run = {
       image         = "platform"
       command       = []
-      environment   = {}
+      environment   = local.dask_settings
       keys_of_admin = []
       secrets       = ["TIPS_DAGSTER_STORAGE", "TIPS_METRIC_STORE"]
     }
@@ -39,6 +39,7 @@ locals {
     var.sizes["run"],
     local.database_urls,
     local.environment,
+    local.dask_settings,
   ]))
 }
 
