@@ -3,6 +3,7 @@
 Two workers of one thread each on this machine, which is what the local engine may use, too: so the
 ratio is the price of sending rows to workers and back. Both sides run in turn, and the lowest time
 counts. The start of the workers is printed apart: a run pays it once, a cluster that runs never.
+Last, the whole month in a fresh process with each engine, and the peak memory of all processes.
 Usage: python -m benchmarks.dask_engine [ROWS [TURNS]]
 """
 
@@ -17,7 +18,7 @@ from typing import Any
 import pandas as pd
 from upath import UPath
 
-from benchmarks.scale import MONTH, land
+from benchmarks.scale import MONTH, land, run_month
 from tip_assets.assets.raw_tips import data_version
 from tip_assets.assets.splits import split
 from tip_assets.assets.transformed_tips import transform
@@ -64,7 +65,18 @@ def main(rows: int, turns: int) -> int:
                 found.setdefault(("training", name), []).append(took)
                 errors[name] = rmse(tips_of(test), predict_rows(booster, test))
         engines["dask"].close()
-    return report(rows, found, start + imports, versions, errors)
+    code = report(rows, found, start + imports, versions, errors)
+    whole_months(rows)
+    return code
+
+
+def whole_months(rows: int) -> None:
+    """Print seconds and peak memory of `tips run` with each engine."""
+    for engine in ("local", "dask"):
+        with tempfile.TemporaryDirectory() as folder:
+            land(Path(folder), rows)
+            month = run_month(Path(folder), TIPS_ENGINE=engine)
+        print(f"whole month, {engine}: {month.wall:.0f} s, {month.memory:.0f} MB", flush=True)
 
 
 def report(

@@ -52,11 +52,12 @@ def proportional_memory(pid: int) -> float:
     """Memory of a process and its descendants in MB, shared pages counted once (PSS)."""
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        # Each thread lists the children that it has started itself.
+        threads = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children")]
     except (FileNotFoundError, ProcessLookupError):
         return 0.0
     own = sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
-    return own + sum(proportional_memory(int(child)) for child in children)
+    return own + sum(proportional_memory(int(child)) for child in " ".join(threads).split())
 
 
 def main(repeats: int) -> None:

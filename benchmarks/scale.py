@@ -41,10 +41,10 @@ def land(storage: Path, rows: int) -> Path:
     return path
 
 
-def run_month(storage: Path) -> Measured:
+def run_month(storage: Path, **settings: str) -> Measured:
     """Run the month in a fresh process."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("TIPS_")}
-    environment["TIPS_STORAGE"] = str(storage)
+    environment |= {"TIPS_STORAGE": str(storage), **settings}
     tips = str(Path(sys.executable).parent / "tips")
     return measure([tips, "run", "--month", MONTH], environment)
 
