@@ -3,18 +3,20 @@
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 import dagster as dg
 
 from tip_assets.modelling.recipe import code_digest, lock_version
+from tip_assets.runtime.signals import interrupted
 
 _Result = TypeVar("_Result")
 _ANSWERS_WITHIN_SECONDS = 10
 _WORKERS_WITHIN_SECONDS = 60
 _LOSS_IS_SEEN_WITHIN_SECONDS = 3
+_INTERRUPTED_CLOSES_WITHIN_SECONDS = 0.5
 _RETRIES = 2  # of a task that raised; one whose worker died is run again besides
 _ATTEMPTS = 4
 _TASKS_AHEAD = 4  # for each thread: results that nobody has taken yet fill the workers' memory
@@ -34,8 +36,11 @@ def cluster(scheduler: str) -> Iterator[Any]:
         raise dg.Failure(message, allow_retries=False) from error
     if not scheduler:
         started = LocalCluster(threads_per_worker=1, host="127.0.0.1", dashboard_address=None)
-        with started, Client(started, direct_to_workers=True) as client:
-            yield client
+        try:
+            with Client(started, direct_to_workers=True) as client:
+                yield client
+        finally:
+            _end(started)
         return
     try:
         client = Client(scheduler, timeout=_ANSWERS_WITHIN_SECONDS, direct_to_workers=True)
@@ -48,6 +53,16 @@ def cluster(scheduler: str) -> Iterator[Any]:
         workers_of(client)
         _refuse_other_code(client)
         yield client
+
+
+def _end(started: Any) -> None:
+    """End workers of this process; after Ctrl-C without waiting, since they end with it anyway."""
+    if not interrupted.is_set():
+        started.close()
+        return
+    started.shutdown_on_close = False  # else Python's exit would wait for ten seconds
+    with suppress(TimeoutError):
+        started.close(timeout=_INTERRUPTED_CLOSES_WITHIN_SECONDS)
 
 
 def workers_of(client: Any) -> list[str]:
