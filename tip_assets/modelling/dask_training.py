@@ -14,12 +14,15 @@ import pandas as pd
 import xgboost as xgb
 import xgboost.dask as dask_xgboost
 from distributed import get_worker
+from xgboost.collective import Config
 
 from tip_assets.modelling.search import training_arrays
 
-TOLERANCE = (
-    0.01  # relative difference of the test RMSE from that of a booster trained in one process
-)
+# Relative difference of the test RMSE from that of a booster trained in one process.
+TOLERANCE = 0.01
+# Of a worker that waits for another: by default xgboost's tracker waits for ever for one that died
+# before it had connected.
+WAITS_SECONDS = 120
 _ROWS_A_CHUNK = 500_000
 
 
@@ -42,7 +45,12 @@ def learn_on(
     matrix = dask_xgboost.DaskQuantileDMatrix(client, **arrays)
     own = {name: value for name, value in parameters.items() if name != "nthread"}
     trained = dask_xgboost.train(
-        client, own, matrix, num_boost_round=rounds, callbacks=[_EndWhenCancelled()]
+        client,
+        own,
+        matrix,
+        num_boost_round=rounds,
+        callbacks=[_EndWhenCancelled()],
+        coll_cfg=Config(timeout=WAITS_SECONDS, tracker_timeout=WAITS_SECONDS),
     )
     return trained["booster"]
 

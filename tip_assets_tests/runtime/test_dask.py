@@ -165,7 +165,13 @@ def test_workers_train_as_good_a_booster(engine, window, target):
     assert mine.test["rmse"] < mine.baselines["mean_tip"]
 
 
-def test_a_worker_that_dies_while_training_costs_no_month(cluster, engine, window, monkeypatch):
+@pytest.mark.parametrize("trained_before", [False, True], ids=["connecting", "training"])
+def test_a_worker_that_dies_costs_no_month(cluster, engine, window, monkeypatch, trained_before):
+    monkeypatch.setattr(dask_training, "WAITS_SECONDS", 30)
+    if trained_before:
+        report_with(engine.learn, window)
+    else:
+        cluster.renew()  # workers that have to import xgboost first
     tries: list[list[str]] = []
     original = dask_training.learn_on
 
@@ -177,7 +183,7 @@ def test_a_worker_that_dies_while_training_costs_no_month(cluster, engine, windo
 
     def kill() -> None:
         cluster.wait_until_both_train()
-        time.sleep(0.3)
+        time.sleep(0.3 * trained_before)
         cluster.kill_one()
 
     killer = threading.Thread(target=kill)
@@ -236,8 +242,10 @@ def test_a_scheduler_that_does_not_answer_is_named_with_its_setting(on_s3, monke
         raise_on_error=False,
     )
     (failure,) = result.get_step_failure_events()
-    told = failure.step_failure_data.user_failure_data.description
-    assert told.startswith(f"The Dask scheduler at {address} (TIPS_DASK_SCHEDULER) does not answer")
+    description = failure.step_failure_data.user_failure_data.description
+    assert description.startswith(
+        f"The Dask scheduler at {address} (TIPS_DASK_SCHEDULER) does not answer"
+    )
 
 
 def test_workers_of_other_code_are_refused(cluster, monkeypatch):

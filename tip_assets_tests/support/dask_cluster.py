@@ -37,6 +37,15 @@ class DaskCluster:
             self.workers.append(self._start(*command))
         self.client.wait_for_workers(2, timeout=60)
 
+    def renew(self) -> None:
+        """Replace all workers by new ones, which have imported nothing yet."""
+        for worker in self.workers:
+            worker.kill()
+            worker.wait(30)
+        while self.client.nthreads():
+            time.sleep(0.1)
+        self.complete()
+
     def kill_one(self) -> None:
         """Kill a worker, as a machine dies."""
         self.workers[0].kill()
