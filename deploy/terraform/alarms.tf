@@ -8,7 +8,7 @@ locals {
   states = { name = "states", namespace = var.name }
 
   # What to do about an alarm comes with it, by mail.
-  log    = { for place in keys(local.roles) : place => "aws logs tail /${var.name}/${place} --since 1h" }
+  log    = { for place in local.roles : place => "aws logs tail /${var.name}/${place} --since 1h" }
   events = "aws ecs describe-services --cluster ${var.name} --query 'services[0].events[:9].message' --services"
   tips   = "the command of terraform output run_tips, with status for history"
 }

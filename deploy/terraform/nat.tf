@@ -96,7 +96,7 @@ resource "aws_cloudwatch_metric_alarm" "nat" {
   for_each = local.nat
 
   alarm_name          = "${var.name}-nat-is-down"
-  alarm_description   = "The NAT instance fails its checks: no task can start, and no message is sent."
+  alarm_description   = "The NAT instance fails its checks: no task can start, and no message is sent. Which check: aws ec2 describe-instance-status --instance-ids ${aws_instance.nat[each.key].id}. Replace it: terraform apply with -replace, of aws_instance.nat."
   namespace           = "AWS/EC2"
   metric_name         = "StatusCheckFailed"
   statistic           = "Maximum"

@@ -36,6 +36,24 @@ override_resource {
   override_during = plan
 }
 
+override_resource {
+  target          = aws_lb_listener.https
+  values          = { arn = "arn:aws:elasticloadbalancing:eu-central-1:111122223333:listener/app/https" }
+  override_during = plan
+}
+
+override_resource {
+  target          = aws_lb_target_group.site
+  values          = { arn = "arn:aws:elasticloadbalancing:eu-central-1:111122223333:targetgroup/site" }
+  override_during = plan
+}
+
+override_resource {
+  target          = aws_instance.nat
+  values          = { id = "i-nat" }
+  override_during = plan
+}
+
 variables {
   password_version = 0
 }
@@ -222,6 +240,21 @@ run "rules" {
       [tolist(alarm.alarm_actions), tolist(alarm.ok_actions)]
     ])) == toset(["arn:aws:sns:eu-central-1:111122223333:alarms"])
     error_message = "Alarms and their ends go to the alarm topic only."
+  }
+
+  assert {
+    condition = alltrue([
+      for alarm in concat(
+        values(aws_cloudwatch_metric_alarm.service_is_down), values(aws_cloudwatch_metric_alarm.service_memory),
+        values(aws_cloudwatch_metric_alarm.site_is_down), values(aws_cloudwatch_metric_alarm.site_fails),
+        values(aws_cloudwatch_metric_alarm.load_balancer), values(aws_cloudwatch_metric_alarm.database),
+        values(aws_cloudwatch_metric_alarm.nat), values(aws_cloudwatch_metric_alarm.sensors_do_not_run),
+        [aws_cloudwatch_metric_alarm.needs_a_person],
+      ) :
+      length(regexall("aws [a-z0-9]+ [a-z]+|terraform output", alarm.alarm_description)) > 0 &&
+      length(alarm.alarm_description) <= 1024
+    ])
+    error_message = "Each alarm names a command that shows why."
   }
 
   assert {
