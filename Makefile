@@ -158,6 +158,7 @@ SERVERS = '/usr/lib/postgresql/*/bin/postgres postgres=postgresql' \
 	prometheus=prometheus 'prometheus-alertmanager alertmanager=prometheus-alertmanager'
 # Playwright's own Node.js needs libatomic, which a minimal Debian lacks.
 BROWSER = chromium=chromium '/usr/lib/*/libatomic.so.1 /lib/*/libatomic.so.1=libatomic1'
+DEPLOYMENT = jq=jq
 
 logged = bash deploy/logged.sh
 install = $(logged) uv pip install -q --no-deps --compile-bytecode
@@ -188,7 +189,7 @@ $(VENV)/.ready-dask: $(VENV)/.ready requirements-dask.lock
 $(VENV)/.ready-dev: $(VENV)/.ready-stack requirements-dev.lock $(VENV)/.ready-infrastructure
 	@echo "Set-up: installing what the tests need ..."
 	@VIRTUAL_ENV=$(VENV) $(install) --require-hashes -r requirements-dev.lock
-	@$(logged) sh deploy/install-packages.sh $(BROWSER)
+	@$(logged) sh deploy/install-packages.sh $(BROWSER) $(DEPLOYMENT)
 	@touch $@
 
 # What checks deploy/terraform.
