@@ -85,8 +85,9 @@ def plot_of_months(figure: go.Figure, key: str, alt: str, details: str) -> None:
         on_select="rerun",
         selection_mode="points",
     )
-    for point in clicked["selection"]["points"]:
-        month = str(point["x"])[: len("2024-01")]
+    points = clicked["selection"]["points"]
+    if points:
+        month = str(points[0]["x"])[: len("2024-01")]
         st.switch_page("views/reports.py", query_params={"month": month, details: "true"})
 
 

@@ -20,8 +20,8 @@ from tip_assets.modelling.search import training_arrays
 
 # Relative difference of the test RMSE from that of a booster trained in one process.
 TOLERANCE = 0.01
-# Of a worker that waits for another: by default xgboost's tracker waits for ever for one that died
-# before it had connected.
+# How long workers wait for one another. Without it, xgboost's tracker waits for ever for a worker
+# that died before it had connected.
 WAITS_SECONDS = 120
 _ROWS_A_CHUNK = 500_000
 

@@ -20,7 +20,7 @@ class Situation:
     """The inputs of the decision.
 
     `verdict` is that of the paired comparison with the champion, None without a champion;
-    `power_note` describe the comparison's power.
+    `power_note` describes the comparison's power.
     `drift_confirmed`: two of the last three measured months have drifted against this reference.
     `better_on_drifted_months`: drift persists, and the challenger is better than the champion on
     the held-out rows of the drifted months.

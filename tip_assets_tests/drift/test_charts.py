@@ -93,6 +93,13 @@ def test_the_adjusted_effect_is_the_t_of_the_month_in_least_squares():
     assert mine == pytest.approx(line[3] / error)
 
 
+def test_a_month_that_its_covariates_explain_has_no_effect():
+    """All lunches in the month and none in the reference: nobody can tell prices from meals."""
+    rng = np.random.default_rng(4)
+    sides = [(rng.normal(3, 0.4, rows), np.full((rows, 1), at)) for rows, at in ((200, 0), (60, 1))]
+    assert adjusted_z(*sides[0], *sides[1]) == 0
+
+
 @pytest.mark.parametrize("correlation", [0.03, 0.2])
 def test_a_limit_gives_the_wished_number_of_quiet_months(correlation):
     """Played with normal deviates: many references, each with months until its first alarm."""

@@ -16,6 +16,7 @@ from upath import UPath
 from tip_assets import contract
 from tip_assets.modelling import recipe as recipe_module
 from tip_assets.modelling import search as search_module
+from tip_assets.modelling import served_model
 from tip_assets.modelling.evaluation import baselines, quality
 from tip_assets.modelling.recipe import Recipe, recipe_for
 from tip_assets.modelling.search import Trial, best_of, search, training_matrix
@@ -119,6 +120,19 @@ def test_prediction_stops_at_the_best_iteration(rows, recipe):
     five_trees = predict_dollars(expected, features, bill, recipe.target)
     np.testing.assert_allclose(predict_rows(booster, rows), five_trees, rtol=1e-6)
     assert np.abs(five_trees - all_trees).max() > 0.01
+
+
+@pytest.mark.parametrize("target", ["tip_above_share", "tip_rate"])
+def test_rows_predicted_in_blocks_get_the_same_answers(rows, recipe, monkeypatch, target):
+    best = Trial(1, {"max_depth": 2.0, "learning_rate": 0.3}, 1.0, 0.0, 10)
+    booster = load_booster(
+        train_booster("2024-01", rows, best, dataclasses.replace(recipe, target=target))
+    )
+    at_once = predict_rows(booster, rows)
+    monkeypatch.setattr(served_model, "_ROWS_AT_ONCE", 100)
+    assert len(rows) % 100
+    np.testing.assert_array_equal(predict_rows(booster, rows), at_once)
+    assert len(predict_rows(booster, rows.head(0))) == 0
 
 
 def test_the_report_in_the_booster_is_true(rows, ubj, recipe, trials):
